@@ -1,0 +1,16 @@
+"""Readers: one a release layout, each turning files into items and records."""
+
+from ehrbench.datasets.dataset import Dataset, Reader
+from ehrbench.datasets.item import Item
+from ehrbench.registry import Registry
+
+__all__ = ["READERS", "Dataset", "Item", "Reader"]
+
+READERS: Registry[Reader] = Registry(
+    "reader",
+    {
+        "jsonl": "ehrbench.datasets.jsonl:read",
+        "medalign": "ehrbench.datasets.medalign:read",
+    },
+    "ehrbench.readers",
+)

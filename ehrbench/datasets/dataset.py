@@ -1,0 +1,40 @@
+"""A dataset: the items of one task as a reader found them on disk, and the records they ask about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ehrbench.datasets.item import Item
+from ehrbench.hashing import hash_files
+from ehrbench.records.record import Record
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Items and records of one task."""
+
+    root: Path
+    """The release's own folder."""
+    items: Sequence[Item]
+    """In the release's order."""
+    files: Sequence[Path]
+    """Every file that decides an item or a record: hashed into the manifest."""
+    load_record: Callable[[str], Record] | None = None
+    """Loads one record by id; None for tasks without records."""
+    warnings: Sequence[str] = field(default_factory=tuple)
+    """What was odd but harmless, counted ("3 files in ehrs/ have no number for a name"); printed once."""
+
+    def digest(self) -> str:
+        """SHA-256 over the files, independent of where the release lies."""
+        return hash_files(self.root, self.files)
+
+
+Reader = Callable[[Path, Mapping[str, Any]], Dataset]
+"""Opens a release. Arguments: the folder the user named for the task's data, and the task file's ``data.options``.
+
+Raises MissingError when files are absent, UsageError when one is malformed (naming the file and the row). It must not keep
+all records in memory: ``load_record`` reads one when asked.
+"""

@@ -1,0 +1,22 @@
+"""Metrics by name. Each module holds one family; nothing here reads files or knows models."""
+
+from ehrbench.metrics.metric import Kind, Metric, Need, Scorable, Statistics
+from ehrbench.registry import Registry
+
+__all__ = ["METRICS", "Kind", "Metric", "Need", "Scorable", "Statistics"]
+
+METRICS: Registry[Metric] = Registry(
+    "metric",
+    {
+        "exact_match": "ehrbench.metrics.exact:EXACT_MATCH",
+        "token_f1": "ehrbench.metrics.exact:TOKEN_F1",
+        "rouge_1": "ehrbench.metrics.rouge:ROUGE_1",
+        "rouge_2": "ehrbench.metrics.rouge:ROUGE_2",
+        "rouge_l": "ehrbench.metrics.rouge:ROUGE_L",
+        "bleu": "ehrbench.metrics.bleu:BLEU",
+        "chrf_pp": "ehrbench.metrics.chrf:CHRF_PP",
+        "google_bleu": "ehrbench.metrics.google_bleu:GOOGLE_BLEU",
+        "meteor": "ehrbench.metrics.meteor:METEOR",
+    },
+    "ehrbench.metrics",
+)

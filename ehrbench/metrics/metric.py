@@ -1,0 +1,79 @@
+"""A metric: a pure function from answered items to statistics, and the facts that say how to read its number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["item_mean", "corpus", "set_f1", "macro_f1", "auroc", "auprc", "calibration", "relative"]
+Need = Literal["reference", "labels", "choices", "question", "source", "probabilities"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scorable:
+    """One answered item, as a metric sees it."""
+
+    item: str
+    """The item's id, for messages."""
+    answer: str
+    """The model's answer after the task's clean-ups; empty when it could not be parsed."""
+    references: tuple[str, ...] = ()
+    """Gold answers; the first is the gold of the ``paper`` protocol."""
+    labels: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    question: str = ""
+    source: str | None = None
+    """A short part of the record, for source-augmented metrics."""
+    probabilities: Mapping[str, float] | None = None
+    """P(choice), where the model gave probabilities."""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+Statistics = tuple[float, ...]
+"""What an item contributes: one number for a mean, counts for a corpus metric."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Name, meaning and function of a metric.
+
+    The corpus value and its interval come from ``stats.aggregate`` applied to the items' statistics, so a metric never
+    aggregates and a resample never rescores.
+    """
+
+    name: str
+    """The key in task files and results (``chrf_pp``)."""
+    version: int
+    """Raised when a number changes."""
+    label: str
+    """For people (``chrF++``)."""
+    kind: Kind
+    score: Callable[[Sequence[Scorable]], Sequence[Statistics | None]]
+    """Statistics an item, in the order given; None where the metric is undefined for an item (counted, never imputed)."""
+    range: tuple[float, float] = (0.0, 1.0)
+    higher_is_better: bool = True
+    needs: frozenset[Need] = frozenset({"reference"})
+    aggregate: str = "mean"
+    """Name of the aggregate in ``ehrbench.stats.aggregate``; the first argument is the matrix of statistics."""
+    item_score: Callable[[Statistics], float] = field(default=lambda statistics: statistics[0])
+    """An item's own score, for comparisons and correlations."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What a reader must know to recompute it (tokeniser, n-gram order, checkpoint); part of the signature."""
+    libraries: tuple[str, ...] = ()
+    """Distributions whose versions belong to the signature."""
+    note: str = ""
+    """A caveat shown beside the number."""
+    unavailable: Callable[[], str | None] = field(default=lambda: None)
+    """Why it cannot be computed on this machine, as one sentence with the next step; None when it can."""
+    processes: bool = True
+    """False when ``score`` holds its own pool, device or worker and must run in the calling process."""
+
+    def signature(self) -> str:
+        """One line that says how a number was made, as sacrebleu's does: ``chrf_pp|v:1|order:6|sacrebleu:2.6.0``."""
+        from importlib.metadata import version
+
+        parts = [self.name, f"v:{self.version}"]
+        parts += [f"{key}:{value}" for key, value in sorted(self.settings.items())]
+        parts += [f"{library}:{version(library)}" for library in self.libraries]
+        return "|".join(parts)

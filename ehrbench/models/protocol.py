@@ -1,0 +1,162 @@
+"""What the run engine asks of a model, and what a model answers.
+
+A backend implements ``Model``. It never raises for one bad request: a failure is a ``Response`` whose ``finish`` says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+
+
+class Message(NamedTuple):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of a model."""
+
+    id: str
+    """Names the response; unique among the requests in flight."""
+    messages: tuple[Message, ...]
+    """The conversation so far; a base model is given the contents joined by a newline."""
+    max_tokens: int
+    """Most tokens of the answer proper."""
+    temperature: float = 0.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    """Strings that end the answer; not part of it."""
+    seed: int | None = None
+    max_reasoning_tokens: int = 0
+    """Allowance for thinking, added to ``max_tokens`` where the model thinks."""
+    prefix: str | None = None
+    """Requests with the same value share the beginning of their prompt (the record's hash): a hint for scheduling."""
+
+
+Finish = Literal["stop", "length", "reasoning_length", "overflow", "refused", "error"]
+"""How a call ended. ``reasoning_length``: tokens ran out before the thinking ended. ``overflow``: the prompt does not fit.
+``refused``: a provider's content filter. ``error``: no answer after the retries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The outcome of one call."""
+
+    id: str
+    """The request's id."""
+    text: str = ""
+    """The answer, thinking taken out; empty unless ``finish`` is ``stop`` or ``length``."""
+    finish: Finish = "stop"
+    reasoning: str | None = None
+    """The thinking, where there was any."""
+    error: str | None = None
+    """Class of a failure ("HTTP 500", "ConnectionReset"): never the body, which may quote the prompt."""
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    """Prompt tokens that the engine took from its prefix cache."""
+    seconds: float = 0.0
+    cost: float | None = None
+    """In US dollars, where prices are known."""
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceRequest:
+    """Ask for the probability of each of a few continuations."""
+
+    id: str
+    messages: tuple[Message, ...]
+    choices: tuple[tuple[str, ...], ...]
+    """One tuple of spellings a choice: the probability of a choice sums over its spellings (``yes``, `` yes``, ``Yes``)."""
+    prefix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceResponse:
+    """Probabilities of the choices at the first answer token, normalised to sum to 1 over them."""
+
+    id: str
+    probabilities: tuple[float, ...] = ()
+    finish: Finish = "stop"
+    error: str | None = None
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    seconds: float = 0.0
+    mass: float | None = None
+    """How much of the whole distribution the choices held, before normalising; None where unknown."""
+
+
+class Tokens(NamedTuple):
+    """A tokenised text."""
+
+    ids: Sequence[int]
+    starts: Sequence[int]
+    """Character offset at which each token begins."""
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Counts and places tokens; special tokens are never added."""
+
+    name: str
+    fingerprint: str
+    """Hash of the vocabulary and rules: goes into the manifest."""
+
+    def encode(self, text: str) -> Tokens:
+        """Tokenise ``text``. Markers that the tokenizer knows (``<|eot_id|>``) count as the one token they are."""
+
+    def count(self, text: str) -> int:
+        """How many tokens ``text`` has."""
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """What makes two runs the same model: part of the cache key, the manifest and the folder's name."""
+
+    name: str
+    """For people and folders: the last part of a path or the served name."""
+    backend: str
+    """``hf``, ``openai``, ``baseline`` …"""
+    revision: str | None = None
+    """Hub revision, hash of the weights, or what the server reports."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Every option that changes an answer (dtype, quantisation, thinking switch), plain JSON values."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Engine and library versions: recorded, not part of the key."""
+
+
+class Model(Protocol):
+    """A backend, ready to answer."""
+
+    identity: ModelIdentity
+    endpoint: str | None
+    """URL of a server; None for a model in this process."""
+    is_remote: bool
+    """True unless the text stays on this machine (in-process, or a server on the loopback interface)."""
+    context_length: int | None
+    """Tokens of prompt and answer together; None where unknown or unlimited."""
+    tokenizer: Tokenizer | None
+    """The model's own; None where it is not to be had on this machine."""
+    streaming: bool
+    """True: ``generate`` may be given an iterator that blocks until follow-up requests are ready, keeps many requests in flight
+    and yields each response as it comes. False: it is given finite rounds and batches them as it likes."""
+
+    def prompt_text(self, messages: Sequence[Message]) -> str:
+        """The exact text that is tokenised for ``messages`` (chat template applied), or the best estimate of it."""
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """Answer every request, in any order; never raises for one bad request."""
+
+    def choice_probabilities(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceResponse]:
+        """Probabilities of choices; raises UsageError at the call where the backend has no log-probabilities."""
+
+    def close(self) -> None:
+        """Free the engine or the connections."""

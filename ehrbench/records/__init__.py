@@ -1,0 +1,5 @@
+"""Records: a patient's chart as text with dated entries, and its renderings."""
+
+from ehrbench.records.record import Entry, Record
+
+__all__ = ["Entry", "Record"]

@@ -1,0 +1,151 @@
+"""The schema of a result: numbers and their provenance, no text of any item. docs/results-schema.md explains each key."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA_VERSION = 1
+
+OUTCOMES = ("answered", "unparsed", "reasoning_truncated", "overflow", "api_error", "refused")
+SCORED_OUTCOMES = frozenset({"answered", "unparsed", "reasoning_truncated"})
+"""Outcomes that end in a score; the last two are scored as an empty answer."""
+Outcome = Literal["answered", "unparsed", "reasoning_truncated", "overflow", "api_error", "refused"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ModelInfo(_Part):
+    """Which model answered."""
+
+    name: str
+    backend: str
+    revision: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class MetricResult(_Part):
+    """One number with its interval."""
+
+    name: str
+    label: str
+    value: float | None
+    """Over the items that have an answer. None: see ``missing``."""
+    low: float | None = None
+    """Lower end of the 95 % interval."""
+    high: float | None = None
+    interval: str = ""
+    """Estimator and unit of the interval ("percentile bootstrap, 10000 resamples of 24 patients")."""
+    n: int
+    """Items behind ``value``."""
+    n_undefined: int = 0
+    """Answered items for which the metric is not defined."""
+    strict_value: float | None = None
+    """Over all items, an item without an answer counting as the worst value; None for metrics that are not a mean."""
+    range: tuple[float, float] = (0.0, 1.0)
+    higher_is_better: bool = True
+    signature: str = ""
+    note: str = ""
+    missing: str | None = None
+    """Why there is no value."""
+    baseline: float | None = None
+    """What the majority answer scores, where that is defined."""
+
+    @model_validator(mode="after")
+    def _sane(self) -> MetricResult:
+        for number in (self.value, self.low, self.high, self.strict_value):
+            if number is not None and not math.isfinite(number):
+                raise ValueError(f"metric '{self.name}': {number} is not a number")
+        if self.value is None and not self.missing:
+            raise ValueError(f"metric '{self.name}' has neither a value nor a reason for having none")
+        return self
+
+
+class ContextInfo(_Part):
+    """How much of the records the model saw."""
+
+    policy: str
+    window: int | None = None
+    """Tokens of prompt and answer; None: unlimited or unknown."""
+    tokenizer: str | None = None
+    n_records_cut: int = 0
+    """Items whose record was not seen whole in one prompt."""
+    share_seen_median: float | None = None
+    """Median over items of tokens seen / tokens there were."""
+    share_seen_quartiles: tuple[float, float] | None = None
+    steps_mean: float = 1.0
+    """Model calls an item."""
+
+
+class Usage(_Part):
+    """What the run took."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+    cost: float | None = None
+    seconds: float = 0.0
+
+
+class Source(_Part):
+    """Where a published row is from."""
+
+    title: str
+    where: str
+    """Table or figure."""
+    status: Literal["published", "derived"] = "published"
+
+
+class Result(_Part):
+    """The public outcome of one run, or one row of a paper."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: Literal["run", "published", "human"] = "run"
+    task: str
+    task_version: int = 1
+    suite: str
+    protocol: Literal["clean", "paper"]
+    track: str = ""
+    """Sub-track whose numbers are never ranked with others' (``open``, ``candidates``); empty where there is one."""
+    prompt: str = "default"
+    """Name of the prompt variant."""
+    model: ModelInfo
+    config_hash: str = ""
+    signature: str = ""
+    data_policy: Literal["open", "credentialed"] = "open"
+    synthetic: bool = False
+    """True for runs on the bundled synthetic sample."""
+    n_items: Annotated[int, Field(ge=0)]
+    n_expected: int | None = None
+    """Items of the full release; fewer run items make the result partial."""
+    n_groups: int | None = None
+    """Clusters (patients) behind the intervals."""
+    outcomes: dict[Outcome, int] = Field(default_factory=dict)
+    metrics: list[MetricResult]
+    primary: str
+    strata: dict[str, list[MetricResult]] = Field(default_factory=dict)
+    """Scores of subsets, named ``dimension=value``; subsets of fewer than 11 groups are left out."""
+    context: ContextInfo | None = None
+    usage: Usage = Field(default_factory=Usage)
+    environment: dict[str, Any] = Field(default_factory=dict)
+    approval: dict[str, str] | None = None
+    """The recorded approval under which a remote endpoint saw credentialed text."""
+    source: Source | None = None
+    caveats: list[str] = Field(default_factory=list)
+    command: str = ""
+    """The command that made it, free of paths."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether fewer items were run than the release has."""
+        return self.n_expected is not None and self.n_items < self.n_expected
+
+    def metric(self, name: str) -> MetricResult | None:
+        """The number of one metric, or None."""
+        return next((metric for metric in self.metrics if metric.name == name), None)

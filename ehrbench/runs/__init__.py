@@ -1,0 +1,1 @@
+"""Runs: plan, engine, store, resume, manifest and the data-policy gate."""

@@ -1,0 +1,1 @@
+"""Scoring: stored predictions in, scores and a result out."""

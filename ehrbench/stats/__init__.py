@@ -1,0 +1,1 @@
+"""Statistics with numpy alone: aggregates, intervals, tests and rank correlation."""

@@ -1,0 +1,1 @@
+"""Task files: schema, registry, prompts and answer clean-ups."""

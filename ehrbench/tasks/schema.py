@@ -1,0 +1,140 @@
+"""The task file: what one task is, checked on load. docs/writing-a-task.md explains each key to users."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ehrbench.hashing import hash_data
+
+Protocol = Literal["clean", "paper"]
+Policy = Literal["open", "credentialed"]
+ContextPolicy = Literal["truncate", "refine", "retrieve", "full"]
+Keep = Literal["end", "start"]
+NAME = r"^[a-z0-9][a-z0-9_]*(\.[A-Za-z0-9][A-Za-z0-9_]*)*$"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSpec(_Strict):
+    """Where the items come from and what may be done with them."""
+
+    reader: str
+    """A registered reader."""
+    path: str
+    """The release's folder below ``--data-dir``; never leaves it."""
+    policy: Policy
+    """``credentialed``: text goes to no remote endpoint without a recorded approval and to no publication."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Passed to the reader."""
+    source: str = ""
+    """Where to get it, in one sentence with an address."""
+
+    @model_validator(mode="after")
+    def _stays_inside(self) -> DataSpec:
+        parts = self.path.replace("\\", "/").split("/")
+        if self.path.startswith(("/", "~")) or ".." in parts or (parts and parts[0].endswith(":")):
+            raise ValueError("data.path must be a folder below the data directory, without '..'")
+        return self
+
+
+class RecordSpec(_Strict):
+    """How a record is rendered and made to fit."""
+
+    rendering: str = "raw"
+    """A registered rendering of the reader's records."""
+    context: ContextPolicy = "truncate"
+    """What happens to a record that does not fit: see docs/protocols.md. ``full``: nothing is done; too long is ``overflow``."""
+    keep: Keep = "end"
+    """Which end survives truncation."""
+    reserve: Annotated[int, Field(ge=0)] | None = None
+    """Tokens kept free for the answer; default: ``generation.max_tokens`` plus the reasoning allowance."""
+    chunk_tokens: Annotated[int, Field(gt=0)] = 30_000
+    """Largest chunk of a refinement chain, in tokens."""
+
+
+class PromptSpec(_Strict):
+    """One prompt: sandboxed Jinja templates."""
+
+    user: str
+    """Slots: ``record``, ``question``, ``choices`` and the item's own."""
+    system: str | None = None
+    refine: str | None = None
+    """User turn of later refinement steps. Further slots: ``part``, ``parts``, ``previous``."""
+    note: str = ""
+    """Where the wording is from."""
+
+    def digest(self) -> str:
+        """SHA-256 of the templates."""
+        return hash_data([self.system, self.user, self.refine])
+
+
+class GenerationSpec(_Strict):
+    """How an answer is decoded."""
+
+    max_tokens: Annotated[int, Field(gt=0)] = 256
+    max_reasoning_tokens: Annotated[int, Field(ge=0)] = 4096
+    """Allowance of a thinking model, beside ``max_tokens``; unused by others."""
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    stop: tuple[str, ...] = ()
+
+
+class FewshotSpec(_Strict):
+    """Worked examples in the prompt."""
+
+    k: Annotated[int, Field(ge=0)] = 0
+    leaky: bool = False
+    """True reproduces a release whose examples may include the query itself."""
+
+
+class TaskSpec(_Strict):
+    """One task, with its protocol's overrides applied."""
+
+    task: Annotated[str, Field(pattern=NAME)]
+    version: Annotated[int, Field(ge=1)]
+    """Raised when a number may change; results of unlike versions are never compared."""
+    title: str = ""
+    description: str = ""
+    group: tuple[str, ...] = ()
+    """Groups the task is run by; a dotted task name is in its prefixes' groups without saying so."""
+    language: str = "en"
+    data: DataSpec
+    record: RecordSpec | None = None
+    """None: the task has no records."""
+    prompt: PromptSpec
+    variants: dict[str, PromptSpec] = Field(default_factory=dict)
+    """Other prompts by name, chosen with ``--prompt NAME``."""
+    output: Literal["text", "choice_probabilities"] = "text"
+    generation: GenerationSpec = Field(default_factory=GenerationSpec)
+    fewshot: FewshotSpec = Field(default_factory=FewshotSpec)
+    answer: tuple[str, ...] = ("strip_thinking", "strip")
+    """Registered clean-ups, applied in order to the model's answer."""
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)]
+    primary: str
+    """The metric a table shows first; one of ``metrics``."""
+    expected_items: Annotated[int, Field(gt=0)] | None = None
+    """Items of the full release; a run with another number is marked partial."""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """What a reader of a result should know (paper's task name, source dataset, caveat flags)."""
+    caveats: tuple[str, ...] = ()
+    cite: str = ""
+
+    @model_validator(mode="after")
+    def _primary_is_a_metric(self) -> TaskSpec:
+        if self.primary not in self.metrics:
+            raise ValueError(f"primary '{self.primary}' is not one of metrics ({', '.join(self.metrics)})")
+        return self
+
+    def groups(self) -> tuple[str, ...]:
+        """Every group the task is in: its own, and each dotted prefix of its name."""
+        parts = self.task.split(".")
+        prefixes = [".".join(parts[:i]) for i in range(1, len(parts))]
+        return tuple(dict.fromkeys([*self.group, *prefixes]))
+
+    def digest(self) -> str:
+        """SHA-256 of the resolved task: two runs are comparable only where it is the same."""
+        return hash_data(self.model_dump(mode="json", exclude={"title", "description", "cite", "caveats", "facts"}))
