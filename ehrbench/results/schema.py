@@ -105,7 +105,7 @@ class Source(_Part):
 class Result(_Part):
     """The public outcome of one run, or one row of a paper."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     kind: Literal["run", "published", "human"] = "run"
     task: str
     task_version: int = 1
