@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+from ehrbench.records.record import Entry
+
 
 class Message(NamedTuple):
     """One turn of a conversation."""
@@ -37,6 +39,16 @@ class Request:
     """Allowance for thinking, added to ``max_tokens`` where the model thinks."""
     prefix: str | None = None
     """Requests with the same value share the beginning of their prompt (the record's hash): a hint for scheduling."""
+    item: str = ""
+    """The item's id. This and the fields below are for baselines and ``replay:``; no backend shows or sends them."""
+    question: str = ""
+    """The item's question."""
+    record: str = ""
+    """The record's whole text, whatever part of it the messages show."""
+    entries: Sequence[Entry] = ()
+    """Where the record's dated entries begin and end, where that is known."""
+    choices: tuple[str, ...] = ()
+    """The closed set the answer is taken from; never the gold."""
 
 
 Finish = Literal["stop", "length", "reasoning_length", "overflow", "refused", "error"]
@@ -77,6 +89,8 @@ class ChoiceRequest:
     choices: tuple[tuple[str, ...], ...]
     """One tuple of spellings a choice: the probability of a choice sums over its spellings (``yes``, `` yes``, ``Yes``)."""
     prefix: str | None = None
+    item: str = ""
+    """The item's id, for ``replay:``; never sent."""
 
 
 @dataclass(frozen=True, slots=True)
