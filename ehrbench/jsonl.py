@@ -1,0 +1,121 @@
+"""Append-only JSON lines that survive a kill at any moment."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ehrbench.errors import EhrbenchError, UsageError
+
+FSYNC_SECONDS = 1.0
+"""Longest time that a line may wait for the disk; the kernel has it at once, so only a power cut can lose it."""
+
+
+def encode(row: Mapping[str, Any]) -> bytes:
+    """One row as a line of UTF-8 JSON."""
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file, a torn last line left out.
+
+    Raises:
+        UsageError: a line that is not the last is not JSON.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line)
+            except ValueError:
+                if not line.endswith(b"\n"):
+                    return
+                raise UsageError(f"{path}:{number}: not a line of JSON; restore the file or delete the run folder") from None
+            if line.endswith(b"\n"):
+                yield row
+
+
+def repair(path: Path) -> None:
+    """Cut off a torn last line, so that the next append begins a line of its own."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        size = end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - 65536)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end != size:
+            file.truncate(end)
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Replace a file by ``rows``: all of them or, on a failure, none."""
+    write_atomically(path, b"".join(encode(row) for row in rows))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file's content in one step."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise _explained(path, error) from error
+
+
+class Appender:
+    """Appends rows to one file, each in the kernel's hands when ``append`` returns; safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, repairing a torn last line first."""
+        repair(path)
+        self._path = path
+        self._file = path.open("ab", buffering=0)
+        self._lock = threading.Lock()
+        self._synced = time.monotonic()
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Write one row."""
+        line = encode(row)
+        with self._lock:
+            try:
+                self._write_all(line)
+                now = time.monotonic()
+                if now - self._synced > FSYNC_SECONDS:
+                    os.fsync(self._file.fileno())
+                    self._synced = now
+            except OSError as error:
+                raise _explained(self._path, error) from error
+
+    def _write_all(self, line: bytes) -> None:
+        view = memoryview(line)
+        while view:
+            view = view[self._file.write(view) :]
+
+    def close(self) -> None:
+        """Flush to the disk and close."""
+        with self._lock:
+            if not self._file.closed:
+                os.fsync(self._file.fileno())
+                self._file.close()
+
+
+def _explained(path: Path, error: OSError) -> EhrbenchError:
+    reason = "no space is left on the disk" if error.errno == errno.ENOSPC else (error.strerror or type(error).__name__)
+    return EhrbenchError(f"cannot write {path}: {reason}; what is finished is kept, mend this and run the same command again")

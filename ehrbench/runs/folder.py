@@ -1,0 +1,114 @@
+"""A run's folder: where its files are, who may read them, and who is writing them now."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ehrbench.errors import UsageError
+
+_NOTICE = """\
+This folder holds text of health records: prompts' outcomes, answers and per-item scores. It may be under a data use
+agreement. Keep it on this machine, do not commit it, do not publish it. Delete it with the run's folder when done.
+"""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """``OUT/<model>/<task>/<config hash>/``."""
+
+    path: Path
+
+    @property
+    def manifest(self) -> Path:
+        """What decides the numbers, and where they were made."""
+        return self.path / "manifest.json"
+
+    @property
+    def result(self) -> Path:
+        """The numbers."""
+        return self.path / "result.json"
+
+    @property
+    def private(self) -> Path:
+        """Everything that quotes or describes an item."""
+        return self.path / "private"
+
+    @property
+    def predictions(self) -> Path:
+        """One finished item a line."""
+        return self.private / "predictions.jsonl"
+
+    @property
+    def calls(self) -> Path:
+        """Finished steps of unfinished refinement chains."""
+        return self.private / "calls.jsonl"
+
+    @property
+    def scores(self) -> Path:
+        """One item and metric a line."""
+        return self.private / "scores.jsonl"
+
+    @property
+    def origin(self) -> Path:
+        """Where the data were on this machine: lets ``score`` and ``verify`` find the gold answers again."""
+        return self.private / "origin.json"
+
+    def make(self) -> None:
+        """Create the folder and its private part: owner only, ignored by git, with a notice."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.private.mkdir(mode=0o700, exist_ok=True)
+        self.private.chmod(0o700)
+        for name, text in ((".gitignore", "*\n"), ("NOTICE.txt", _NOTICE)):
+            file = self.private / name
+            if not file.exists():
+                file.write_text(text, encoding="utf-8")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process.
+
+        Raises:
+            UsageError: another process is working on it.
+        """
+        with (self.private / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.seek(0)
+                raise UsageError(
+                    f"another process ({lock.read().strip() or 'pid unknown'}) is working on {self.path}; "
+                    "let it finish, or stop it and run this command again"
+                ) from None
+            lock.truncate(0)
+            lock.write(f"pid {os.getpid()}")
+            lock.flush()
+            yield
+
+
+def folder_for(out: Path, model_name: str, task: str, config_hash: str) -> RunFolder:
+    """The folder of one configuration."""
+    return RunFolder(out / slug(model_name) / task / config_hash[:16])
+
+
+def slug(name: str) -> str:
+    """A file name from any model name: letters, digits, ``.``, ``-`` and ``_`` only, at most 80 long, never hidden."""
+    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:80]
+    return cleaned or "model"
+
+
+def open_run(path: Path) -> RunFolder:
+    """A run folder given by a user: the folder itself or a file in it.
+
+    Raises:
+        UsageError: it is not a run folder.
+    """
+    for candidate in (path, path.parent, path.parent.parent):
+        if (candidate / "manifest.json").is_file():
+            return RunFolder(candidate)
+    raise UsageError(f"{path} is not a run folder: it has no manifest.json (expected OUT/<model>/<task>/<hash>)")

@@ -1,0 +1,52 @@
+"""The data-policy gate: credentialed text leaves this machine only to an endpoint somebody approved."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+
+from ehrbench.errors import PolicyError
+from ehrbench.models.protocol import Model
+from ehrbench.runs.approvals import Approval, load_approvals, origin
+from ehrbench.tasks.schema import TaskSpec
+
+
+def check_policy(task: TaskSpec, model: Model, synthetic: bool = False) -> Approval | None:
+    """Pass, or refuse before anything is sent.
+
+    Args:
+        task: whose text would be sent.
+        model: who would see it.
+        synthetic: the data are the bundled sample, which holds nobody's text.
+
+    Returns:
+        The approval under which a remote endpoint may see credentialed text; None where none is needed.
+
+    Raises:
+        PolicyError: no approval is recorded for this endpoint and task.
+    """
+    if task.data.policy == "open" or synthetic or not model.is_remote:
+        return None
+    endpoint = origin(model.endpoint or "")
+    names = (task.task, *task.groups())
+    for approval in load_approvals():
+        if approval.endpoint == endpoint and any(fnmatch.fnmatchcase(name, approval.tasks) for name in names):
+            return approval
+    raise PolicyError(
+        f"task '{task.task}' is credentialed and {endpoint} is not this machine, so nothing was sent; if your data use agreement "
+        f"allows this endpoint, record it: ehrbench approve {endpoint} --tasks {task.task} --by NAME --agreement TEXT"
+    )
+
+
+def silence_libraries() -> None:
+    """Switch off the telemetry and the downloads of libraries, for every run: only models are spoken to."""
+    for name, value in {
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_DO_NOT_TRACK": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }.items():
+        os.environ.setdefault(name, value)

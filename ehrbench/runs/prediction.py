@@ -1,0 +1,133 @@
+"""A prediction: how one item ended, and every step that led there. One line of ``predictions.jsonl``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ehrbench.models.protocol import Finish, Response
+from ehrbench.results.schema import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One finished call of a model."""
+
+    key: str
+    """Hash of everything that decides the answer (``runs.keys``): the same key is never called twice."""
+    text: str
+    finish: Finish
+    reasoning: str | None = None
+    error: str | None = None
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost: float | None = None
+    cached_tokens: int | None = None
+    """Depends on what ran before it, as ``seconds`` and ``attempts`` do: not part of what makes two runs equal."""
+    seconds: float = 0.0
+    attempts: int = 1
+
+    @classmethod
+    def of(cls, response: Response, key: str) -> Step:
+        """The step that a response finishes."""
+        return cls(
+            key=key,
+            text=response.text,
+            finish=response.finish,
+            reasoning=response.reasoning,
+            error=response.error,
+            prompt_tokens=response.prompt_tokens,
+            answer_tokens=response.answer_tokens,
+            reasoning_tokens=response.reasoning_tokens,
+            cost=response.cost,
+            cached_tokens=response.cached_tokens,
+            seconds=response.seconds,
+            attempts=response.attempts,
+        )
+
+    def row(self) -> dict[str, Any]:
+        """As plain JSON, without what is unknown; clock-like values stand under ``clock``."""
+        row: dict[str, Any] = {"key": self.key, "text": self.text, "finish": self.finish}
+        for name in ("reasoning", "error", "prompt_tokens", "answer_tokens", "reasoning_tokens", "cost"):
+            value = getattr(self, name)
+            if value is not None:
+                row[name] = value
+        row["clock"] = {"seconds": round(self.seconds, 4), "cached_tokens": self.cached_tokens, "attempts": self.attempts}
+        return row
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> Step:
+        """The step of a stored row."""
+        values = {name: value for name, value in row.items() if name in cls.__slots__}
+        return cls(**values, **row.get("clock", {}))
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """How one item ended."""
+
+    item: str
+    outcome: Outcome
+    answer: str | None
+    """After the task's clean-ups; None when there is none."""
+    steps: Sequence[Step] = ()
+    """Every call of the chain; the last step's text is the raw answer."""
+    error: str | None = None
+    """Class of the failure, for outcomes without an answer."""
+    record_tokens: int | None = None
+    record_tokens_seen: int | None = None
+    first_date: str | None = None
+    """ISO date of the first thing of the record that the model saw."""
+    policy: str | None = None
+    """How the record was made to fit."""
+    tokenizer: str | None = None
+    """Whose tokens the two counts above are."""
+    probabilities: Mapping[str, float] | None = None
+    probabilities_kind: str | None = None
+    """``logprobs``, or ``hard`` where the model only gave a label."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def revisions(self) -> int:
+        """How often a later step changed the answer."""
+        return sum(before.text != after.text for before, after in zip(self.steps, self.steps[1:], strict=False))
+
+    @property
+    def last_revision(self) -> int | None:
+        """The step (from 1) that last changed the answer; None for chains of one."""
+        if len(self.steps) < 2:
+            return None
+        changed = [k for k in range(1, len(self.steps)) if self.steps[k].text != self.steps[k - 1].text]
+        return (changed[-1] if changed else 0) + 1
+
+    def row(self) -> dict[str, Any]:
+        """As plain JSON."""
+        row: dict[str, Any] = {"item": self.item, "outcome": self.outcome, "answer": self.answer}
+        for name in (
+            "error",
+            "record_tokens",
+            "record_tokens_seen",
+            "first_date",
+            "policy",
+            "tokenizer",
+            "probabilities",
+            "probabilities_kind",
+        ):
+            value = getattr(self, name)
+            if value is not None:
+                row[name] = value
+        if self.notes:
+            row["notes"] = dict(self.notes)
+        if len(self.steps) > 1:
+            row["revisions"] = self.revisions
+            row["last_revision"] = self.last_revision
+        row["steps"] = [step.row() for step in self.steps]
+        return row
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> Prediction:
+        """The prediction of a stored row."""
+        values = {name: value for name, value in row.items() if name in cls.__slots__ and name != "steps"}
+        return cls(**values, steps=tuple(Step.parse(step) for step in row["steps"]))
