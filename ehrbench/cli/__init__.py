@@ -1,0 +1,68 @@
+"""The command line: one module a command, each parsing, calling and printing; no rule of a benchmark lives here."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ehrbench.cli import approve
+
+app = typer.Typer(
+    name="ehrbench",
+    help="Evaluate language models on health records: the papers' protocols, with intervals, provenance and privacy.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("approve")(approve.approve)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from ehrbench import __version__
+
+        typer.echo(f"ehrbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", is_eager=True, callback=_print_version, help="Print the version and leave."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run a command; every ending has the exit code of docs/architecture.md and no message quotes a record."""
+    from ehrbench.errors import INTERRUPTED_EXIT_CODE, EhrbenchError
+
+    try:
+        app(standalone_mode=True)
+    except EhrbenchError as error:
+        typer.echo(f"ehrbench: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("ehrbench: interrupted; what is finished is kept, the same command goes on from there", err=True)
+        sys.exit(INTERRUPTED_EXIT_CODE)
+    except Exception as error:
+        _report_bug(error)
+        sys.exit(1)
+
+
+def _report_bug(error: Exception) -> None:
+    """Print where an unexpected error happened, without its message: a library may have put an item's text into it."""
+    import os
+    import traceback
+
+    if os.environ.get("EHRBENCH_DEBUG"):
+        traceback.print_exception(error)
+        return
+    for frame in traceback.extract_tb(error.__traceback__):
+        typer.echo(f"  {frame.filename}:{frame.lineno} in {frame.name}", err=True)
+    typer.echo(
+        f"ehrbench: this is a bug: {type(error).__name__} at the place above. Its message is withheld, because it may quote a "
+        "record; set EHRBENCH_DEBUG=1 to see it, and do not share it.",
+        err=True,
+    )
