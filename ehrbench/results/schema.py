@@ -40,8 +40,8 @@ class MetricResult(_Part):
     high: float | None = None
     interval: str = ""
     """Estimator and unit of the interval ("percentile bootstrap, 10000 resamples of 24 patients")."""
-    n: int
-    """Items behind ``value``."""
+    n: Annotated[int, Field(ge=0)] | None = None
+    """Items behind ``value``. None only for a published number whose paper does not say."""
     n_undefined: int = 0
     """Answered items for which the metric is not defined."""
     strict_value: float | None = None
@@ -57,11 +57,18 @@ class MetricResult(_Part):
 
     @model_validator(mode="after")
     def _sane(self) -> MetricResult:
-        for number in (self.value, self.low, self.high, self.strict_value):
+        for number in (self.value, self.low, self.high, self.strict_value, self.baseline, *self.range):
             if number is not None and not math.isfinite(number):
                 raise ValueError(f"metric '{self.name}': {number} is not a number")
         if self.value is None and not self.missing:
             raise ValueError(f"metric '{self.name}' has neither a value nor a reason for having none")
+        worst, best = self.range
+        slack = 1e-9 * max(1.0, abs(best - worst))
+        for number in (self.value, self.strict_value, self.baseline):
+            if number is not None and not worst - slack <= number <= best + slack:
+                raise ValueError(f"metric '{self.name}': {number} lies outside its range {worst:g} to {best:g}")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"metric '{self.name}': the interval ends ({self.high}) before it begins ({self.low})")
         return self
 
 
@@ -121,7 +128,8 @@ class Result(_Part):
     data_policy: Literal["open", "credentialed"] = "open"
     synthetic: bool = False
     """True for runs on the bundled synthetic sample."""
-    n_items: Annotated[int, Field(ge=0)]
+    n_items: Annotated[int, Field(ge=0)] | None = None
+    """Items that were run. None only for a published row whose paper does not say."""
     n_expected: int | None = None
     """Items of the full release; fewer run items make the result partial."""
     n_groups: int | None = None
@@ -141,10 +149,16 @@ class Result(_Part):
     command: str = ""
     """The command that made it, free of paths."""
 
+    @model_validator(mode="after")
+    def _counted(self) -> Result:
+        if self.kind == "run" and (self.n_items is None or any(metric.n is None for metric in self.metrics)):
+            raise ValueError("n_items and the n of each metric may be left out of published and human rows only, not of a run")
+        return self
+
     @property
     def partial(self) -> bool:
         """Whether fewer items were run than the release has."""
-        return self.n_expected is not None and self.n_items < self.n_expected
+        return self.n_expected is not None and self.n_items is not None and self.n_items < self.n_expected
 
     def metric(self, name: str) -> MetricResult | None:
         """The number of one metric, or None."""

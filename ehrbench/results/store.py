@@ -1,0 +1,209 @@
+"""Results as files: one ``result.json`` a run, or a list of results in a ``*.results.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ehrbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from ehrbench.results.schema import Result
+
+RESULT_FILE = "result.json"
+LIST_SUFFIX = ".results.json"
+MAX_FILE_BYTES = 64 << 20
+"""A result is kilobytes; a larger file is something else under a result's name."""
+
+
+class Key(NamedTuple):
+    """What makes two results claims about the same thing: only one of them can be shown."""
+
+    task: str
+    task_version: int
+    kind: str
+    protocol: str
+    track: str
+    prompt: str
+    context: str
+    synthetic: bool
+    model: str
+    config_hash: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A result and the file it was read from."""
+
+    path: Path
+    result: Result
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a file, or one result of it, was left out."""
+
+    path: Path
+    message: str
+    """One sentence that names the file and the key."""
+
+
+def result_key(result: Result) -> Key:
+    """The key under which a result may exist once."""
+    context = result.context
+    model = result.model
+    return Key(
+        result.task,
+        result.task_version,
+        result.kind,
+        result.protocol,
+        result.track,
+        result.prompt,
+        "" if context is None else f"{context.policy}/{context.window}",
+        result.synthetic,
+        json.dumps([model.name, model.backend, model.revision, model.settings], sort_keys=True),
+        result.config_hash,
+    )
+
+
+def dumps(results: Result | Sequence[Result]) -> str:
+    """The canonical JSON of a result or of a list of them: sorted keys, two spaces, a newline at the end."""
+    from ehrbench.results.schema import Result
+
+    data = results.model_dump(mode="json") if isinstance(results, Result) else [r.model_dump(mode="json") for r in results]
+    return json.dumps(data, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_result(path: Path, result: Result | Sequence[Result]) -> None:
+    """Write a result (or a list of them) so that a reader sees the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(dumps(result))
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_result(path: Path) -> Result:
+    """Read one result.
+
+    Raises:
+        UsageError: not readable, not JSON, another schema version, or a key with an impossible value; names file and key.
+    """
+    return parse_result(_load(path), str(path))
+
+
+def read_results(path: Path) -> list[Result]:
+    """Read a file of one result, or of a list of them; raises UsageError as ``read_result`` does."""
+    data = _load(path)
+    if isinstance(data, list):
+        return [parse_result(entry, f"{path}, entry {index}") for index, entry in enumerate(data, 1)]
+    return [parse_result(data, str(path))]
+
+
+def find_results(folders: Iterable[Path]) -> tuple[list[Stored], list[Problem]]:
+    """Read every ``result.json`` and ``*.results.json`` below the folders, in the order of their paths.
+
+    A ``private`` folder is not entered and no link to a folder is followed. What cannot be read is named and the rest still
+    loads. Unlike results under one key are all left out, since nothing says which of them is right; equal copies count once.
+    """
+    found: dict[Key, list[Stored]] = defaultdict(list)
+    problems: list[Problem] = []
+    for path in _result_files(folders):
+        try:
+            data = _load(path)
+        except UsageError as error:
+            problems.append(Problem(path, str(error)))
+            continue
+        entries = data if isinstance(data, list) else [data]
+        for index, entry in enumerate(entries, 1):
+            try:
+                result = parse_result(entry, f"{path}, entry {index}" if isinstance(data, list) else str(path))
+            except UsageError as error:
+                problems.append(Problem(path, str(error)))
+                continue
+            found[result_key(result)].append(Stored(path, result))
+    stored: list[Stored] = []
+    for key, several in found.items():
+        if any(one.result != several[0].result for one in several[1:]):
+            places = ", ".join(dict.fromkeys(str(one.path) for one in several))
+            message = (
+                f"{len(several)} unlike results for task '{key.task}', protocol '{key.protocol}', model "
+                f"'{several[0].result.model.name[:80]}', config '{key.config_hash[:12]}' in {places}: "
+                "none of them is used; remove all but one"
+            )
+            problems.append(Problem(several[0].path, message))
+        else:
+            stored.append(several[0])
+    return stored, problems
+
+
+def parse_result(data: object, where: str) -> Result:
+    """Check plain data against the schema; ``where`` names its place in the message of a UsageError."""
+    from pydantic import ValidationError
+
+    from ehrbench.results.schema import SCHEMA_VERSION, Result
+
+    if not isinstance(data, dict):
+        raise UsageError(f"{where}: expected a result (a JSON object), found {type(data).__name__}")
+    version = data.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise UsageError(
+            f"{where}: schema_version is {str(version)[:20]}, this ehrbench reads version {SCHEMA_VERSION}: "
+            "rebuild the result with 'ehrbench score', or update ehrbench"
+        )
+    try:
+        return Result.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the result"
+        message = first["msg"].removeprefix("Value error, ")
+        more = f" ({error.error_count() - 1} more like it)" if error.error_count() > 1 else ""
+        raise UsageError(f"{where}: {key}: {message}{more}; docs/results-schema.md explains each key") from None
+
+
+def _result_files(folders: Iterable[Path]) -> Iterator[Path]:
+    seen: set[Path] = set()
+    for folder in folders:
+        found: list[Path] = []
+        for root, names, files in os.walk(folder):
+            names[:] = sorted(name for name in names if name != "private")
+            found += [Path(root, name) for name in files if name == RESULT_FILE or name.endswith(LIST_SUFFIX)]
+        for path in sorted(found):
+            real = path.resolve()
+            if real not in seen:
+                seen.add(real)
+                yield path
+
+
+def _load(path: Path) -> object:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UsageError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB, so not a result")
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not UTF-8 text, so not a result") from None
+    except RecursionError:
+        raise UsageError(f"{path}: nested too deeply to be a result") from None
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{path}:{error.lineno}: not JSON ({error.msg})") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number a result may hold: give null and a reason under 'missing'")
