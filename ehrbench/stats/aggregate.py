@@ -1,0 +1,238 @@
+"""From per-item statistics and resampling weights to corpus values, for whole blocks of resamples at once.
+
+An aggregate is called with a matrix of statistics (n items, k columns) and a matrix of weights (B resamples, n items; a
+weight is how often the resample drew the item) and gives B values. Weights of one give the point estimate. A value that
+is undefined for a resample (one class only, nothing to divide by) is NaN; nothing here raises for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+Weights = npt.NDArray[Any]
+"""Counts or weights, integer or float."""
+
+BLEU_ORDER = 4
+ECE_BINS = 10
+
+
+@dataclass(frozen=True)
+class Additive:
+    """An aggregate that is a function of column sums, so that a cluster may be replaced by its sum."""
+
+    finish: Callable[[FloatArray, FloatArray], FloatArray]
+    """(sums float64[B, c], total weight float64[B]) to values float64[B]."""
+    expand: Callable[[FloatArray], FloatArray] = lambda statistics: statistics
+    """Statistics float64[n, k] to the summands float64[n, c]."""
+    columns: int | None = None
+    """k; None: any."""
+
+    def __call__(self, statistics: npt.ArrayLike, weights: npt.ArrayLike) -> FloatArray:
+        """Values float64[B] of statistics [n, k] under weights [B, n]."""
+        matrix, w = check_statistics(statistics, self.columns), np.asarray(weights, dtype=np.float64)
+        return self.finish(w @ self.expand(matrix), w.sum(axis=1))
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """An aggregate that needs the items in order: sorted once, then computed for many weightings."""
+
+    order: Callable[[FloatArray], npt.NDArray[np.intp]]
+    """Statistics float64[n, k] to the order in which ``value`` expects the items."""
+    value: Callable[[FloatArray, Weights], FloatArray]
+    """(statistics in order, weights [B, n] in the same order) to values float64[B]."""
+    columns: int | None = None
+
+    def __call__(self, statistics: npt.ArrayLike, weights: npt.ArrayLike) -> FloatArray:
+        """Values float64[B] of statistics [n, k] under weights [B, n]."""
+        matrix, w = check_statistics(statistics, self.columns), np.asarray(weights)
+        order = self.order(matrix)
+        return self.value(matrix[order], w[:, order])
+
+
+Aggregate = Additive | Ranked
+
+
+def check_statistics(statistics: npt.ArrayLike, columns: int | None) -> FloatArray:
+    """Return the statistics as float64[n, k]; a vector is taken as one column.
+
+    Raises:
+        ValueError: not a matrix, another number of columns, or a value that is not finite (a metric says None for an
+            undefined item, and the caller counts and leaves it out).
+    """
+    matrix = np.asarray(statistics, dtype=np.float64)
+    if matrix.ndim == 1:
+        matrix = matrix.reshape(len(matrix), -1) if matrix.size else matrix.reshape(0, columns or 1)
+    if matrix.ndim != 2:
+        raise ValueError(f"statistics must be a matrix (items, columns), not of {matrix.ndim} dimensions")
+    if columns is not None and matrix.shape[1] != columns:
+        raise ValueError(f"statistics have {matrix.shape[1]} columns, the aggregate needs {columns}")
+    if not np.isfinite(matrix).all():
+        row = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
+        raise ValueError(f"statistics of item number {row} are not finite")
+    return matrix
+
+
+def _divide(numerator: FloatArray, denominator: FloatArray, otherwise: float = np.nan) -> FloatArray:
+    out = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), otherwise)
+    np.divide(numerator, denominator, out=out, where=denominator != 0)
+    return out
+
+
+def _mean(sums: FloatArray, total: FloatArray) -> FloatArray:
+    return _divide(sums[:, 0], total)
+
+
+def _ratio(sums: FloatArray, total: FloatArray) -> FloatArray:
+    return _divide(sums[:, 0], sums[:, 1])
+
+
+def _precision(counts: FloatArray) -> FloatArray:
+    return _divide(counts[..., 0], counts[..., 0] + counts[..., 1], 0.0)
+
+
+def _recall(counts: FloatArray) -> FloatArray:
+    return _divide(counts[..., 0], counts[..., 0] + counts[..., 2], 0.0)
+
+
+def _f1(counts: FloatArray) -> FloatArray:
+    return _divide(2 * counts[..., 0], 2 * counts[..., 0] + counts[..., 1] + counts[..., 2], 0.0)
+
+
+def _micro(of: Callable[[FloatArray], FloatArray]) -> Additive:
+    """One value from the summed tp, fp, fn; 0 where it is 0/0, as scikit-learn's ``zero_division=0``."""
+    return Additive(lambda sums, total: of(sums), columns=3)
+
+
+def _macro(of: Callable[[FloatArray], FloatArray], absent_counts: bool) -> Additive:
+    """Mean over classes; the statistics are tp, fp, fn of class 1, then of class 2, and so on.
+
+    A class that a sample has neither in gold nor in prediction is left out, as scikit-learn does when it takes the classes
+    from the data, or counts as 0 (``absent_counts``), as it does for a fixed list of classes.
+    """
+
+    def finish(sums: FloatArray, total: FloatArray) -> FloatArray:
+        counts = sums.reshape(len(sums), -1, 3)
+        scores = of(counts)
+        if absent_counts:
+            means: FloatArray = scores.mean(axis=1)
+            return means
+        present = counts.sum(axis=2) > 0
+        return _divide((scores * present).sum(axis=1), present.sum(axis=1).astype(np.float64))
+
+    return Additive(finish)
+
+
+def _corpus_bleu(sums: FloatArray, total: FloatArray) -> FloatArray:
+    """BLEU in 0..1 from summed correct[4], total[4], answer length, reference length; sacrebleu's "exp" smoothing.
+
+    Equal to ``sacrebleu.BLEU.compute_bleu`` with its corpus defaults: the k-th order without a match counts as 1/2^k of
+    one match; no match at all, or an order without n-grams, gives 0.
+    """
+    correct, possible = sums[:, :BLEU_ORDER], sums[:, BLEU_ORDER : 2 * BLEU_ORDER]
+    answer, reference = sums[:, 2 * BLEU_ORDER], sums[:, 2 * BLEU_ORDER + 1]
+    misses = np.cumsum(correct == 0, axis=1)
+    matches = np.where(correct == 0, 0.5**misses, correct)
+    alive = (correct.sum(axis=1) > 0) & (possible > 0).all(axis=1)
+    precisions = _divide(matches, possible, 1.0)
+    brevity = np.where(answer < reference, 1 - _divide(reference, answer, np.inf), 0.0)
+    return np.where(alive, np.exp(brevity + np.log(precisions).mean(axis=1)), 0.0)
+
+
+def _label_then_score(statistics: FloatArray) -> npt.NDArray[np.intp]:
+    return np.lexsort((statistics[:, 1], statistics[:, 0]))
+
+
+def _auroc(statistics: FloatArray, weights: Weights) -> FloatArray:
+    """Share of (negative, positive) pairs in the right order, ties half; NaN where a class is absent.
+
+    Rows come sorted by label, then by score. The weight of all negatives below a positive is one look-up in their
+    cumulative weights, so a resample costs one pass over the smaller class.
+    """
+    labels, scores = statistics[:, 0], statistics[:, 1]
+    if not np.isin(labels, (0.0, 1.0)).all():
+        raise ValueError("labels of an AUROC must be 0 or 1")
+    split = int(np.searchsorted(labels, 0.5))
+    negatives, positives = scores[:split], scores[split:]
+    w_neg, w_pos = weights[:, :split], weights[:, split:]
+    swapped = len(positives) > len(negatives)
+    if swapped:
+        negatives, positives, w_neg, w_pos = positives, negatives, w_pos, w_neg
+    below = np.zeros((len(weights), len(negatives) + 1), dtype=weights.dtype)
+    np.cumsum(w_neg, axis=1, out=below[:, 1:])
+    left, right = np.searchsorted(negatives, positives, "left"), np.searchsorted(negatives, positives, "right")
+    ahead = below[:, left]
+    ahead = ahead * 2 if np.array_equal(left, right) else ahead + below[:, right]
+    wins = np.einsum("ij,ij->i", ahead, w_pos) / 2
+    area = _divide(wins, below[:, -1].astype(np.float64) * w_pos.sum(axis=1))
+    return 1 - area if swapped else area
+
+
+def _score_descending(statistics: FloatArray) -> npt.NDArray[np.intp]:
+    return np.lexsort((statistics[:, 0], -statistics[:, 1]))
+
+
+def _auprc(statistics: FloatArray, weights: Weights) -> FloatArray:
+    """Average precision, sum of (recall step x precision) over distinct thresholds; NaN without positives.
+
+    Equal to ``sklearn.metrics.average_precision_score``. Rows come sorted by falling score.
+    """
+    labels, scores = statistics[:, 0], statistics[:, 1]
+    if not np.isin(labels, (0.0, 1.0)).all():
+        raise ValueError("labels of an AUPRC must be 0 or 1")
+    if not len(labels):
+        return np.full(len(weights), np.nan)
+    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
+    w = weights.astype(np.float64)
+    hits = np.cumsum(w * labels, axis=1)[:, ends]
+    flagged = np.cumsum(w, axis=1)[:, ends]
+    steps = np.diff(hits, axis=1, prepend=0.0)
+    return _divide((steps * _divide(hits, flagged, 0.0)).sum(axis=1), hits[:, -1])
+
+
+def _squared_error(statistics: FloatArray) -> FloatArray:
+    return (statistics[:, 1:2] - statistics[:, :1]) ** 2
+
+
+def _binned_gaps(statistics: FloatArray) -> FloatArray:
+    """Per item, probability minus label, in the column of its probability's bin (equal widths, upper edge included)."""
+    bins = np.clip(np.ceil(statistics[:, 1] * ECE_BINS).astype(np.intp) - 1, 0, ECE_BINS - 1)
+    gaps = np.zeros((len(statistics), ECE_BINS))
+    gaps[np.arange(len(statistics)), bins] = statistics[:, 1] - statistics[:, 0]
+    return gaps
+
+
+def _ece(sums: FloatArray, total: FloatArray) -> FloatArray:
+    return _divide(np.abs(sums).sum(axis=1), total)
+
+
+AGGREGATES: dict[str, Aggregate] = {
+    # one column, the item's score
+    "mean": Additive(_mean, columns=1),
+    # numerator, denominator
+    "ratio_of_sums": Additive(_ratio, columns=2),
+    # tp, fp, fn
+    "micro_f1": _micro(_f1),
+    "micro_precision": _micro(_precision),
+    "micro_recall": _micro(_recall),
+    # tp, fp, fn of each class in turn
+    "macro_f1": _macro(_f1, absent_counts=False),
+    "macro_precision": _macro(_precision, absent_counts=False),
+    "macro_recall": _macro(_recall, absent_counts=False),
+    "macro_f1_all_classes": _macro(_f1, absent_counts=True),
+    "macro_precision_all_classes": _macro(_precision, absent_counts=True),
+    "macro_recall_all_classes": _macro(_recall, absent_counts=True),
+    # correct[4], total[4], answer length, reference length
+    "corpus_bleu": Additive(_corpus_bleu, columns=2 * BLEU_ORDER + 2),
+    # label 0 or 1, score (for the last two: probability of label 1)
+    "auroc": Ranked(_label_then_score, _auroc, columns=2),
+    "auprc": Ranked(_score_descending, _auprc, columns=2),
+    "brier": Additive(_mean, _squared_error, columns=2),
+    "ece": Additive(_ece, _binned_gaps, columns=2),
+}
