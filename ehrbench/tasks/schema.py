@@ -113,6 +113,8 @@ class TaskSpec(_Strict):
     fewshot: FewshotSpec = Field(default_factory=FewshotSpec)
     answer: tuple[str, ...] = ("strip_thinking", "strip")
     """Registered clean-ups, applied in order to the model's answer."""
+    references: Literal["first", "all"] = "all"
+    """Which gold answers a metric is given: an item's first one, or all as alternatives."""
     metrics: Annotated[tuple[str, ...], Field(min_length=1)]
     primary: str
     """The metric a table shows first; one of ``metrics``."""

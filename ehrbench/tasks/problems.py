@@ -1,0 +1,130 @@
+"""Says what is wrong with a task, with file and line: the schema's complaints and names that nothing is registered under."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ehrbench.errors import unknown_name
+from ehrbench.tasks.yaml_file import KeyPath, Position
+
+if typing.TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic_core import ErrorDetails
+
+    from ehrbench.tasks.schema import TaskSpec
+
+Where = Callable[[KeyPath], Position]
+"""Finds the line of a key."""
+
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "too_short": "at least {min_length} entry",
+    "literal_error": "{expected}",
+    "string_pattern_mismatch": "text that matches {pattern}",
+}
+
+
+def schema_problems(errors: list[ErrorDetails], model: type[BaseModel], where: Where) -> list[str]:
+    """One sentence a schema error, beginning with ``file:line``."""
+    return [f"{where(_key_path(error['loc']))}: {_sentence(error, model)}" for error in errors]
+
+
+def _key_path(loc: tuple[int | str, ...]) -> KeyPath:
+    return tuple(part for part in loc if part != "[key]")
+
+
+def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
+    loc, kind = _key_path(error["loc"]), error["type"]
+    if kind == "extra_forbidden":
+        *parents, key = loc
+        known = _keys(model, tuple(parents))
+        place = f" in '{_dotted(tuple(parents))}'" if parents else ""
+        return unknown_name("key", str(key), known) + place
+    if kind == "missing":
+        return f"missing key '{_dotted(loc)}'"
+    if kind == "value_error":
+        return str(error.get("ctx", {}).get("error", error["msg"]))
+    context = error.get("ctx", {})
+    expected = _EXPECTED.get(kind)
+    if expected is None:
+        return f"'{_dotted(loc)}': {error['msg']}"
+    return f"expected {expected.format(**context)} for '{_dotted(loc)}', found {_found(error['input'])}"
+
+
+def _dotted(place: KeyPath) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+
+
+def _found(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list" if value else "an empty list"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    text = str(value)
+    return f"'{text}'" if len(text) <= 40 else f"text of {len(text)} characters"
+
+
+def _keys(model: type[BaseModel], place: KeyPath) -> list[str]:
+    """The legal keys of the mapping at a place of the schema."""
+    current: object = model
+    for part in place:
+        fields = getattr(current, "model_fields", None)
+        if fields is None or (isinstance(part, str) and part not in fields):
+            return []
+        current = _model_in(fields[part].annotation)
+        if isinstance(current, tuple):
+            return _keys(current[0], place[place.index(part) + 2 :])
+    fields = getattr(current, "model_fields", {})
+    extra = ["protocol", "include"] if current is model and not place else []
+    return [*fields, *extra]
+
+
+def _model_in(annotation: Any) -> Any:
+    """The model an annotation holds; in a one-tuple when it is the value of a mapping."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is dict:
+        return (inner[1],)
+    if origin in (typing.Union, types.UnionType):
+        return next((found for arg in inner if (found := _model_in(arg)) is not None), None)
+    return annotation if hasattr(annotation, "model_fields") else None
+
+
+def name_problems(spec: TaskSpec, where: Where) -> list[str]:
+    """Readers, metrics and clean-ups that the task names and nobody registered."""
+    from ehrbench.datasets import READERS
+    from ehrbench.metrics import METRICS
+    from ehrbench.tasks.answers import ANSWERS
+
+    named: list[tuple[Any, KeyPath, str]] = [(READERS, ("data", "reader"), spec.data.reader)]
+    named += [(METRICS, ("metrics", index), name) for index, name in enumerate(spec.metrics)]
+    named += [(ANSWERS, ("answer", index), name) for index, name in enumerate(spec.answer)]
+    return [
+        f"{where(place)}: {unknown_name(registry.kind, name, registry)}"
+        for registry, place, name in named
+        if name not in registry
+    ]
