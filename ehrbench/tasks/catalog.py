@@ -76,7 +76,7 @@ class Catalog:
                 raise UsageError(f"tasks '{expression}' has an empty part: give names, groups or globs, separated by commas")
             names = self._matching(part, groups)
             if not names:
-                raise UsageError(unknown_name("task or group", part, [*self.raw, *groups]))
+                raise UsageError(unknown_name("task or group", part, {*self.raw, *groups}))
             found.update(dict.fromkeys(names))
         return list(found)
 
@@ -147,12 +147,16 @@ def _sources(include_paths: Sequence[Path]) -> Iterator[tuple[Path, list[Path]]]
         if root.is_file():
             root, files = root.parent, [root]
         elif root.is_dir():
-            files = sorted(path for suffix in ("*.yaml", "*.yml") for path in root.rglob(suffix))
+            files = sorted(path for suffix in ("*.yaml", "*.yml") for path in root.rglob(suffix) if not _hidden(path, root))
         else:
             raise UsageError(f"task folder {shown(root)} does not exist")
         fresh = [path for path in files if path.resolve() not in seen]
         seen.update(path.resolve() for path in fresh)
         yield root, fresh
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def _plugin_folder(entry: EntryPoint) -> Path:

@@ -58,11 +58,19 @@ def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
         *parents, key = loc
         known = _keys(model, tuple(parents))
         place = f" in '{_dotted(tuple(parents))}'" if parents else ""
+        sections = [name for name in _sections(model) if key in _keys(model, (name,))]
+        if not parents and sections:
+            return f"unknown key '{key}' at the top of a task: it belongs under '{sections[0]}:'"
         return unknown_name("key", str(key), known) + place
     if kind == "missing":
         return f"missing key '{_dotted(loc)}'"
     if kind == "value_error":
         return str(error.get("ctx", {}).get("error", error["msg"]))
+    if loc == ("task",) and kind == "string_pattern_mismatch":
+        name = _found(error["input"])
+        return (
+            f"{name} is no task name: expected lower-case letters, digits and '_', in parts joined by '.' (suite.category.name)"
+        )
     context = error.get("ctx", {})
     expected = _EXPECTED.get(kind)
     if expected is None:
@@ -87,6 +95,11 @@ def _found(value: object) -> str:
         return f"the number {value}"
     text = str(value)
     return f"'{text}'" if len(text) <= 40 else f"text of {len(text)} characters"
+
+
+def _sections(model: type[BaseModel]) -> list[str]:
+    """Top-level keys whose value is a mapping of fixed keys."""
+    return [name for name, field in model.model_fields.items() if isinstance(_model_in(field.annotation), type)]
 
 
 def _keys(model: type[BaseModel], place: KeyPath) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from ehrbench.hashing import hash_data
 
@@ -33,12 +33,13 @@ class DataSpec(_Strict):
     source: str = ""
     """Where to get it, in one sentence with an address."""
 
-    @model_validator(mode="after")
-    def _stays_inside(self) -> DataSpec:
-        parts = self.path.replace("\\", "/").split("/")
-        if self.path.startswith(("/", "~")) or ".." in parts or (parts and parts[0].endswith(":")):
-            raise ValueError("data.path must be a folder below the data directory, without '..'")
-        return self
+    @field_validator("path")
+    @classmethod
+    def _stays_inside(cls, path: str) -> str:
+        parts = path.replace("\\", "/").split("/")
+        if not path or path.startswith(("/", "\\", "~")) or ".." in parts or ":" in parts[0] or "\0" in path:
+            raise ValueError("data.path must name a folder below the data directory, without '..'")
+        return path
 
 
 class RecordSpec(_Strict):
@@ -125,11 +126,20 @@ class TaskSpec(_Strict):
     caveats: tuple[str, ...] = ()
     cite: str = ""
 
-    @model_validator(mode="after")
-    def _primary_is_a_metric(self) -> TaskSpec:
-        if self.primary not in self.metrics:
-            raise ValueError(f"primary '{self.primary}' is not one of metrics ({', '.join(self.metrics)})")
-        return self
+    @field_validator("metrics", "answer", "group")
+    @classmethod
+    def _named_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := next((name for index, name in enumerate(names) if name in names[:index]), None):
+            raise ValueError(f"'{twice}' is listed twice")
+        return names
+
+    @field_validator("primary")
+    @classmethod
+    def _primary_is_a_metric(cls, primary: str, info: ValidationInfo) -> str:
+        metrics = info.data.get("metrics", (primary,))
+        if primary not in metrics:
+            raise ValueError(f"primary '{primary}' is not one of metrics ({', '.join(metrics)})")
+        return primary
 
     def groups(self) -> tuple[str, ...]:
         """Every group the task is in: its own, and each dotted prefix of its name."""
