@@ -55,6 +55,8 @@ class RecordSpec(_Strict):
     """Tokens kept free for the answer; default: ``generation.max_tokens`` plus the reasoning allowance."""
     chunk_tokens: Annotated[int, Field(gt=0)] = 30_000
     """Largest chunk of a refinement chain, in tokens."""
+    split: Literal["tokens", "entries"] = "tokens"
+    """Where a refinement chain may cut: anywhere, or between a record's dated entries where one is near enough."""
 
 
 class PromptSpec(_Strict):
