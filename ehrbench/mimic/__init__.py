@@ -1,0 +1,1 @@
+"""MIMIC-IV's tables turned into events, questions, samples and cohorts."""
