@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import json
 import socket
@@ -41,9 +42,10 @@ def prompt_hash(text: str) -> str:
 class Server:
     """The stub, served from a thread while its context is open.
 
-    A fault is named by its status, with an optional Retry-After (``429:0.2``), or is one of ``reset`` (RST), ``close`` (no answer),
-    ``truncated`` (body shorter than declared), ``garbage`` (not JSON), ``hang`` (silence), ``null`` (content null), ``nochoices``,
-    ``overflow``, ``filter`` and ``quota`` (400/400/429 with that code), ``filtered`` (finish_reason), ``refusal``, ``ok``.
+    A fault is named by its status, with an optional Retry-After (``429:0.2``), or is one of ``reset`` (RST), ``close`` (no
+    answer), ``truncated`` (body shorter than declared), ``garbage`` (not JSON), ``hang`` (silence), ``null`` (content null),
+    ``nochoices``, ``overflow``, ``filter`` and ``quota`` (400, 400, 429 with that code), ``filtered`` (finish_reason),
+    ``refusal``, ``ok``.
     """
 
     def __init__(
@@ -303,10 +305,8 @@ def main() -> None:
     rates = {name: float(share) for name, share in (rate.rsplit("=", 1) for rate in arguments.rate)}
     server = Server(rates=rates, poison=arguments.poison, latency=arguments.latency, port=arguments.port, keep=arguments.keep)
     print(server.url, flush=True)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":
