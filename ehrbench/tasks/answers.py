@@ -14,7 +14,7 @@ from ehrbench.registry import Registry
 
 CleanUp = Callable[[str, Item], "str | None"]
 
-_FENCE = re.compile(r"\A\s*(?P<mark>`{3,}|~{3,})[^\n`]*\n(?P<body>.*?)(?:\n[ \t]*(?P=mark)[`~]*\s*)?\Z", re.DOTALL)
+_FENCE = re.compile(r"\s*(?P<mark>`{3,}|~{3,})[^\n`]*\n")
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»", "「": "」"}
 
 
@@ -56,8 +56,15 @@ def strip_quotes(text: str, item: Item) -> str | None:
 
 def strip_code_fence(text: str, item: Item) -> str | None:
     """Without a Markdown code fence around the whole; one that is never closed (a cut answer) counts too."""
-    match = _FENCE.match(text)
-    return match["body"] if match else text
+    opening = _FENCE.match(text)
+    if not opening:
+        return text
+    body = text[opening.end() :].rstrip()
+    lines = body.split("\n")
+    closing = [index for index, line in enumerate(lines) if line.strip() == opening["mark"]]
+    if closing and closing != [len(lines) - 1]:
+        return text  # a fenced piece, then more
+    return "\n".join(lines[:-1]) if closing else body
 
 
 ANSWERS: Registry[CleanUp] = Registry(

@@ -121,6 +121,18 @@ def load_catalog(include_paths: Sequence[Path] = ()) -> Catalog:
     Raises:
         UsageError: a folder that is missing, a file that is broken, or a task that two files define; all of them at once.
     """
+    catalog, problems = read_catalog(include_paths)
+    if problems:
+        raise TaskFileError(problems)
+    return catalog
+
+
+def read_catalog(include_paths: Sequence[Path] = ()) -> tuple[Catalog, list[str]]:
+    """As ``load_catalog``, but faults of files are returned beside the tasks of the files that have none.
+
+    Raises:
+        UsageError: a folder that is missing, a plugin that does not load.
+    """
     found: dict[str, RawTask] = {}
     problems: list[str] = []
     for root, files in _sources(include_paths):
@@ -134,9 +146,7 @@ def load_catalog(include_paths: Sequence[Path] = ()) -> Catalog:
                 first = found.setdefault(task.name, task)
                 if first is not task and first.position != task.position:
                     problems.append(f"{task.position}: task '{task.name}' is already defined in {first.position}; rename one")
-    if problems:
-        raise TaskFileError(dict.fromkeys(problems))
-    return Catalog(found)
+    return Catalog(found), list(dict.fromkeys(problems))
 
 
 def _sources(include_paths: Sequence[Path]) -> Iterator[tuple[Path, list[Path]]]:
@@ -178,7 +188,7 @@ def _plugin_folder(entry: EntryPoint) -> Path:
 def _build(task: RawTask, protocol: str) -> TaskSpec:
     from pydantic import ValidationError
 
-    from ehrbench.tasks.problems import name_problems, schema_problems
+    from ehrbench.tasks.problems import name_problems, prompt_problems, schema_problems
     from ehrbench.tasks.schema import TaskSpec
 
     if protocol not in task.protocols():
@@ -193,6 +203,6 @@ def _build(task: RawTask, protocol: str) -> TaskSpec:
         spec = TaskSpec.model_validate(task.resolve(protocol))
     except ValidationError as error:
         raise TaskFileError(schema_problems(error.errors(include_url=False), TaskSpec, place)) from None
-    if problems := name_problems(spec, place):
+    if problems := [*name_problems(spec, place), *prompt_problems(spec, place)]:
         raise TaskFileError(problems)
     return spec

@@ -5,16 +5,17 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
-from ehrbench.errors import unknown_name
+from ehrbench.errors import UsageError, unknown_name
 from ehrbench.tasks.yaml_file import KeyPath, Position
 
 if typing.TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
-    from ehrbench.tasks.schema import TaskSpec
+    from ehrbench.tasks.schema import PromptSpec, TaskSpec
 
 Where = Callable[[KeyPath], Position]
 """Finds the line of a key."""
@@ -141,3 +142,27 @@ def name_problems(spec: TaskSpec, where: Where) -> list[str]:
         for registry, place, name in named
         if name not in registry
     ]
+
+
+def prompt_problems(spec: TaskSpec, where: Where) -> list[str]:
+    """Prompts that are no templates, lack a slot or use one that the task does not fill."""
+    found = []
+    for place, prompt in [(("prompt",), spec.prompt), *((("variants", name), p) for name, p in spec.variants.items())]:
+        problem = _prompt_problem(prompt, spec.data.slots, spec.record is not None)
+        if problem is None:
+            continue
+        part = next((part for part in ("refine", "system", "user") if problem.startswith(f"prompt.{part}")), "user")
+        found.append(f"{where((*place, part))}: {problem.replace('prompt.', f'{_dotted(place)}.')}")
+    return found
+
+
+@lru_cache(maxsize=512)
+def _prompt_problem(prompt: PromptSpec, slots: tuple[str, ...], has_record: bool) -> str | None:
+    from ehrbench.tasks.prompts import check
+    from ehrbench.tasks.slots import BASE_SLOTS
+
+    try:
+        check(prompt, (*BASE_SLOTS, *slots), has_record)
+    except UsageError as error:
+        return str(error)
+    return None

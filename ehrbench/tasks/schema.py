@@ -30,6 +30,8 @@ class DataSpec(_Strict):
     """``credentialed``: text goes to no remote endpoint without a recorded approval and to no publication."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Passed to the reader."""
+    slots: tuple[str, ...] = ()
+    """Further values that the reader gives each item for the prompt, by name."""
     source: str = ""
     """Where to get it, in one sentence with an address."""
 
@@ -143,11 +145,23 @@ class TaskSpec(_Strict):
             raise ValueError(f"primary '{primary}' is not one of metrics ({', '.join(metrics)})")
         return primary
 
+    @field_validator("variants")
+    @classmethod
+    def _default_is_taken(cls, variants: dict[str, PromptSpec]) -> dict[str, PromptSpec]:
+        if "default" in variants:
+            raise ValueError("'default' names the task's own prompt; give the variant another name")
+        return variants
+
     def groups(self) -> tuple[str, ...]:
         """Every group the task is in: its own, and each dotted prefix of its name."""
         parts = self.task.split(".")
         prefixes = [".".join(parts[:i]) for i in range(1, len(parts))]
         return tuple(dict.fromkeys([*self.group, *prefixes]))
+
+    def reader_options(self) -> dict[str, Any]:
+        """What the reader is called with: ``data.options``, and the rendering where it is not the reader's default."""
+        rendering = {"rendering": self.record.rendering} if self.record is not None and self.record.rendering != "raw" else {}
+        return {**self.data.options, **rendering}
 
     def digest(self) -> str:
         """SHA-256 of the resolved task: two runs are comparable only where it is the same."""

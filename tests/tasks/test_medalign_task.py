@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ehrbench.tasks.catalog import load_catalog
+from ehrbench.tasks.prompts import REFINE_TEMPLATE
 
 
 def test_prompt_is_the_exact_string_of_the_protocol() -> None:
@@ -14,7 +15,7 @@ def test_prompt_is_the_exact_string_of_the_protocol() -> None:
         "Instruction: Answer the following question based on the EHR:\n###\n"
         'Question: """{{ question }}"""\nEHR: """{{ record }}"""'
     )
-    assert spec.prompt.refine == spec.variants["s9"].refine
+    assert spec.prompt.refine == spec.variants["s9"].refine == REFINE_TEMPLATE
 
 
 def test_protocols_differ_in_the_gold_alone() -> None:

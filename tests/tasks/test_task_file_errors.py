@@ -8,6 +8,7 @@ import pytest
 
 from ehrbench.errors import UsageError
 from ehrbench.tasks.catalog import load_catalog
+from ehrbench.tasks.prompts import render
 
 TASK = """\
 task: mine
@@ -75,6 +76,11 @@ def test_the_base_is_valid(folder: Path) -> None:
         ("metrics: [exact_match]", "metrics: exact_match", "t/a.yaml:9: expected a list for 'metrics', found 'exact_match'"),
         ("reader: jsonl", "reader: jsonlines", "t/a.yaml:4: unknown reader 'jsonlines' (did you mean 'jsonl'?)"),
         ("primary: exact_match", "primary: bleu", "t/a.yaml:10: primary 'bleu' is not one of metrics (exact_match)"),
+        (
+            "version: 1",
+            "version: 1\nvariants: {default: {user: '{{ question }}'}}",
+            "t/a.yaml:3: 'default' names the task's own prompt; give the variant another name",
+        ),
         ("metrics: [exact_match]", "metrics: [exact_match, exact_match]", "t/a.yaml:9: 'exact_match' is listed twice"),
     ],
 )
@@ -94,6 +100,57 @@ def test_faults_of_the_schema(folder: Path, old: str, new: str, message: str) ->
 )
 def test_names_that_nobody_registered(folder: Path, more: str, message: str) -> None:
     assert fault(folder, TASK.replace("metrics: [exact_match]\n", more)).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"{{ question }}"', '"What is it?"', "t/a.yaml:8: prompt.user: the slot {{ question }} is missing"),
+        (
+            '"{{ question }}"',
+            '"{{ question }} {{ qestion }}"',
+            "t/a.yaml:8: prompt.user, template line 1: unknown slot 'qestion' (did",
+        ),
+        ('"{{ question }}"', '"{{ question }"', "t/a.yaml:8: prompt.user, template line 1: "),
+        ('"{{ question }}"', '"{{ question }}{{ record }}"', "t/a.yaml:8: prompt.user, template line 1: slot 'record', but"),
+        ("version: 1", "version: 1\nrecord: {}", "t/a.yaml:9: prompt.user: the slot {{ record }} is missing"),
+        (
+            "version: 1",
+            "version: 1\nvariants:\n  short:\n    user: '{{ question }}'\n    system: '{{ definition }}'",
+            "t/a.yaml:6: variants.short.system, template line 1: unknown slot 'definition'",
+        ),
+        (
+            '"{{ question }}"',
+            "\"{% include '/etc/passwd' %} {{ question }}\"",
+            "t/a.yaml:8: prompt.user, template line 1: 'include'",
+        ),
+    ],
+)
+def test_faults_of_prompts(folder: Path, old: str, new: str, message: str) -> None:
+    assert fault(folder, TASK.replace(old, new)).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ question.__init__.__globals__ }}",
+        "{{ question.format.__func__ }}",
+        "{{ range.__self__.__import__('os') }}",
+    ],
+)
+def test_a_prompt_cannot_climb_out_of_its_sandbox(folder: Path, template: str) -> None:
+    (folder / "a.yaml").write_text(TASK.replace('"{{ question }}"', f'"{{{{ question }}}} {template}"'))
+    with pytest.raises(UsageError, match=r"prompt\.user"):
+        render(load_catalog([folder]).get("mine").prompt, {"question": "Q?"})
+
+
+def test_a_declared_slot_may_be_used(folder: Path) -> None:
+    text = TASK.replace("{{ question }}", "{{ definition }} {{ question }}").replace(
+        "policy: open", "policy: open\n  slots: [definition]"
+    )
+    (folder / "a.yaml").write_text(text)
+    assert load_catalog([folder]).get("mine").data.slots == ("definition",)
 
 
 @pytest.mark.parametrize("path", ["/etc", "../x", "a/../../x", "~/x", "a\\..\\..\\x", "C:\\x", "\\\\server\\x", "''"])

@@ -1,0 +1,15 @@
+"""The values that a prompt template may use for an item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ehrbench.datasets.item import Item
+
+BASE_SLOTS = ("question", "choices", "examples")
+"""Slots of every task; ``examples`` are mappings with ``input`` and ``output``. A task's further ones are its ``data.slots``."""
+
+
+def prompt_slots(item: Item, examples: Sequence[Mapping[str, str]] = ()) -> dict[str, object]:
+    """An item's slots by name; its own ones come last and win."""
+    return {"question": item.question, "choices": item.choices, "examples": tuple(examples), **item.slots}
