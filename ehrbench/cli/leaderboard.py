@@ -1,0 +1,59 @@
+"""``ehrbench leaderboard``: build the static site, look at it, check it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Build, check and look at the static leaderboard.")
+
+_OUT = Path("leaderboard-site")
+
+
+@app.command("build")
+def build_command(
+    results: Annotated[Optional[list[Path]], typer.Argument(help="Folders with results. Default: results.")] = None,  # noqa: UP045
+    out: Annotated[Path, typer.Option("--out", help="Folder of the site.")] = _OUT,
+    title: Annotated[str, typer.Option("--title", help="Stands at the head of every page.")] = "",
+    published: Annotated[bool, typer.Option("--published/--no-published", help="Show the papers' tables too.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Build the site from result files; it opens from a file, without a network."""
+    from ehrbench.assets import asset_dir
+    from ehrbench.cli.output import print_json
+    from ehrbench.errors import UsageError
+    from ehrbench.leaderboard.build import TITLE, build
+
+    folders = results or [Path("results")]
+    for folder in results or []:
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is not a folder; name the folders that hold results")
+    built = build([*folders, *([asset_dir("published")] if published else [])], out, title=title or TITLE)
+    index = out / "index.html"
+    if as_json:
+        print_json(
+            {
+                "index": str(index),
+                "results": built.n_results,
+                "pages": built.n_pages,
+                "bytes": built.n_bytes,
+                "left_out": built.problems,
+            }
+        )
+        return
+    for problem in built.problems:
+        typer.echo(f"left out: {problem}", err=True)
+    typer.echo(f"{built.n_pages} pages from {built.n_results} results ({built.n_bytes / 1e6:.1f} MB): {index}")
+
+
+@app.command("serve")
+def serve_command(
+    site: Annotated[Path, typer.Argument(help="The site's folder.")] = _OUT,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free port.")] = 8000,
+) -> None:
+    """Serve the site to this machine only."""
+    from ehrbench.leaderboard.serve import serve
+
+    serve(site, port, typer.echo)

@@ -1,0 +1,71 @@
+"""Every table as CSV and JSON, one line a cell."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ehrbench.leaderboard.tables import Row, Table
+
+FIELDS = (
+    "model", "variant", "kind", "badges", "data", "protocol", "track", "context", "window", "prompt", "column", "task", "metric",
+    "value", "low", "high", "n", "n_items", "n_expected", "rank_best", "rank_worst", "missing",
+)  # fmt: skip
+
+
+def table_csv(table: Table) -> str:
+    """The table as CSV; a text that a spreadsheet would run as a formula is given a leading apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(FIELDS)
+    for record in _records(table):
+        writer.writerow([_defused(record[name]) for name in FIELDS])
+    return out.getvalue()
+
+
+def table_json(table: Table) -> str:
+    """The table as JSON: a list of cells."""
+    return json.dumps(list(_records(table)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _records(table: Table) -> Iterator[dict[str, Any]]:
+    setting = table.setting
+    where = {
+        "data": "synthetic" if setting and setting.synthetic else "real",
+        "protocol": setting.protocol if setting else None,
+        "track": setting.track if setting else None,
+        "context": setting.policy if setting else None,
+        "window": setting.window if setting else None,
+        "prompt": setting.prompt if setting else None,
+    }
+    for row in table.rows:
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            if not cell.text and not cell.missing:
+                continue
+            yield {
+                **_model(row),
+                **where,
+                "column": column.key,
+                "task": cell.task or None,
+                "metric": cell.metric or None,
+                "value": cell.value,
+                "low": cell.low,
+                "high": cell.high,
+                "n": cell.n,
+                "n_items": cell.n_items,
+                "n_expected": cell.n_expected,
+                "rank_best": cell.rank.best if cell.rank else None,
+                "rank_worst": cell.rank.worst if cell.rank else None,
+                "missing": cell.missing or None,
+            }
+
+
+def _model(row: Row) -> dict[str, Any]:
+    return {"model": row.label, "variant": row.sub, "kind": row.kind, "badges": " ".join(row.badges)}
+
+
+def _defused(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

@@ -1,0 +1,154 @@
+"""What the tables are made of: results with their row, their setting and what the site may show of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ehrbench.leaderboard.ranks import Estimate
+from ehrbench.leaderboard.text import slug, tokens
+from ehrbench.results.schema import MetricResult, Result
+
+MIN_GROUPS = 11
+"""Fewest patients behind a shown number of a credentialed task."""
+
+
+class Setting(NamedTuple):
+    """Under what conditions numbers were made: numbers of unlike settings never share a table."""
+
+    synthetic: bool
+    protocol: str
+    track: str
+    policy: str
+    """How a record was made to fit; empty for tasks without records and for published rows."""
+    window: int | None
+    prompt: str
+
+    @property
+    def id(self) -> str:
+        """Names the setting in permalinks."""
+        window = "" if self.window is None else str(self.window)
+        parts = ["synthetic" if self.synthetic else "", self.protocol, self.track, self.policy, window]
+        parts += [self.prompt if self.prompt != "default" else ""]
+        return slug("_".join("-".join(part.split()) for part in parts if part))
+
+    def parts(self) -> list[tuple[str, str]]:
+        """Name and value of each part, for headings and filters."""
+        return [
+            ("Data", "synthetic sample" if self.synthetic else "real"),
+            ("Protocol", self.protocol),
+            ("Track", self.track or "main"),
+            ("Context", self.policy or "no record"),
+            ("Window", tokens(self.window) if self.policy else "–"),
+            ("Prompt", self.prompt),
+        ]
+
+    def order(self) -> tuple[bool, str, str, int, str, str]:
+        """Real before synthetic, clean before paper, larger windows first."""
+        return (self.synthetic, self.protocol, self.track, -(self.window or 0), self.policy, self.prompt)
+
+
+class RowKey(NamedTuple):
+    """What makes one row: a model as it was run, or a row of one paper."""
+
+    kind: str
+    name: str
+    backend: str
+    revision: str
+    settings: str
+    source: str
+
+    def variant(self) -> str:
+        """What distinguishes rows of one model name."""
+        if self.kind != "run":
+            return self.source
+        settings = json.loads(self.settings)
+        parts = [self.backend, self.revision[:12], *(f"{k}={v}" for k, v in sorted(settings.items()))]
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One result, ready to be placed in tables."""
+
+    result: Result
+    row: RowKey
+    setting: Setting
+
+    @property
+    def hidden(self) -> bool:
+        """Whether its numbers rest on too few patients to be shown."""
+        result = self.result
+        if result.kind != "run" or result.synthetic or result.data_policy != "credentialed":
+            return False
+        groups = result.n_groups if result.n_groups is not None else result.n_items
+        return groups is None or groups < MIN_GROUPS
+
+    @property
+    def primary(self) -> MetricResult | None:
+        """The number of the task's primary metric."""
+        return self.result.metric(self.result.primary)
+
+    @property
+    def n_answered(self) -> int | None:
+        """Items with a score, or None where the result does not say."""
+        outcomes = self.result.outcomes
+        return sum(outcomes.get(name, 0) for name in ("answered", "unparsed", "reasoning_truncated")) if outcomes else None
+
+
+def make_entries(results: Iterable[Result]) -> list[Entry]:
+    """Entries of results, in an order that depends on their content only."""
+    entries = [Entry(result, _row_key(result), _setting(result)) for result in results]
+    return sorted(entries, key=lambda e: (e.result.suite, e.result.task, e.setting.order(), e.row, e.result.config_hash))
+
+
+def choose(entries: Sequence[Entry]) -> Entry:
+    """The one of several results of a model under one setting and task that a table shows: most items, then first config hash.
+
+    Never the best score: a table that picks maxima rewards trying often.
+    """
+    return min(entries, key=lambda e: (-e.result.task_version, -(e.result.n_items or 0), e.result.config_hash))
+
+
+def comparable(metric: MetricResult | None, entry: Entry) -> Estimate | None:
+    """The estimate that may be ranked, or None.
+
+    A run with items that have no answer is ranked by its value over all items, the unanswered counting as worst; its interval
+    moves along. Published rows, partial runs and numbers without an interval are not ranked.
+    """
+    if metric is None or metric.value is None or metric.low is None or metric.high is None:
+        return None
+    if entry.result.kind != "run" or entry.result.partial or entry.hidden:
+        return None
+    shift = 0.0
+    if metric.n is not None and entry.result.n_items is not None and metric.n + metric.n_undefined < entry.result.n_items:
+        if metric.strict_value is None:
+            return None
+        shift = metric.strict_value - metric.value
+    return Estimate(metric.value + shift, min(metric.low, metric.value) + shift, max(metric.high, metric.value) + shift)
+
+
+def _row_key(result: Result) -> RowKey:
+    model = result.model
+    return RowKey(
+        kind=result.kind,
+        name=model.name,
+        backend=model.backend,
+        revision=model.revision or "",
+        settings=json.dumps(model.settings, sort_keys=True),
+        source=result.source.title if result.source else "",
+    )
+
+
+def _setting(result: Result) -> Setting:
+    context = result.context if result.kind == "run" else None
+    return Setting(
+        synthetic=result.synthetic,
+        protocol=result.protocol,
+        track=result.track,
+        policy=context.policy if context else "",
+        window=context.window if context else None,
+        prompt=result.prompt,
+    )

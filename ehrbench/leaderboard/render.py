@@ -1,0 +1,58 @@
+"""Pages from templates: every value escaped, one strict content policy, styles and script inline."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ehrbench.assets import asset_dir
+
+
+class Renderer:
+    """Renders the templates of ``leaderboard/``."""
+
+    def __init__(self, site: Mapping[str, Any], folder: Path | None = None) -> None:
+        """Load styles and script and derive the content policy from their hashes.
+
+        Args:
+            site: what every page knows.
+            folder: the templates; default: those that ship with the package.
+        """
+        folder = folder or asset_dir("leaderboard")
+        self._environment = Environment(
+            loader=FileSystemLoader(folder),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        css = (folder / "site.css").read_text(encoding="utf-8")
+        js = (folder / "site.js").read_text(encoding="utf-8")
+        policy = (
+            f"default-src 'none'; style-src '{_source_hash(css)}'; script-src '{_source_hash(js)}'; img-src data:; "
+            "base-uri 'none'; form-action 'none'"
+        )
+        # Our own two files are the only text that is not escaped.
+        self._environment.globals.update(site=site, css=Markup(css), js=Markup(js), csp=policy)  # noqa: S704
+
+    def page(self, template: str, page: str, **values: Any) -> str:
+        """One page.
+
+        Args:
+            template: file name of the template.
+            page: the page's place from the site's root; links are made relative to it.
+            values: what the template needs.
+        """
+        root = "../" * page.count("/")
+        return self._environment.get_template(template).render(page=page, root=root, **values)
+
+
+def _source_hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,49 @@
+"""Names and explanations in plain words."""
+
+from __future__ import annotations
+
+from ehrbench.leaderboard.text import show
+
+SUITES: dict[str, str] = {
+    "ehr_bench": "EHR-Bench",
+    "medalign": "MedAlign",
+    "meds_bench": "MedS-Bench",
+    "mimic_instr": "MIMIC-Instr",
+}
+
+METRICS: dict[str, str] = {
+    "accuracy": "The share of items whose answer is right.",
+    "auprc": "Area under the precision-recall curve: how well positives are found without false alarms. Chance is the share of "
+    "positives.",
+    "auroc": "The chance that a patient with the outcome is given a higher risk than one without. 0.5 is guessing, 1 is perfect.",
+    "balanced_accuracy": "The mean over classes of the share of each class that is found.",
+    "bertscore": "How close the words of answer and gold are in the space of a language model; not a percentage of anything.",
+    "bleu": "Overlap of word sequences with the gold answer, with a penalty for short answers.",
+    "bleu_1": "Share of the answer's words that are in the gold answer, with a penalty for short answers.",
+    "bleurt": "A trained model's guess of how well the answer carries the gold's meaning.",
+    "brier": "Mean squared distance of the stated probability from what happened. Lower is better.",
+    "chrf_pp": "Overlap of letter and word sequences with the gold answer; forgiving of inflection.",
+    "comet": "A trained model's guess of quality, from the source, the answer and the gold answer.",
+    "correct": "The share of answers that clinicians judged correct.",
+    "exact_match": "The share of answers equal to the gold answer after tidying.",
+    "google_bleu": "The smaller of precision and recall of word sequences of length one to four.",
+    "jury_score": "Mean score from 1 to 5 by a panel of language models.",
+    "macro_f1": "F1 of each class, averaged over classes, so that rare classes count as much as common ones.",
+    "mean_rank": "Mean place that clinicians gave the model's answer among the compared models. Lower is better.",
+    "meteor": "Overlap of words with the gold answer, counting stems and synonyms and the order of words.",
+    "relative_score": "A judge model's score of the answer as a percentage of its score of GPT-4's answer. It can exceed "
+    "100, and moves with the judge and with the reference answers.",
+    "rouge_1": "Overlap of single words with the gold answer.",
+    "rouge_2": "Overlap of word pairs with the gold answer.",
+    "rouge_l": "Longest common sequence of words of answer and gold.",
+    "rouge_l_set": "Longest common sequence over sets of words, summed over sentences: what the MedS-Bench code computes and its "
+    "leaderboard calls ROUGE.",
+    "set_f1": "Harmonic mean of precision and recall of the answer's items against the gold set.",
+    "token_f1": "Harmonic mean of precision and recall of the answer's words against the gold answer's.",
+    "win_rate": "Share of pairings that clinicians decided for the model, averaged over the other models.",
+}
+
+
+def suite_name(suite: str) -> str:
+    """A suite as people call it."""
+    return SUITES.get(suite) or show(suite, 40)

@@ -1,0 +1,193 @@
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from ehrbench.errors import UsageError
+from ehrbench.leaderboard.build import build, make_site
+from ehrbench.leaderboard.text import interval, number, show, slugs
+from ehrbench.results.store import write_result
+from tests.leaderboard.sample import HOSTILE, season
+from tests.results.factory import make_metric, make_result
+
+
+@pytest.fixture(scope="module")
+def site() -> dict[str, str]:
+    return make_site(season(hostile=True))
+
+
+def pages(site: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in site.items() if name.endswith(".html")}
+
+
+class _Elements(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_two_builds_are_the_same_bytes_whatever_the_order(tmp_path: Path) -> None:
+    results = season()
+    for folder, several in (("a", results), ("b", results[::-1])):
+        write_result(tmp_path / folder / "in/all.results.json", several)
+        build([tmp_path / folder / "in"], tmp_path / folder / "site")
+    first = {p.relative_to(tmp_path / "a/site"): p.read_bytes() for p in (tmp_path / "a/site").rglob("*") if p.is_file()}
+    second = {p.relative_to(tmp_path / "b/site"): p.read_bytes() for p in (tmp_path / "b/site").rglob("*") if p.is_file()}
+    assert first == second
+
+
+def test_the_overview_of_forty_models_is_small() -> None:
+    assert len(make_site(season(40))["index.html"].encode()) < 150_000
+
+
+def test_hostile_names_are_text_and_name_no_file_outside(site: dict[str, str]) -> None:
+    for name, text in pages(site).items():
+        assert "<script>alert" not in text, name
+        assert "\u202e" not in text, name
+        assert "x" * 500 not in text, name
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in site["index.html"]
+    for name in site:
+        assert re.fullmatch(r"(?:[a-z0-9_]+/)?[a-z0-9_][a-z0-9._-]{0,140}", name), name
+        assert ".." not in name
+    assert len([name for name in site if name.startswith("models/")]) == len({r.model.name for r in season(hostile=True)})
+
+
+def test_no_page_asks_for_anything_from_elsewhere(site: dict[str, str]) -> None:
+    for name, text in pages(site).items():
+        elements = _Elements(text).found
+        for tag, attributes in elements:
+            assert not any(key.startswith("on") or key == "style" for key in attributes), (name, tag)
+            if tag in ("script", "link", "img", "iframe", "source"):
+                assert "src" not in attributes, (name, tag)
+                assert not re.match(r"https?:", attributes.get("href") or ""), (name, tag)
+        policies = [a["content"] for tag, a in elements if a.get("http-equiv") == "Content-Security-Policy"]
+        assert len(policies) == 1
+        assert policies[0] is not None
+        assert policies[0].startswith("default-src 'none'; style-src 'sha256-")
+        assert "unsafe" not in policies[0]
+
+
+def test_every_link_leads_somewhere_inside(site: dict[str, str]) -> None:
+    for name, text in pages(site).items():
+        for tag, attributes in _Elements(text).found:
+            href = attributes.get("href")
+            if tag != "a" or href is None:
+                continue
+            target, _, anchor = href.partition("#")
+            place = (Path("/", name).parent / target).resolve().relative_to("/").as_posix() if target else name
+            assert place in site, (name, href)
+            if anchor:
+                ids = {a.get("id") for _, a in _Elements(site[place]).found}
+                assert anchor in ids, (name, href)
+
+
+def test_settings_never_share_a_table(site: dict[str, str]) -> None:
+    for name in ("suites/medalign.html", "tasks/medalign.html"):
+        sections = re.findall(r'<section class="setting" id="([^"]+)"', site[name])
+        assert sections == ["clean_truncate_8192", "clean_refine_2048", "clean_truncate_2048", "paper_clinicians"]
+
+
+def test_downloads_hold_what_the_page_shows(site: dict[str, str]) -> None:
+    rows = list(csv.DictReader(io.StringIO(site["data/suites-medalign-clean_truncate_8192.csv"])))
+    again = json.loads(site["data/suites-medalign-clean_truncate_8192.json"])
+    assert len(rows) == len(again)
+    source = {r.model.name: r for r in season(hostile=True) if r.context and r.context.window == 8192 and r.task == "medalign"}
+    for row in rows:
+        if row["model"] in source and not row["missing"]:
+            assert float(row["value"]) == source[row["model"]].metrics[0].value
+    assert any(row["model"] == "'=HYPERLINK(1)" for row in rows)
+
+
+def test_numbers_of_few_patients_are_shown_nowhere() -> None:
+    few = make_result("few", 0.123456, n_groups=10, strata={"category=a": [make_metric(0.654321)]})
+    site = make_site([few, make_result("many", 0.4)])
+    assert "fewer than 11 patients" in site["tasks/medalign.html"]
+    for name, text in site.items():
+        assert "0.123" not in text, name
+        assert "0.654321" not in text, name
+
+
+def test_a_partial_run_is_marked_and_not_ranked() -> None:
+    site = make_site([make_result("whole", 0.4), make_result("part", 0.9, n_items=20, config_hash="p")])
+    rows = _column(site["data/tasks-medalign-clean_truncate_8192.csv"], "rouge_l")
+    assert rows["whole"]["rank_best"] == "1"
+    assert rows["part"]["rank_best"] == ""
+    assert rows["part"]["badges"] == "partial"
+
+
+def test_a_run_with_unanswered_items_is_ranked_over_all_items() -> None:
+    # 0.5 over 30 answered of 40 items is 0.375 over all: below 0.45 by more than hypot(0.03, 0.03) = 0.042.
+    half = make_result("half", metrics=[make_metric(0.5, n=30, strict_value=0.375)])
+    site = make_site([half, make_result("steady", metrics=[make_metric(0.45)])])
+    rows = _column(site["data/tasks-medalign-clean_truncate_8192.csv"], "rouge_l")
+    assert (rows["half"]["rank_best"], rows["steady"]["rank_best"]) == ("2", "1")
+
+
+def test_a_mean_is_given_over_the_same_tasks_only() -> None:
+    tasks = [make_result("full", 0.2, task="s.a"), make_result("full", 0.6, task="s.b"), make_result("some", 0.9, task="s.a")]
+    site = make_site(tasks)
+    found = _column(site["data/suites-s-clean_truncate_8192.csv"], "mean")
+    assert float(found["full"]["value"]) == pytest.approx(0.4)
+    assert (float(found["full"]["low"]), float(found["full"]["high"])) == (pytest.approx(0.37), pytest.approx(0.43))
+    assert found["some"]["value"] == ""
+    assert found["some"]["missing"] == "1 of 2 tasks"
+
+
+def _column(text: str, column: str) -> dict[str, dict[str, str]]:
+    return {row["model"]: row for row in csv.DictReader(io.StringIO(text)) if row["column"] == column}
+
+
+def test_what_is_not_a_site_is_not_replaced(tmp_path: Path) -> None:
+    write_result(tmp_path / "in/result.json", make_result())
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="no site of ehrbench"):
+        build([tmp_path / "in"], tmp_path / "home")
+    build([tmp_path / "in"], tmp_path / "site")
+    write_result(tmp_path / "in/result.json", make_result("other"))
+    build([tmp_path / "in"], tmp_path / "site")
+    assert "other" in (tmp_path / "site/index.html").read_text()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["home", "in", "site"]
+
+
+def test_the_site_builds_from_the_rest_and_names_what_is_left_out(tmp_path: Path) -> None:
+    write_result(tmp_path / "in/good/result.json", make_result())
+    (tmp_path / "in/bad").mkdir()
+    (tmp_path / "in/bad/result.json").write_text('{"schema_version": 7}')
+    built = build([tmp_path / "in"], tmp_path / "site")
+    assert built.n_results == 1
+    index = (tmp_path / "site/index.html").read_text()
+    assert "bad/result.json: schema_version is 7" in index
+    assert str(tmp_path) not in index
+
+
+def test_an_empty_site_says_how_to_fill_it(tmp_path: Path) -> None:
+    build([tmp_path], tmp_path / "site")
+    assert "There are no results yet" in (tmp_path / "site/index.html").read_text()
+
+
+def test_numbers_read_as_people_write_them() -> None:
+    assert number(0.42) == "0.420"
+    assert number(0.8251, printed=True) == "0.8251"
+    assert number(60.1, (0, 100)) == "60.1"
+    assert number(24.46, (0, 100), printed=True) == "24.46"
+    assert number(-0.0001, (-1, 1)) == "0.000"
+    assert interval(-0.02, 0.04, (-1, 1)) == "−0.020 to 0.040"
+    assert show("a\nb\u202ec\x00") == "a b\ufffdc\ufffd"
+    assert show("x" * 50, 10) == "x" * 9 + "…"
+
+
+def test_file_names_never_meet() -> None:
+    found = slugs(["GPT-4", "gpt-4", "gpt 4", "GPT/4", "", "…", "con", *HOSTILE])
+    assert len({slug.lower() for slug in found.values()}) == len(found)
+    assert found["gpt-4"].startswith("gpt-4")
+    assert slugs(["llama-3.1-8b"]) == {"llama-3.1-8b": "llama-3.1-8b"}
