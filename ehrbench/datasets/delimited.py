@@ -1,0 +1,174 @@
+"""TSV and CSV tables as releases write them: quoted fields with tabs and newlines, a column under one of several names.
+
+Nothing is skipped or guessed: a ragged row, an open quote or two columns for one meaning is an error with the file and the row.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from ehrbench.errors import UsageError
+from ehrbench.records.safe_xml import read_text
+
+_END = "ehrbench-end-of-table"
+
+
+class Row(NamedTuple):
+    """One row of a table."""
+
+    number: int
+    """1 for the first row after the header."""
+    line: int
+    """The line of the file on which it begins; a quoted field may go on over several."""
+    values: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table in memory, as text."""
+
+    path: Path
+    columns: Sequence[str]
+    rows: Sequence[Row]
+
+    def place(self, row: Row) -> str:
+        """Where a row is, for a message."""
+        return f"{self.path}:{row.line}: row {row.number}"
+
+
+def _rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    lines = io.StringIO(text, newline="")
+
+    def with_sentinel() -> Iterator[str]:
+        yield from lines
+        yield _END
+
+    csv.field_size_limit(2**31 - 1)  # the module's 131,072 characters are fewer than a long note has
+    reader = csv.reader(with_sentinel(), delimiter=delimiter)
+    line = 1
+    while True:
+        try:
+            row = next(reader)
+        except csv.Error as error:
+            raise UsageError(f"{path}:{line}: the row cannot be read as a table row ({error})") from None
+        if row == [_END]:
+            return
+        if row and row[-1].endswith(_END):
+            raise UsageError(
+                f"{path}:{line}: a quotation mark opens a field in this row and none closes it; compare the file with the release"
+            )
+        if row:
+            yield line, row
+        line = reader.line_num + 1
+
+
+def read_table(path: Path, what: str) -> Table:
+    r"""Read a table whole.
+
+    The delimiter is the one that splits the header: a tab, else a comma. Quoting is the csv module's, with doubled quotation
+    marks inside quoted fields; line ends inside a field become ``\n``. Blank lines are passed over.
+
+    Args:
+        path: a ``.tsv`` or ``.csv`` file.
+        what: what it is, for messages ("the instruction table").
+
+    Raises:
+        MissingError: there is no such file.
+        UsageError: it is not UTF-8, has no header, repeats a column, or has a row of another width.
+    """
+    text = read_text(path, what)
+    header_line = text.split("\n", 1)[0]
+    rows = _rows(text, "\t" if "\t" in header_line else ",", path)
+    header = next(rows, None)
+    if header is None:
+        raise UsageError(f"{path}: {what} is empty; expected a line with column names")
+    columns = [column.strip() for column in header[1]]
+    folded = [column.casefold() for column in columns]
+    if len(set(folded)) < len(folded):
+        twice = next(column for column in columns if folded.count(column.casefold()) > 1)
+        raise UsageError(f"{path}:1: the column '{twice}' is there twice")
+    found: list[Row] = []
+    for line, values in rows:
+        row = Row(len(found) + 1, line, values)
+        if len(values) != len(columns):
+            raise UsageError(
+                f"{path}:{line}: row {row.number} has {len(values)} fields, the header has {len(columns)}; "
+                "a tab or newline inside a field needs quotation marks round the field"
+            )
+        found.append(row)
+    return Table(path, columns, found)
+
+
+class Columns:
+    """The columns of a table by meaning."""
+
+    def __init__(self, table: Table, aliases: Mapping[str, Sequence[str]], chosen: Mapping[str, str] | None = None) -> None:
+        """Resolve the columns.
+
+        Args:
+            table: the table.
+            aliases: meaning to column names, letter case aside. Where the first, the release's own, is there it is taken;
+                otherwise exactly one of the others may be.
+            chosen: meaning to column name, as the user decided; overrides ``aliases``.
+
+        Raises:
+            UsageError: two columns could have one meaning, or a chosen column is not there.
+        """
+        self.table = table
+        self._index: dict[str, int] = {}
+        self.renamed: dict[str, str] = {}
+        """Meanings that were found under another name than the release's own."""
+        folded = {column.casefold(): index for index, column in enumerate(table.columns)}
+        for meaning, names in aliases.items():
+            if chosen and meaning in chosen:
+                if chosen[meaning].casefold() not in folded:
+                    raise UsageError(
+                        f"{table.path}: options.columns.{meaning} names '{chosen[meaning]}', which is no column there"
+                    )
+                here = [chosen[meaning]]
+            else:
+                here = [name for name in names if name.casefold() in folded]
+                if len(here) > 1 and here[0] != names[0]:
+                    raise UsageError(
+                        f"{table.path}: the columns {' and '.join(repr(name) for name in here)} could both be '{meaning}'; "
+                        f"say which in data.options.columns.{meaning}"
+                    )
+            if here:
+                self._index[meaning] = folded[here[0].casefold()]
+                if here[0] != names[0]:
+                    self.renamed[meaning] = here[0]
+
+    def __contains__(self, meaning: str) -> bool:
+        return meaning in self._index
+
+    def require(self, aliases: Mapping[str, Sequence[str]], *meanings: str) -> None:
+        """Refuse a table without these columns.
+
+        Raises:
+            UsageError: the message lists what the columns may be called and what there is.
+        """
+        for meaning in meanings:
+            if meaning not in self:
+                names = " or ".join(repr(name) for name in aliases[meaning])
+                raise UsageError(
+                    f"{self.table.path}: no column for '{meaning}': expected {names} among {', '.join(self.table.columns)}; "
+                    f"name it in data.options.columns.{meaning}"
+                )
+
+    def get(self, row: Row, meaning: str) -> str:
+        """A row's value, stripped; empty where the table has no such column."""
+        index = self._index.get(meaning)
+        return "" if index is None else row.values[index].strip()
+
+    def report(self) -> str | None:
+        """Which columns were read under another name, as a warning; None if none was."""
+        if not self.renamed:
+            return None
+        return f"{self.table.path.name}: " + ", ".join(
+            f"'{meaning}' read from column '{name}'" for meaning, name in self.renamed.items()
+        )

@@ -1,0 +1,131 @@
+"""Models that need no model: what any language model has to beat.
+
+``baseline:bm25`` answers with the sentences of the record that match the question best, ``baseline:newest`` with the newest note,
+``baseline:empty`` with nothing. They read ``Request.question`` and ``Request.record``, not the prompt, so no window limits them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from html import unescape
+
+from ehrbench.errors import UsageError, unknown_name
+from ehrbench.models.arguments import Arguments
+from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, ModelIdentity, Request, Response, Tokenizer
+
+_MARKUP = re.compile(r"</?[A-Za-z_][^<>]*>|<!--.*?-->|<\?.*?\?>", re.DOTALL)
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\[(])|\s*\n\s*")
+_UNDATED = datetime(1, 1, 1)  # noqa: DTZ001 (record times have no zone)
+
+Answerer = Callable[[Request], str]
+"""From a request to the whole answer, before it is cut to ``max_tokens`` words."""
+
+
+class Baseline:
+    """A rule in the clothes of a model."""
+
+    endpoint: str | None = None
+    is_remote = False
+    context_length: int | None = None
+    tokenizer: Tokenizer | None = None
+    streaming = True
+
+    def __init__(self, name: str, answer: Answerer) -> None:
+        """Name a rule."""
+        self.identity = ModelIdentity(name=name, backend="baseline", revision="1")
+        self._answer = answer
+
+    def prompt_text(self, messages: Sequence[Message]) -> str:
+        """The contents joined by a newline."""
+        return "\n".join(message.content for message in messages)
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """Answer in the order given, with at most ``max_tokens`` words."""
+        for request in requests:
+            words = self._answer(request).split()
+            cut = len(words) > request.max_tokens
+            text = " ".join(words[: request.max_tokens])
+            yield Response(request.id, text, "length" if cut else "stop", answer_tokens=min(len(words), request.max_tokens))
+
+    def choice_probabilities(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceResponse]:
+        """Baselines have none."""
+        raise UsageError(f"baseline:{self.identity.name} gives no probabilities; this task needs a model with log-probabilities")
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Baseline:
+    """Make a baseline; ``max_model_len`` is taken and not needed.
+
+    Raises:
+        UsageError: an unknown baseline, or any argument.
+    """
+    Arguments(f"baseline:{name}", args, {})
+    if name not in BASELINES:
+        raise UsageError(unknown_name("baseline", name, BASELINES))
+    return Baseline(name, BASELINES[name]())
+
+
+def _bm25() -> Answerer:
+    from ehrbench.context.bm25 import Okapi, tokenize
+
+    # Items on one record are neighbours, so the index of the record before is usually the one that is needed.
+    record: str | None = None
+    pieces: list[str] = []
+    index = Okapi([])
+
+    def answer(request: Request) -> str:
+        nonlocal record, pieces, index
+        if request.record is not record:
+            pieces = sentences(request)
+            index = Okapi([tokenize(piece) for piece in pieces])
+            record = request.record
+        query = tokenize(request.question)
+        scores = index.scores(query)
+        chosen, n_words = [], 0
+        for i in index.best(query):
+            if n_words >= request.max_tokens:
+                break
+            # Zero is no match; a match on words that most sentences hold may score below it (short records).
+            if scores[i] != 0:
+                chosen.append(i)
+                n_words += len(pieces[i].split())
+        return " ".join(pieces[i] for i in chosen)
+
+    return answer
+
+
+def _newest(request: Request) -> str:
+    notes = [entry for entry in request.entries if "note" in entry.kind] or list(request.entries)
+    if not notes:
+        return "\n".join(sentences(request)[-3:])
+    # Undated entries come before dated ones; among equals the later in the document is the newer.
+    _, newest = max(enumerate(notes), key=lambda pair: (pair[1].time or _UNDATED, pair[0]))
+    return plain(request.record[newest.start : newest.end])
+
+
+def sentences(request: Request) -> list[str]:
+    """The sentences and lines of a record, free of markup; of its entries where they are known."""
+    spans = [(entry.start, entry.end) for entry in request.entries] or [(0, len(request.record))]
+    texts = (_SENTENCE_END.split(_line_markup(request.record[start:end])) for start, end in spans)
+    return [unescape(piece.strip()) for pieces in texts for piece in pieces if piece and not piece.isspace()]
+
+
+def plain(text: str) -> str:
+    """A text without XML markup."""
+    return unescape(_MARKUP.sub(" ", text)).strip()
+
+
+def _line_markup(text: str) -> str:
+    return _MARKUP.sub("\n", text)
+
+
+BASELINES: dict[str, Callable[[], Answerer]] = {
+    "bm25": _bm25,
+    "empty": lambda: lambda request: "",
+    "newest": lambda: _newest,
+}
+"""A rule is made anew for each model, so that what it remembers is its own."""

@@ -1,0 +1,313 @@
+"""A loopback server that speaks enough of the OpenAI API to be run against, and fails on request.
+
+    with Server(script=["429:0.2", "reset"]) as server:      # in a thread; the first two calls fail
+        model = load_model("openai:stub", {"base_url": server.url}, None)
+
+    python -m tests.support.server --latency 0.2 --rate 429=0.1   # prints its base URL; GET /stats counts
+
+Answers depend on the prompt alone, so any two runs agree. Error bodies quote the prompt, as real servers' do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import json
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+REASONS = {200: "OK", 307: "Temporary Redirect", 400: "Bad Request", 429: "Too Many Requests", 500: "Internal Server Error"}
+ERROR_CODES = {"overflow": "context_length_exceeded", "filter": "content_filter", "quota": "insufficient_quota"}
+
+
+def prompt_of(body: Mapping[str, Any]) -> str:
+    """The text a request asks about: its prompt, or its messages one after the other."""
+    if "prompt" in body:
+        return str(body["prompt"])
+    return "\n".join(message["content"] for message in body.get("messages", ()))
+
+
+def prompt_hash(text: str) -> str:
+    """The name under which the counters know a prompt."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+class Server:
+    """The stub, served from a thread while its context is open.
+
+    A fault is named by its status, with an optional Retry-After (``429:0.2``), or is one of ``reset`` (RST), ``close`` (no
+    answer), ``truncated`` (body shorter than declared), ``garbage`` (not JSON), ``hang`` (silence), ``null`` (content null),
+    ``nochoices``, ``overflow``, ``filter`` and ``quota`` (400, 400, 429 with that code), ``filtered`` (finish_reason),
+    ``refusal``, ``ok``.
+    """
+
+    def __init__(
+        self,
+        *,
+        script: Sequence[str] = (),
+        rates: Mapping[str, float] | None = None,
+        poison: str | None = None,
+        latency: float = 0.0,
+        capacity: int | None = None,
+        answer: Callable[[dict[str, Any]], str | dict[str, Any]] | None = None,
+        logprobs: Mapping[str, float] | None = None,
+        models: Sequence[Mapping[str, Any]] = ({"id": "stub", "max_model_len": 4096},),
+        redirect: str = "",
+        keep: bool = True,
+        port: int = 0,
+    ) -> None:
+        """Configure the stub.
+
+        Args:
+            script: faults of the first calls, in order of arrival; then ``rates`` apply.
+            rates: share of calls that fail in each way; which ones depends on the prompt and on how often it was sent.
+            poison: every prompt holding this text gets a 400.
+            latency: seconds before each answer.
+            capacity: more calls at once than this get 429.
+            answer: makes the content, or the whole message, from a request's body.
+            logprobs: log-probabilities of first tokens; None: the server has none.
+            models: what ``/models`` lists; empty: 404.
+            redirect: where a 307 points.
+            keep: hold every request's body and headers for inspection.
+            port: 0 takes a free one.
+        """
+        self.script = list(script)
+        self.rates = dict(rates or {})
+        self.poison = poison
+        self.latency = latency
+        self.capacity = capacity
+        self.answer = answer
+        self.logprobs = logprobs
+        self.models = list(models)
+        self.redirect = redirect
+        self.keep = keep
+        self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
+        self.times: list[float] = []
+        self.requests: Counter[str] = Counter()
+        self.answered: Counter[str] = Counter()
+        self.in_flight = self.peak = self.connections = self.bytes_in = 0
+        self._socket = socket.create_server(("127.0.0.1", port))
+        self.port: int = self._socket.getsockname()[1]
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="stub-server")
+
+    @property
+    def url(self) -> str:
+        """The base URL to give a client."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def stats(self) -> dict[str, Any]:
+        """The counters, as ``GET /stats`` shows them."""
+        return {
+            "calls": self.requests.total(),
+            "requests": dict(self.requests),
+            "answered": dict(self.answered),
+            "peak": self.peak,
+            "connections": self.connections,
+            "bytes_in": self.bytes_in,
+        }
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        server = self._loop.run_until_complete(self._loop.create_server(lambda: _Connection(self), sock=self._socket))
+        try:
+            self._loop.run_forever()
+        finally:
+            server.close()
+            for connection in list(_Connection.alive.get(id(self), ())):
+                connection.transport.abort()
+            self._loop.run_until_complete(asyncio.sleep(0))
+            self._loop.close()
+
+    def serve_forever(self) -> None:
+        """Serve in this thread until interrupted."""
+        self._run()
+
+    def fault(self, text: str, key: str) -> str:
+        """Which way this call fails, or ``ok``."""
+        if self.poison is not None and self.poison in text:
+            return "400"
+        if self.script:
+            return self.script.pop(0)
+        if self.capacity is not None and self.in_flight > self.capacity:
+            return "429:0.02"
+        if self.rates:
+            roll = int.from_bytes(hashlib.sha256(f"{key} {self.requests[key]}".encode()).digest()[:6], "big") / 2**48
+            for name, rate in self.rates.items():
+                roll -= rate
+                if roll < 0:
+                    return name
+        return "ok"
+
+    def message(self, body: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+        """The answer's message and finish reason: deterministic words, cut at ``max_tokens``."""
+        made = self.answer(body) if self.answer else f"answer {key}"
+        message = made if isinstance(made, dict) else {"content": made}
+        limit = body.get("max_completion_tokens", body.get("max_tokens", 1 << 30))
+        words = (message.get("content") or "").split(" ")
+        if len(words) > limit:
+            return {**message, "content": " ".join(words[:limit])}, "length"
+        return message, message.pop("finish_reason", "stop") if isinstance(made, dict) else "stop"
+
+    def completion(self, body: dict[str, Any], text: str, key: str, fault: str) -> dict[str, Any]:
+        """The JSON of a successful call."""
+        chat = "messages" in body
+        message, finish = self.message(body, key)
+        choice: dict[str, Any] = {"index": 0, "finish_reason": finish}
+        if fault == "null":
+            message = {**message, "content": None}
+        elif fault == "filtered":
+            choice["finish_reason"] = "content_filter"
+        elif fault == "refusal":
+            message = {"content": None, "refusal": "I cannot help with " + text}
+        if chat:
+            choice["message"] = {"role": "assistant", **message}
+        else:
+            choice["text"] = message["content"]
+        if self.logprobs is not None and body.get("logprobs"):
+            ranked = sorted(self.logprobs.items(), key=lambda pair: -pair[1])[: int(body.get("top_logprobs", body["logprobs"]))]
+            if chat:
+                top = [{"token": token, "logprob": value} for token, value in ranked]
+                choice["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}
+            else:
+                choice["logprobs"] = {"tokens": [ranked[0][0]], "top_logprobs": [dict(ranked)]}
+        usage = {
+            "prompt_tokens": len(text.split()),
+            "completion_tokens": len((message.get("content") or "").split()),
+            "prompt_tokens_details": {"cached_tokens": 3},
+        }
+        if "reasoning_tokens" in message:
+            usage["completion_tokens_details"] = {"reasoning_tokens": message.pop("reasoning_tokens")}
+        return {"id": key, "model": "stub-0613", "choices": [] if fault == "nochoices" else [choice], "usage": usage}
+
+
+class _Connection(asyncio.Protocol):
+    alive: dict[int, set[_Connection]] = {}
+    transport: asyncio.Transport
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.buffer = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.server.connections += 1
+        self.alive.setdefault(id(self.server), set()).add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.alive[id(self.server)].discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        end = self.buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head = bytes(self.buffer[:end]).decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+        length = int(headers.get("content-length", 0))
+        if len(self.buffer) < end + 4 + length:
+            return
+        payload = bytes(self.buffer[end + 4 : end + 4 + length])
+        del self.buffer[: end + 4 + length]
+        self.handle(head[0].split(" "), headers, payload)
+
+    def handle(self, request: list[str], headers: dict[str, str], payload: bytes) -> None:
+        server, path = self.server, request[1]
+        if path == "/stats":
+            return self.send(200, server.stats())
+        if request[0] == "GET":
+            server.paths.append(path)
+            return self.send(200, {"data": server.models}) if server.models else self.send(404, {"error": {"message": "none"}})
+        body = json.loads(payload)
+        text = prompt_of(body)
+        key = prompt_hash(text)
+        if server.keep:
+            server.bodies.append(body)
+            server.headers.append(headers)
+            server.paths.append(path)
+            server.times.append(time.monotonic())
+        server.bytes_in += len(payload)
+        server.requests[key] += 1
+        server.in_flight += 1
+        server.peak = max(server.peak, server.in_flight)
+        fault = server.fault(text, key)
+        if server.latency:
+            asyncio.get_running_loop().call_later(server.latency, self.finish, body, text, key, fault)
+        else:
+            self.finish(body, text, key, fault)
+
+    def finish(self, body: dict[str, Any], text: str, key: str, fault: str) -> None:
+        self.server.in_flight -= 1
+        if self.transport.is_closing():
+            return
+        name, _, retry_after = fault.partition(":")
+        extra = {"Retry-After": retry_after} if retry_after else {}
+        if name == "hang":
+            return
+        if name == "close":
+            self.transport.close()
+        elif name == "reset":
+            connection = self.transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.transport.abort()
+        elif name == "garbage":
+            self.write(200, b"<html>not JSON: " + text.encode("utf-8", "replace")[:200], {})
+        elif name == "truncated":
+            raw = json.dumps(self.server.completion(body, text, key, "ok")).encode()
+            self.write(200, raw[: len(raw) // 2], {}, declared=len(raw))
+            self.transport.close()
+        elif name in ERROR_CODES:
+            message = f"This is {ERROR_CODES[name]}: {text}"
+            self.send(429 if name == "quota" else 400, {"error": {"message": message, "code": ERROR_CODES[name]}}, extra)
+        elif name.isdigit():
+            if name.startswith("3"):
+                extra = {"Location": self.server.redirect}
+            self.send(int(name), {"error": {"message": f"failed on: {text}", "type": "stub", "code": None}}, extra)
+        else:
+            self.server.answered[key] += 1
+            self.send(200, self.server.completion(body, text, key, name))
+
+    def send(self, status: int, data: object, extra: Mapping[str, str] | None = None) -> None:
+        self.write(status, json.dumps(data).encode(), extra or {})
+
+    def write(self, status: int, raw: bytes, extra: Mapping[str, str], declared: int | None = None) -> None:
+        lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}", "Content-Type: application/json"]
+        lines += [f"Content-Length: {len(raw) if declared is None else declared}", *(f"{k}: {v}" for k, v in extra.items())]
+        self.transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + raw)
+
+
+def main() -> None:
+    """Serve from the command line until interrupted."""
+    parser = argparse.ArgumentParser(description="An OpenAI-compatible stub on 127.0.0.1 that fails on request.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--rate", action="append", default=[], metavar="FAULT=SHARE", help="for instance 429:0.1=0.1, reset=0.1")
+    parser.add_argument("--poison", help="prompts holding this text get a 400")
+    parser.add_argument("--keep", action="store_true", help="hold every request in memory")
+    arguments = parser.parse_args()
+    rates = {name: float(share) for name, share in (rate.rsplit("=", 1) for rate in arguments.rate)}
+    server = Server(rates=rates, poison=arguments.poison, latency=arguments.latency, port=arguments.port, keep=arguments.keep)
+    print(server.url, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
