@@ -9,11 +9,13 @@ METRICS: Registry[Metric] = Registry(
     "metric",
     {
         "exact_match": "ehrbench.metrics.exact:EXACT_MATCH",
+        "exact_match_strict": "ehrbench.metrics.exact:EXACT_MATCH_STRICT",
         "token_f1": "ehrbench.metrics.exact:TOKEN_F1",
         "rouge_1": "ehrbench.metrics.rouge:ROUGE_1",
         "rouge_2": "ehrbench.metrics.rouge:ROUGE_2",
         "rouge_l": "ehrbench.metrics.rouge:ROUGE_L",
         "bleu": "ehrbench.metrics.bleu:BLEU",
+        "sentence_bleu": "ehrbench.metrics.bleu:SENTENCE_BLEU",
         "chrf_pp": "ehrbench.metrics.chrf:CHRF_PP",
         "google_bleu": "ehrbench.metrics.google_bleu:GOOGLE_BLEU",
         "meteor": "ehrbench.metrics.meteor:METEOR",

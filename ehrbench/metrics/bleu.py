@@ -1,0 +1,92 @@
+"""BLEU with sacrebleu's numbers: counts an item, so that the corpus value and its interval need no second scoring.
+
+``bleu`` is corpus BLEU (13a tokens, mixed case, exp smoothing); an item's own score is sacrebleu's sentence BLEU (effective
+order). ``sentence_bleu`` is the mean of those. Several references are used as BLEU defines it: n-grams clipped at their highest
+count in a reference, the length closest to the answer's. Values are in 0..1 where sacrebleu prints 0..100. An empty answer or
+reference scores 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ehrbench.metrics._mteval import encoder_13a
+from ehrbench.metrics.metric import Metric, Scorable, Statistics
+
+ORDER = 4
+
+
+def score_bleu(scorables: Sequence[Scorable]) -> list[Statistics | None]:
+    """Give correct[4], total[4], answer length, reference length of each item; None for an item without references."""
+    from ehrbench.metrics._ngrams import clipped_matches, totals
+
+    ids = encoder_13a()
+    out: list[Statistics | None] = [None] * len(scorables)
+    single = [i for i, scorable in enumerate(scorables) if len(scorable.references) == 1]
+    answers = [ids(scorables[i].answer) for i in single]
+    references = [ids(scorables[i].references[0]) for i in single]
+    correct, possible = clipped_matches(answers, references, ORDER), totals(answers, ORDER)
+    for row, i in enumerate(single):
+        lengths = (float(len(answers[row])), float(len(references[row])))
+        out[i] = (*map(float, correct[row]), *map(float, possible[row]), *lengths)
+    for i, scorable in enumerate(scorables):
+        if len(scorable.references) > 1:
+            out[i] = _several_references(scorable)
+    return out
+
+
+def _several_references(scorable: Scorable) -> Statistics:
+    from sacrebleu.metrics.bleu import BLEU
+
+    counted = BLEU(effective_order=True).sentence_score(scorable.answer, list(scorable.references))
+    return (*map(float, counted.counts), *map(float, counted.totals), float(counted.sys_len), float(counted.ref_len))
+
+
+def sentence_bleu(statistics: Statistics) -> float:
+    """Sentence BLEU in 0..1 from an item's counts: orders up to the answer's length, exp smoothing (sacrebleu's default)."""
+    correct, possible = statistics[:ORDER], statistics[ORDER : 2 * ORDER]
+    answer, reference = statistics[2 * ORDER], statistics[2 * ORDER + 1]
+    if not any(correct):
+        return 0.0
+    logs, smoothing = [], 1.0
+    for matched, total in zip(correct, possible, strict=True):
+        if total == 0:
+            break
+        if matched == 0:
+            smoothing *= 2
+            matched = 1 / smoothing
+        logs.append(math.log(matched / total))
+    brevity = 1 - reference / answer if answer < reference else 0.0
+    return math.exp(brevity + sum(logs) / len(logs))
+
+
+def score_sentence_bleu(scorables: Sequence[Scorable]) -> list[Statistics | None]:
+    """Sentence BLEU of each item."""
+    return [None if counts is None else (sentence_bleu(counts),) for counts in score_bleu(scorables)]
+
+
+_SETTINGS = {"tokenizer": "13a", "case": "mixed", "smooth": "exp", "order": ORDER, "references": "clipped"}
+
+BLEU = Metric(
+    "bleu",
+    1,
+    "BLEU",
+    "corpus",
+    score_bleu,
+    aggregate="corpus_bleu",
+    item_score=sentence_bleu,
+    settings=_SETTINGS,
+    libraries=("sacrebleu",),
+    note="Corpus BLEU in 0..1; an item's own score is sentence BLEU.",
+)
+SENTENCE_BLEU = Metric(
+    "sentence_bleu",
+    1,
+    "Sentence BLEU",
+    "item_mean",
+    score_sentence_bleu,
+    settings={**_SETTINGS, "effective_order": True},
+    libraries=("sacrebleu",),
+    note="Mean of sentence BLEU, in 0..1.",
+)

@@ -1,0 +1,49 @@
+"""GoogleBLEU (GLEU of Wu et al. 2016, section 5.2) of each answer, with NLTK's numbers on 13a tokens.
+
+MedAlign's setting: ``evaluate``'s google_bleu called for one pair. Matching n-grams (n = 1 to 4, all in one bag) over the larger
+of the two texts' n-gram counts: the smaller of precision and recall. An empty answer or reference scores 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ehrbench.metrics._mteval import encoder_13a
+from ehrbench.metrics._texts import best_of_references
+from ehrbench.metrics.metric import Metric, Scorable, Statistics
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+ORDER = 4
+
+
+def _google_bleu(answers: Sequence[str], references: Sequence[str]) -> npt.NDArray[np.float64]:
+    import numpy as np
+
+    from ehrbench.metrics._ngrams import clipped_matches, totals
+
+    ids = encoder_13a()
+    a, r = [ids(text) for text in answers], [ids(text) for text in references]
+    matches = clipped_matches(a, r, ORDER).sum(axis=1)
+    larger = np.maximum(totals(a, ORDER).sum(axis=1), totals(r, ORDER).sum(axis=1))
+    scores: npt.NDArray[np.float64] = matches / np.maximum(larger, 1)
+    return scores
+
+
+def score_google_bleu(scorables: Sequence[Scorable]) -> list[Statistics | None]:
+    """GLEU of each item, the highest over its references."""
+    return best_of_references(scorables, _google_bleu)
+
+
+GOOGLE_BLEU = Metric(
+    "google_bleu",
+    1,
+    "GoogleBLEU",
+    "item_mean",
+    score_google_bleu,
+    settings={"tokenizer": "13a", "order": f"1-{ORDER}", "references": "max"},
+    libraries=("sacrebleu",),
+)

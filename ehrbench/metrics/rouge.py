@@ -1,0 +1,85 @@
+"""ROUGE-1, ROUGE-2 and ROUGE-L (F measure) with the numbers of the ``rouge_score`` package, without stemming.
+
+MedAlign's setting (the package's default tokenizer). Lower-cased runs of a-z and 0-9 are tokens, so text in another script has
+none and scores 0. An empty answer or reference scores 0, both empty too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Hashable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ehrbench.metrics._texts import best_of_references, encoder
+from ehrbench.metrics.metric import Metric, Scorable, Statistics
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Scores = npt.NDArray[np.float64]
+
+_SEPARATORS = bytes.maketrans(
+    bytes(range(256)), bytes(b if chr(b) in "abcdefghijklmnopqrstuvwxyz0123456789" else ord(" ") for b in range(256))
+)
+
+
+def tokenize(text: str) -> list[str]:
+    """Lower-cased runs of a-z and 0-9: the tokens of ``rouge_score``'s default tokenizer."""
+    # Lower first: some letters beyond ASCII have a lower case within it (the Kelvin sign).
+    return text.lower().encode("ascii", "replace").translate(_SEPARATORS).decode("ascii").split()
+
+
+def f_measure(matches: npt.ArrayLike, answer: npt.ArrayLike, reference: npt.ArrayLike) -> Scores:
+    """Harmonic mean of matches/answer and matches/reference; 0 without a match. Bit for bit ``rouge_score``'s."""
+    import numpy as np
+
+    matches = np.asarray(matches, dtype=np.float64)
+    precision = matches / np.maximum(answer, 1)
+    recall = matches / np.maximum(reference, 1)
+    both = precision + recall
+    return np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)
+
+
+def _rouge_n(answers: Sequence[str], references: Sequence[str], n: int) -> Scores:
+    from ehrbench.metrics._ngrams import clipped_matches, totals
+
+    ids = encoder(tokenize)
+    a, r = [ids(text) for text in answers], [ids(text) for text in references]
+    return f_measure(clipped_matches(a, r, n)[:, -1], totals(a, n)[:, -1], totals(r, n)[:, -1])
+
+
+def _rouge_l(answers: Sequence[str], references: Sequence[str]) -> Scores:
+    from rapidfuzz.distance.LCSseq import similarity
+
+    ids = encoder(tokenize)
+    a, r = [ids(text) for text in answers], [ids(text) for text in references]
+    # A token is one character to rapidfuzz, which saves it the hashing of tokens.
+    characters = {text: _as_characters(ids(text)) for text in {*answers, *references}}
+    longest = [similarity(characters[x], characters[y]) for x, y in zip(answers, references, strict=True)]
+    return f_measure(longest, [len(x) for x in a], [len(x) for x in r])
+
+
+def _as_characters(ids: npt.NDArray[np.int32]) -> Sequence[Hashable]:
+    if len(ids) and ids.max() > sys.maxunicode:
+        numbers: list[int] = ids.tolist()
+        return numbers
+    return ids.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def score_rouge_n(scorables: Sequence[Scorable], n: int) -> list[Statistics | None]:
+    """ROUGE-N F measure of each item, the highest over its references."""
+    return best_of_references(scorables, partial(_rouge_n, n=n))
+
+
+def score_rouge_l(scorables: Sequence[Scorable]) -> list[Statistics | None]:
+    """ROUGE-L F measure (longest common subsequence of the whole texts) of each item, the highest over its references."""
+    return best_of_references(scorables, _rouge_l)
+
+
+_SETTINGS = {"tokenizer": "rouge_score-default", "stem": False, "measure": "f", "references": "max"}
+
+ROUGE_1 = Metric("rouge_1", 1, "ROUGE-1", "item_mean", partial(score_rouge_n, n=1), settings=_SETTINGS)
+ROUGE_2 = Metric("rouge_2", 1, "ROUGE-2", "item_mean", partial(score_rouge_n, n=2), settings=_SETTINGS)
+ROUGE_L = Metric("rouge_l", 1, "ROUGE-L", "item_mean", score_rouge_l, settings=_SETTINGS)

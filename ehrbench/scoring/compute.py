@@ -1,0 +1,129 @@
+"""Run a metric over many items, on all cores where that pays."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+
+from ehrbench.errors import EhrbenchError
+from ehrbench.metrics.metric import Metric, Scorable, Statistics
+
+Score = Callable[[Sequence[Scorable]], Sequence[Statistics | None]]
+
+CHUNK_ITEMS = 512
+CHUNK_CHARACTERS = 2_000_000
+WORTH_A_POOL_S = 1.5
+"""Estimated remaining work that is worth the start of worker processes."""
+
+
+def compute(
+    metric: Metric,
+    scorables: Sequence[Scorable],
+    *,
+    processes: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[Statistics | None]:
+    """Statistics of each item, in the order given; None where the metric is undefined for an item.
+
+    The first chunk is scored here and timed. If the rest would take more than about a second, the metric allows it and its
+    function can be sent to another process, worker processes take the remaining chunks; the results are the same.
+
+    Args:
+        metric: what to compute; whether it is available here is the caller's question.
+        scorables: the answered items.
+        processes: worker processes; default: one a usable core; 1: none.
+        progress: called with the number of items that have just been finished.
+
+    Raises:
+        EhrbenchError: the metric failed; the message names metric and item and holds no text of the item.
+    """
+    chunks = list(_chunks(scorables))
+    report = progress or (lambda n: None)
+    processes = _usable_cores() if processes is None else processes
+    out: list[Statistics | None] = []
+    for i, chunk in enumerate(chunks):
+        started = time.perf_counter()
+        out += _score_chunk(metric.name, metric.score, chunk)
+        report(len(chunk))
+        rest = chunks[i + 1 :]
+        estimate_s = (time.perf_counter() - started) / len(chunk) * sum(map(len, rest))
+        if i == 0 and rest and processes > 1 and metric.processes and estimate_s > WORTH_A_POOL_S and _can_travel(metric.score):
+            return out + _score_in_pool(metric, rest, min(processes, len(rest)), report)
+    return out
+
+
+def _score_in_pool(
+    metric: Metric, chunks: Sequence[Sequence[Scorable]], processes: int, report: Callable[[int], None]
+) -> list[Statistics | None]:
+    # Spawned, not forked: a fork of a process with threads (an event loop, polars) may hang.
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    try:
+        futures: list[Future[list[Statistics | None]]] = [
+            pool.submit(_score_chunk, metric.name, metric.score, chunk) for chunk in chunks
+        ]
+        for future in as_completed(futures):
+            report(len(future.result()))
+        return [statistics for future in futures for statistics in future.result()]
+    except BrokenProcessPool:
+        raise EhrbenchError(
+            f"metric '{metric.name}': a scoring process was killed (is memory short?); score with one process instead"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _score_chunk(name: str, score: Score, chunk: Sequence[Scorable]) -> list[Statistics | None]:
+    try:
+        found = list(score(chunk))
+    except EhrbenchError:
+        raise
+    except Exception:
+        raise _failure(name, score, chunk) from None
+    if len(found) != len(chunk):
+        raise EhrbenchError(f"metric '{name}' gave {len(found)} results for {len(chunk)} items")
+    for scorable, statistics in zip(chunk, found, strict=True):
+        if statistics is not None and not all(map(math.isfinite, statistics)):
+            raise EhrbenchError(f"metric '{name}': the statistics of item '{scorable.item}' are not finite numbers")
+    return found
+
+
+def _failure(name: str, score: Score, chunk: Sequence[Scorable]) -> EhrbenchError:
+    """Find the item that a metric fails on; its exception's text may quote the item, so only its class is told."""
+    for scorable in chunk:
+        try:
+            score([scorable])
+        except Exception as error:
+            return EhrbenchError(f"metric '{name}' failed on item '{scorable.item}' ({type(error).__name__})")
+    return EhrbenchError(f"metric '{name}' failed on the items '{chunk[0].item}' to '{chunk[-1].item}' together, on none alone")
+
+
+def _chunks(scorables: Sequence[Scorable]) -> Iterator[Sequence[Scorable]]:
+    start = characters = 0
+    for i, scorable in enumerate(scorables):
+        size = len(scorable.answer) + len(scorable.source or "") + sum(map(len, scorable.references))
+        if i > start and (i - start == CHUNK_ITEMS or characters + size > CHUNK_CHARACTERS):
+            yield scorables[start:i]
+            start, characters = i, 0
+        characters += size
+    if start < len(scorables):
+        yield scorables[start:]
+
+
+def _can_travel(score: Score) -> bool:
+    try:
+        pickle.dumps(score)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
