@@ -164,5 +164,11 @@ class TaskSpec(_Strict):
         return {**self.data.options, **rendering}
 
     def digest(self) -> str:
-        """SHA-256 of the resolved task: two runs are comparable only where it is the same."""
-        return hash_data(self.model_dump(mode="json", exclude={"title", "description", "cite", "caveats", "facts"}))
+        """SHA-256 of what decides the numbers of the resolved task: two runs are comparable only where it is the same."""
+        told: dict[str, Any] = {
+            **dict.fromkeys(("title", "description", "cite", "caveats", "facts"), True),
+            "data": {"source"},
+            "prompt": {"note"},
+            "variants": {"__all__": {"note"}},
+        }
+        return hash_data(self.model_dump(mode="json", exclude=told))

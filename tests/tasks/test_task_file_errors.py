@@ -241,7 +241,10 @@ def test_a_huge_file_is_refused_unread(folder: Path) -> None:
 
 
 def test_words_of_answers_stay_words(folder: Path) -> None:
-    facts = "facts: {labels: [yes, no, on, off, y, N], nested: {no: yes}, n: 12:30, d: 2024-01-02, i: 7, f: 1.5, t: true, e: }\n"
+    facts = (
+        "facts: {labels: [yes, no, on, off, y, N], nested: {no: yes}, n: 12:30, d: 2024-01-02,\n"
+        "  i: 7, f: 1.5, huge: 1e999, t: true, e: }\n"
+    )
     (folder / "a.yaml").write_text(TASK + facts)
     assert load_catalog([folder]).get("mine").facts == {
         "labels": ["yes", "no", "on", "off", "y", "N"],
@@ -250,6 +253,7 @@ def test_words_of_answers_stay_words(folder: Path) -> None:
         "d": "2024-01-02",
         "i": 7,
         "f": 1.5,
+        "huge": "1e999",
         "t": True,
         "e": None,
     }

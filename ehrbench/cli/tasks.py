@@ -1,0 +1,122 @@
+"""``ehrbench tasks``: list what can be run, show one task with the origin of each value, validate task files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ehrbench.cli.completion import complete_task, complete_tasks
+
+if TYPE_CHECKING:
+    from ehrbench.tasks.schema import Protocol
+
+app = typer.Typer(help="List, show and validate tasks.", no_args_is_help=True, rich_markup_mode=None)
+
+IncludePath = Annotated[
+    list[Path] | None, typer.Option("--include-path", help="Folder or file with further tasks; may be given several times.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_tasks(
+    tasks: Annotated[str, typer.Argument(help="Names, groups or globs, comma-separated.", autocompletion=complete_tasks)] = "*",
+    group: Annotated[str | None, typer.Option(help="Only tasks of this group.", autocompletion=complete_tasks)] = None,
+    protocol: Annotated[str, typer.Option(help="clean or paper.")] = "clean",
+    include_path: IncludePath = None,
+    as_json: AsJson = False,
+) -> None:
+    """List tasks with their groups, data policy, number of items and primary metric."""
+    from ehrbench.cli.output import print_json, print_table
+    from ehrbench.errors import UsageError, unknown_name
+    from ehrbench.tasks.catalog import load_catalog
+
+    catalog = load_catalog(include_path or ())
+    names = catalog.match(tasks)
+    if group is not None:
+        groups = catalog.groups()
+        if group not in groups:
+            raise UsageError(unknown_name("group", group, groups))
+        names = [name for name in names if name in groups[group]]
+    wanted = _protocol(protocol)
+    specs = [catalog.get(name, wanted) for name in names if protocol in catalog.raw[name].protocols()]
+    if as_json:
+        keys = ("task", "version", "title", "language", "metrics", "primary", "expected_items")
+        rows = [
+            {key: getattr(spec, key) for key in keys} | {"groups": spec.groups(), "policy": spec.data.policy, "facts": spec.facts}
+            for spec in specs
+        ]
+        print_json(rows)
+        return
+    print_table(
+        ("task", "title", "groups", "policy", "n", "primary"),
+        [(s.task, s.title, " ".join(s.groups()), s.data.policy, s.expected_items, s.primary) for s in specs],
+        numbers=(4,),
+    )
+
+
+@app.command("show")
+def show(
+    task: Annotated[str, typer.Argument(help="A task's name.", autocompletion=complete_task)],
+    protocol: Annotated[str, typer.Option(help="clean or paper.")] = "clean",
+    include_path: IncludePath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a task as it is run, with the file and line that each value comes from."""
+    from ehrbench.cli.output import print_json
+    from ehrbench.tasks.catalog import load_catalog
+    from ehrbench.tasks.show import dotted, resolved_lines
+
+    catalog = load_catalog(include_path or ())
+    spec = catalog.get(task, _protocol(protocol))
+    origin = catalog.origin(task, _protocol(protocol))
+    if as_json:
+        print_json(
+            {
+                "protocol": protocol,
+                "digest": spec.digest(),
+                "task": spec.model_dump(mode="json"),
+                "origin": {dotted(place): str(position) for place, position in origin.items()},
+            }
+        )
+        return
+    typer.echo(f"# protocol: {protocol}, digest: {spec.digest()[:12]}")
+    for line in resolved_lines(spec.model_dump(mode="json"), origin):
+        typer.echo(line)
+
+
+@app.command("validate")
+def validate(
+    tasks: Annotated[
+        list[str] | None, typer.Argument(help="Tasks, groups, globs or YAML files. [default: all]", autocompletion=complete_tasks)
+    ] = None,
+    include_path: IncludePath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check task files: schema, names and prompts. Exit code 2 when anything is wrong."""
+    from ehrbench.cli.output import print_json
+    from ehrbench.tasks.validate import validate_tasks
+
+    report = validate_tasks(tasks or (), include_path or ())
+    if as_json:
+        print_json({"checked": report.checked, "problems": report.problems, "notes": report.notes})
+    else:
+        for note in report.notes:
+            typer.echo(note)
+        for problem in report.problems:
+            typer.echo(problem, err=True)
+        found = len(report.problems)
+        typer.echo(f"{len(report.checked)} tasks checked, {found or 'no'} problem{'s' if found != 1 else ''}")
+    if report.problems:
+        raise typer.Exit(2)
+
+
+def _protocol(name: str) -> Protocol:
+    from ehrbench.errors import UsageError, unknown_name
+    from ehrbench.tasks.task_file import PROTOCOLS
+
+    if name not in PROTOCOLS:
+        raise UsageError(unknown_name("protocol", name, PROTOCOLS))
+    return "paper" if name == "paper" else "clean"

@@ -1,0 +1,69 @@
+"""Importing the package and the command line is quick, reads no file of ours and loads no heavy library."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = (
+    *("aiohttp", "jinja2", "nltk", "numpy", "openai", "pandas", "polars", "pydantic", "ray", "rouge_score", "sacrebleu"),
+    *("scipy", "tokenizers", "torch", "transformers", "vllm"),
+)
+PROBE = """
+import json, sys
+opened, sockets = [], []
+def watch(event, arguments):
+    if event == "open" and isinstance(arguments[0], (str, bytes)):
+        opened.append(arguments[0] if isinstance(arguments[0], str) else arguments[0].decode())
+    elif event.startswith("socket."):
+        sockets.append(event)
+sys.addaudithook(watch)
+import importlib
+importlib.import_module(sys.argv[1])
+heavy = [name for name in json.loads(sys.argv[2]) if name in sys.modules]
+print(json.dumps({"opened": opened, "sockets": sockets, "heavy": heavy}))
+"""
+
+
+def _modules() -> Iterator[str]:
+    yield "ehrbench"
+    for path in sorted((ROOT / "ehrbench" / "cli").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True, env=environment)
+
+
+@pytest.mark.parametrize("module", list(_modules()))
+def test_importing_is_light_and_without_side_effects(module: str) -> None:
+    _python("-c", "import importlib, sys; importlib.import_module(sys.argv[1])", module)  # the byte code is written by now
+    seen = json.loads(_python("-c", PROBE, module, json.dumps(HEAVY)).stdout)
+    assert seen["heavy"] == []
+    assert seen["sockets"] == []
+    ours = [name for name in seen["opened"] if Path(name).is_relative_to(ROOT)]
+    assert [name for name in ours if not name.endswith((".py", ".pyc"))] == []
+
+
+def test_help_is_quick() -> None:
+    _python("-m", "ehrbench", "--help")
+    seconds = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = _python("-m", "ehrbench", "--help")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Processor time, because other work on the machine is not our start-up; nothing here waits for anything else.
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        assert "Usage" in done.stdout
+    assert statistics.median(seconds) < 0.3
