@@ -27,8 +27,8 @@ def test_types_and_untouched_text(tmp_path: Path) -> None:
     assert row["value"] == "0042"
     assert row["valueuom"] == " "
     assert row["valuenum"] == 42.0
-    assert row["charttime"] == datetime(2150, 1, 1, 10)  # noqa: DTZ001
-    assert row["storetime"] == datetime(2150, 1, 1, 10, 0, 0, 983000)  # noqa: DTZ001
+    assert row["charttime"] == datetime(2150, 1, 1, 10)
+    assert row["storetime"] == datetime(2150, 1, 1, 10, 0, 0, 983000)
     assert row["comments"] is None
 
 
