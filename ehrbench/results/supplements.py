@@ -1,0 +1,205 @@
+"""What stands beside results on the site: metric-clinician correlation, people's judgement of systems, facts of a dataset.
+
+Three kinds of JSON file, found by their endings in the same folders as results: ``correlation.json`` and ``human.json`` (also
+with a name before, as in ``medalign.correlation.json``) and ``*.facts.json``. docs/results-schema.md explains each key.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ehrbench.results.schema import Source
+from ehrbench.results.store import Problem
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Interval(_Part):
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _finite(self) -> Interval:
+        for number in (self.value, self.low, self.high):
+            if number is not None and not math.isfinite(number):
+                raise ValueError(f"{number} is not a number")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"the interval ends ({self.high}) before it begins ({self.low})")
+        return self
+
+
+class MetricAgreement(Interval):
+    """How well one metric agrees with the people."""
+
+    name: str
+    label: str
+    n_undefined: int = 0
+    """Items whose statistic is not defined (constant ranks or scores)."""
+    cluster: str | None = None
+    """Significance cluster: metrics that share a letter cannot be told apart."""
+    note: str = ""
+
+
+class Correlation(_Part):
+    """Metrics beside clinicians, for one task: what ``ehrbench correlate`` writes."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["correlation"] = "correlation"
+    task: str
+    suite: str
+    title: str = ""
+    """What this is, when one task has several ("TSVs of release 1.3, tau-b")."""
+    statistic: str
+    """What the values are ("mean Kendall tau-b over items")."""
+    span: tuple[float, float] = (-1.0, 1.0)
+    """Range of the statistic."""
+    interval: str = ""
+    n_items: int | None = None
+    n_systems: int | None = None
+    metrics: list[MetricAgreement]
+    inter_rater: Interval | None = None
+    """The same statistic between raters: the ceiling."""
+    synthetic: bool = False
+    source: Source | None = None
+    signature: str = ""
+    command: str = ""
+    caveats: list[str] = Field(default_factory=list)
+
+
+class SystemJudgement(_Part):
+    """What people said of one system."""
+
+    name: str
+    correct: Interval | None = None
+    """Share of answers judged correct, 0 to 1."""
+    win_rate: Interval | None = None
+    """Share of decided pairings won, averaged over opponents."""
+    mean_rank: Interval | None = None
+    """Mean mid-rank; 1 is best."""
+
+
+class Pair(_Part):
+    """One ordered pair of systems."""
+
+    a: str
+    b: str
+    wins: Annotated[float, Field(ge=0, le=1)]
+    """Share of items on which ``a`` was strictly preferred to ``b``."""
+    ties: Annotated[float, Field(ge=0, le=1)] | None = None
+    n: int | None = None
+
+
+class HeadToHead(_Part):
+    """A matrix of pairings by one judge."""
+
+    judge: str
+    """``clinicians``, or the name of a metric."""
+    label: str
+    pairs: list[Pair]
+    """Both orders of each pair; what is absent is shown as unknown."""
+
+
+class HumanStats(_Part):
+    """People's judgement of systems, for one task: what ``ehrbench human-stats`` writes."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["human"] = "human"
+    task: str
+    suite: str
+    title: str = ""
+    interval: str = ""
+    n_items: int | None = None
+    n_raters: int | None = None
+    systems: list[SystemJudgement] = Field(default_factory=list)
+    head_to_head: list[HeadToHead] = Field(default_factory=list)
+    """The people's matrix first, metrics' after it."""
+    inter_rater: Interval | None = None
+    synthetic: bool = False
+    source: Source | None = None
+    signature: str = ""
+    command: str = ""
+    caveats: list[str] = Field(default_factory=list)
+
+
+class Fact(_Part):
+    """One number about a dataset that is no model's score."""
+
+    group: str
+    label: str
+    value: float
+    unit: str
+    n: int | None = None
+    """What the number is out of."""
+    source: Source
+    note: str = ""
+
+
+class Facts(_Part):
+    """Numbers about a suite's data."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["facts"] = "facts"
+    suite: str
+    facts: list[Fact]
+
+
+@dataclass(frozen=True)
+class Supplements:
+    """All that was found."""
+
+    correlations: list[Correlation] = field(default_factory=list)
+    humans: list[HumanStats] = field(default_factory=list)
+    facts: list[Facts] = field(default_factory=list)
+
+
+def find_supplements(folders: Iterable[Path]) -> tuple[Supplements, list[Problem]]:
+    """Read every supplement below the folders; what cannot be read is named and the rest still loads."""
+    found = Supplements()
+    problems: list[Problem] = []
+    for path, kind in _files(folders):
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if kind == "correlation":
+                found.correlations.append(Correlation.model_validate(data))
+            elif kind == "human":
+                found.humans.append(HumanStats.model_validate(data))
+            else:
+                found.facts.append(Facts.model_validate(data))
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            key = ".".join(str(part) for part in first["loc"]) or "the file"
+            problems.append(Problem(path, f"{path}: {key}: {first['msg']}; docs/results-schema.md explains each key"))
+        except (OSError, ValueError, RecursionError) as error:
+            problems.append(Problem(path, f"{path}: not a readable {kind} file ({type(error).__name__})"))
+    return found, problems
+
+
+def _files(folders: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    seen: set[Path] = set()
+    for folder in folders:
+        found: list[tuple[Path, str]] = []
+        for root, names, files in os.walk(folder):
+            names[:] = sorted(name for name in names if name != "private")
+            for name in files:
+                for kind in ("correlation", "human", "facts"):
+                    if name == f"{kind}.json" or name.endswith(f".{kind}.json"):
+                        found.append((Path(root, name), kind))
+        for path, kind in sorted(found):
+            real = path.resolve()
+            if real not in seen:
+                seen.add(real)
+                yield path, kind

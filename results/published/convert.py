@@ -1,0 +1,465 @@
+"""Turn transcribed tables of the papers (CSV) into the result files of this folder: ``python convert.py FOLDER``.
+
+FOLDER holds ``medalign.csv``, ``meds-bench.csv``, ``mimic-instr.csv`` and ``ehr-bench.csv``, one printed number a row. A
+percentage becomes a share where ehrbench's own metric of that name is a share, so that both stand on one scale.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from ehrbench.results import ContextInfo, MetricResult, ModelInfo, Result, Source
+from ehrbench.results.store import write_result
+from ehrbench.results.supplements import Correlation, Fact, Facts, HeadToHead, HumanStats, Interval, MetricAgreement, Pair
+
+HERE = Path(__file__).parent
+Rows = list[dict[str, str]]
+
+NO_INTERVAL = "The paper prints no interval."
+MEDALIGN = "MedAlign (Fleming et al., AAAI 2024)"
+MEDS = "MedS-Bench (arXiv 2408.12547v2)"
+MIMIC = "MIMIC-Instr / Llemr (NeurIPS 2024 Datasets and Benchmarks)"
+EHR_R1 = "EHR-R1 / EHR-Bench (arXiv 2510.25628)"
+
+
+def main(folder: Path) -> None:
+    """Write every file."""
+    medalign = _read(folder / "medalign.csv")
+    write_result(HERE / "medalign.results.json", [*medalign_systems(medalign), *medhelm(medalign)])
+    write_result(HERE / "meds_bench.results.json", meds_bench(_read(folder / "meds-bench.csv")))
+    write_result(HERE / "mimic_instr.results.json", mimic_instr(_read(folder / "mimic-instr.csv")))
+    write_result(HERE / "ehr_bench.results.json", ehr_bench(_read(folder / "ehr-bench.csv")))
+    for name, part in (
+        ("medalign.correlation.json", medalign_correlation(medalign)),
+        ("medalign.human.json", medalign_head_to_head(medalign)),
+        ("medalign.facts.json", medalign_facts(medalign)),
+    ):
+        (HERE / name).write_text(part.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def medalign_systems(rows: Rows) -> list[Result]:
+    """Table 3: clinicians' verdicts and ranks of six systems."""
+    by_model: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
+    for row in rows:
+        if row["group"] == "human_eval":
+            by_model[row["entity"]][row["metric"]] = row
+    results = []
+    for name, found in by_model.items():
+        wilson = found["correct_wilson95"]
+        window = int(found["context_tokens"]["value"])
+        correct = MetricResult(
+            name="correct",
+            label="Correct",
+            value=_share(found["correct"]["value"]),
+            low=_share(wilson["ci_low"]),
+            high=_share(wilson["ci_high"]),
+            interval="Wilson, derived from the implied count of 303; the paper prints none",
+            n=303,
+            note=f"The printed percentage fits {found['correct_count']['value']} of 303 only.",
+        )
+        win_rate = MetricResult(
+            name="win_rate",
+            label="Win rate",
+            value=float(found["win_rate"]["value"]),
+            n=303,
+            note="Averaged over the other five systems; the printed values fit tied pairs left out.",
+        )
+        mean_rank = MetricResult(
+            name="mean_rank",
+            label="Mean rank",
+            value=float(found["mean_rank"]["value"]),
+            n=303,
+            range=(1.0, 6.0),
+            higher_is_better=False,
+            note="Mid-ranks: tied answers share the mean of their places.",
+        )
+        caveats = [f"{NO_INTERVAL} Those of % correct are Wilson intervals computed from the counts."]
+        if found["context_tokens"]["note"]:
+            caveats.append(_sentence(f"Context: {found['context_tokens']['note']}"))
+        results.append(
+            Result(
+                kind="published",
+                task="medalign",
+                suite="medalign",
+                protocol="paper",
+                track="clinicians' judgement",
+                model=ModelInfo(name=name, backend="published"),
+                data_policy="credentialed",
+                n_items=303,
+                n_expected=303,
+                metrics=[correct, win_rate, mean_rank],
+                primary="correct",
+                context=ContextInfo(policy="refine" if "(MR)" in name else "truncate", window=window),
+                source=Source(title=MEDALIGN, where="Table 3"),
+                caveats=caveats,
+            )
+        )
+    return results
+
+
+def medhelm(rows: Rows) -> list[Result]:
+    """MedHELM's MedAlign scenario: a jury of models, on the items that fit."""
+    counts = {r["entity"]: r for r in rows if r["group"] == "medhelm_medalign" and r["metric"] == "test_instances"}
+    results = []
+    for row in rows:
+        if row["group"] != "medhelm_medalign" or row["metric"] != "jury_score":
+            continue
+        n = int(counts[row["entity"]]["value"])
+        results.append(
+            Result(
+                kind="published",
+                task="medalign",
+                suite="medalign",
+                protocol="paper",
+                track="MedHELM jury",
+                model=ModelInfo(name=row["entity"], backend="published"),
+                data_policy="credentialed",
+                n_items=n,
+                n_expected=303,
+                metrics=[
+                    MetricResult(name="jury_score", label="Jury score", value=float(row["value"]), n=n, range=(1.0, 5.0)),
+                ],
+                primary="jury_score",
+                source=Source(title="MedHELM v1", where="leaderboard.csv, costs.csv"),
+                caveats=[
+                    "A panel of three language models, not a measure of the MedAlign paper.",
+                    f"{n} of 303 items were run ({counts[row['entity']]['note']}); unlike n means unlike items.",
+                ],
+            )
+        )
+    return results
+
+
+def medalign_correlation(rows: Rows) -> Correlation:
+    """Table 4: each metric's agreement with the clinicians' ranking."""
+    metrics = []
+    ceiling = None
+    for row in rows:
+        if row["group"] != "metric_corr" or row["metric"] != "mean_kendall_tau" or row["where"] != "Table 4":
+            continue
+        value, low, high = (float(row[key]) for key in ("value", "ci_low", "ci_high"))
+        if row["entity"] == "Inter-Rater Reliability":
+            ceiling = Interval(value=value, low=low, high=high, n=50)
+        else:
+            name = row["entity"].lower().replace("++", "_pp").replace("-", "_").replace(" ", "_")
+            name = {"chrf_pp": "chrf_pp", "googlebleu": "google_bleu"}.get(name, name)
+            metrics.append(MetricAgreement(name=name, label=row["entity"], value=value, low=low, high=high, note=row["note"]))
+    return Correlation(
+        task="medalign",
+        suite="medalign",
+        statistic="mean Kendall tau over instructions",
+        interval="as printed; half-widths fit mean ± 1.96 standard errors over 303 instructions",
+        n_items=303,
+        n_systems=6,
+        metrics=metrics,
+        inter_rater=ceiling,
+        source=Source(title=MEDALIGN, where="Table 4"),
+        caveats=[
+            "Inter-rater tau: 0.44 in the table and the text, 0.43 in the caption; over the 50 instructions with three raters.",
+            "The paper names neither the variant of tau nor what it does with constant rankings.",
+        ],
+    )
+
+
+def medalign_head_to_head(rows: Rows) -> HumanStats:
+    """The two cells of Figure 2 that the text prints."""
+    pairs = []
+    for row in rows:
+        if row["group"] == "head_to_head":
+            a, b = row["entity"].split(" > ")
+            pairs.append(Pair(a=a, b=b, wins=float(row["value"]), n=303))
+    return HumanStats(
+        task="medalign",
+        suite="medalign",
+        n_items=303,
+        n_raters=9,
+        head_to_head=[HeadToHead(judge="clinicians", label="Clinicians", pairs=pairs)],
+        source=Source(title=MEDALIGN, where="text of Figure 2"),
+        caveats=["The paper does not say whether “no context restriction” is GPT-4 (MR) or GPT-4 with 32k tokens."],
+    )
+
+
+def medalign_facts(rows: Rows) -> Facts:
+    """Tables 1 and 2 and the numbers of the text."""
+    groups = {
+        "dataset": "Dataset",
+        "category_gold": "Instructions with gold answers, by category",
+        "category_all": "All instructions, by category",
+        "context_effect": "Effect of the context",
+        "context_fit": "Records that fit",
+        "matching": "Matching of instructions and records",
+        "collection": "Collection of instructions",
+        "metric_corr": "Inter-rater agreement, other statements",
+    }
+    facts = []
+    for row in rows:
+        derived = row["status"] == "derived"
+        if row["group"] not in groups or (row["group"] == "metric_corr" and row["where"] == "Table 4"):
+            continue
+        label = row["entity"] if row["group"] not in ("dataset", "metric_corr") else f"{row['entity']}: {row['metric']}"
+        facts.append(
+            Fact(
+                group=groups[row["group"]],
+                label=label.replace("_", " "),
+                value=float(row["value"]),
+                unit=row["unit"].replace("_", " "),
+                n=int(row["n"]) if row["n"] else None,
+                source=Source(
+                    title=MEDALIGN if row["source"].startswith("MedAlign AAAI") else row["source"],
+                    where=row["where"],
+                    status="derived" if derived else "published",
+                ),
+                note=row["note"],
+            )
+        )
+    return Facts(suite="medalign", facts=facts)
+
+
+MEDS_TASKS: dict[tuple[str, str], tuple[str, int | None, bool]] = {
+    # dataset and paper's task name: our task, items scored (spec of the release), credentialed
+    ("MedQA", "MedQA MCQA (en)"): ("mcqa.medqa", 1273, False),
+    ("MedMCQA", "MedMCQA MCQA"): ("mcqa.medmcqa", 4183, False),
+    ("PubMedQA", "PubMedQA MCQA"): ("mcqa.pubmedqa", 1000, False),
+    ("MMedBench", "MCQA Chinese"): ("mcqa.medqa_zh", 3426, False),
+    ("MMedBench", "MCQA Japanese"): ("mcqa.igakuqa", 199, False),
+    ("MMedBench", "MCQA French"): ("mcqa.frenchmedmcqa", 622, False),
+    ("MMedBench", "MCQA Russian"): ("mcqa.rumedbench", 256, False),
+    ("MMedBench", "MCQA Spanish"): ("mcqa.headqa", 2742, False),
+    ("MedQSum", "Med Question"): ("text_summarization.medqsum", 100, False),
+    ("RCT-Text", "Study Conclusion"): ("text_summarization.rct", 100, False),
+    ("MIMIC-CXR", "X-ray"): ("text_summarization.mimic_cxr", 100, True),
+    ("MIMIC-IV", "Ultrasound"): ("text_summarization.ultrasound", None, True),
+    ("MIMIC-IV", "CT"): ("text_summarization.ct", None, True),
+    ("MIMIC-IV", "MRI"): ("text_summarization.mri", None, True),
+    ("PICO", "Participant Extraction"): ("information_extraction.participant", 43, False),
+    ("PICO", "Intervention Extraction"): ("information_extraction.intervention", 43, False),
+    ("PICO", "Outcome Extraction"): ("information_extraction.outcome", 43, False),
+    ("ADE", "Drug Dose Extraction"): ("information_extraction.drug_dose", 23, False),
+    ("PMC-Patient", "Basic Information Extraction"): ("information_extraction.basic_information", 1500, False),
+    ("PUBLICHEALTH", "Health Fact Explanation"): ("explanation.health_fact", 1235, False),
+    ("DO", "Do Entity Explanation"): ("explanation.disease_ontology", 1115, False),
+    ("BioLORD", "BioLORD Concept Explanation"): ("explanation.biolord", None, False),
+    ("MMedBench", "Rationale Chinese"): ("rationale.chinese", 200, False),
+    ("MMedBench", "Rationale English"): ("rationale.english", 195, False),
+    ("MMedBench", "Rationale French"): ("rationale.french", 189, False),
+    ("MMedBench", "Rationale Japanese"): ("rationale.japanese", 190, False),
+    ("MMedBench", "Rationale Russian"): ("rationale.russian", 173, False),
+    ("MMedBench", "Rationale Spanish"): ("rationale.spanish", 189, False),
+    ("BC4Chem", "Chemical Recognition"): ("ner.bc4chem", 1500, False),
+    ("BC5Chem", "Chemical Recognition"): ("ner.bc5chem", 1500, False),
+    ("BC5Disease", "Disease Recognition"): ("ner.bc5disease", 1500, False),
+    ("Species800", "Organism Recognition"): ("ner.species800", 1500, False),
+    ("DDXPlus", "Diagnosis"): ("diagnosis.ddxplus", 1500, False),
+    ("SEER", "Treatment Planning"): ("treatment_planning.seer", 1500, True),
+    ("MIMIC4ED", "Hospitalization"): ("clinical_outcome_prediction.hospitalization", 1500, True),
+    ("MIMIC4ED", "72h ED Revisit"): ("clinical_outcome_prediction.ed_revisit_72h", 1500, True),
+    ("MIMIC4ED", "Critical Triage"): ("clinical_outcome_prediction.critical_triage", 1500, True),
+    ("HoC", "HoC Classification"): ("text_classification.hoc", 158, False),
+    ("PubMedQA", "Answer Verification"): ("fact_verification.pubmedqa", 650, False),
+    ("PUBLICHEALTH", "Health Fact Verification"): ("fact_verification.health_fact", 1188, False),
+    ("EBMS", "Justification Verification"): ("fact_verification.ebms", 304, False),
+    ("MedNLI", "Textual entailment discriminative"): ("nli.mednli_discriminative", 1422, True),
+    ("MedNLI", "Textual entailment generative"): ("nli.mednli_generative", 1422, True),
+}
+
+MEDS_METRICS = {
+    "Accuracy": ("accuracy", "Accuracy", ""),
+    "BLEU": ("bleu_1", "BLEU-1", "Printed as BLEU."),
+    "ROUGE": ("rouge_l_set", "ROUGE-L (sets)", "Printed as ROUGE; the code computes ROUGE-L over sets of words."),
+    "F1": ("ner_f1", "F1", "The scorer drops the last letter of the last entity and depends on the order of entities."),
+    "Macro-F1": ("macro_f1", "Macro-F1", ""),
+    "Macro-Precision": ("macro_precision", "Macro-precision", ""),
+    "Macro-Recall": ("macro_recall", "Macro-recall", ""),
+}
+
+MEDS_TASK_CAVEATS = {
+    "fact_verification.pubmedqa": "Every gold answer is “no”: the accuracy measures how often “no” stands in the first line.",
+    "fact_verification.health_fact": "A constant answer scores 50.4 % (the majority class) or 32.7 % (class 0, as MEDITRON).",
+    "treatment_planning.seer": "The inputs hold treatment codes, vital status and cause of death: the target leaks.",
+    "explanation.biolord": "The paper says 1115 items; the counts of the release leave 1000.",
+}
+
+
+def meds_bench(rows: Rows) -> list[Result]:
+    """Tables 1 to 8; printed averages have a track of their own."""
+    cells: dict[tuple[str, str, str], Rows] = defaultdict(list)
+    for row in rows:
+        if row["dataset"] == "ALL":
+            task = {"Text Summarization": "text_summarization", "Information Extraction": "information_extraction"}.get(
+                row["category"], {"Named Entity Recognition": "ner"}.get(row["category"], row["category"].lower())
+            )
+            cells[f"meds_bench.{task}", row["model"], "printed averages"].append(row)
+        else:
+            cells["meds_bench." + MEDS_TASKS[row["dataset"], row["task"]][0], row["model"], ""].append(row)
+    facts = {f"meds_bench.{name}": (n, credentialed) for name, n, credentialed in MEDS_TASKS.values()}
+    results = []
+    for (task, model, track), several in sorted(cells.items()):
+        n, credentialed = facts.get(task, (None, False))
+        if any("another n" in row["note"] for row in several):
+            n = None
+        metrics = [_meds_metric(row, n) for row in sorted(several, key=lambda row: list(MEDS_METRICS).index(row["metric"]))]
+        # The paper's text classification table leads with F1.
+        primary = next((m.name for m in metrics if m.name == "macro_f1"), metrics[0].name)
+        caveats = list(dict.fromkeys(_sentence(row["note"]) for row in several if row["note"]))
+        caveats += [MEDS_TASK_CAVEATS[key]] if (key := task.removeprefix("meds_bench.")) in MEDS_TASK_CAVEATS else []
+        results.append(
+            Result(
+                kind="published",
+                task=task,
+                suite="meds_bench",
+                protocol="paper",
+                track=track,
+                model=ModelInfo(name=model, backend="published"),
+                data_policy="credentialed" if credentialed else "open",
+                n_items=n,
+                metrics=metrics,
+                primary=primary,
+                source=Source(title=MEDS, where=f"Table {several[0]['table']}"),
+                caveats=caveats,
+            )
+        )
+    return results
+
+
+def _meds_metric(row: dict[str, str], n: int | None) -> MetricResult:
+    name, label, note = MEDS_METRICS[row["metric"]]
+    if not row["value"]:
+        return MetricResult(name=name, label=label, value=None, missing="not reported by the paper", n=None)
+    return MetricResult(name=name, label=label, value=_share(row["value"]), n=n, note=note)
+
+
+def mimic_instr(rows: Rows) -> list[Result]:
+    """Table 3 (a judge's score relative to GPT-4) and Table 5 (prediction)."""
+    results = []
+    for row in rows:
+        value, spread = float(row["value"]), float(row["spread"])
+        if row["table"] == "3":
+            results.append(_relative(row, value, spread))
+        else:
+            results.append(_prediction(row, value, spread))
+    return results
+
+
+def _relative(row: dict[str, str], value: float, half: float) -> Result:
+    overall = row["group"] == "overall"
+    n = 200 if overall else 100
+    caveats = ["Scored by GPT-3.5 against GPT-4's answer, both of versions since retired; GPT-4 always stood first."]
+    if overall and row["model"].startswith("Llemr"):
+        expected = {"Llemr+Stage1": "4.80", "Llemr+Stage1&2": "3.64"}[row["model"]]
+        caveats.append(f"The printed half-width ({row['spread']}) does not follow from the two subsets, which give {expected}.")
+    return Result(
+        kind="published",
+        task="mimic_instr" if overall else f"mimic_instr.{row['group']}",
+        suite="mimic_instr",
+        protocol="paper",
+        track="judge, pooled" if overall else "judge",
+        model=ModelInfo(name=row["model"], backend="published"),
+        data_policy="credentialed",
+        n_items=n,
+        n_expected=n,
+        metrics=[
+            MetricResult(
+                name="relative_score",
+                label="Relative score",
+                value=value,
+                low=round(value - half, 4),
+                high=round(value + half, 4),
+                interval="as printed: normal, mean of ratios over items",
+                n=n,
+                range=(0.0, 1000.0),
+            )
+        ],
+        primary="relative_score",
+        source=Source(title=MIMIC, where="Table 3"),
+        caveats=caveats,
+    )
+
+
+def _prediction(row: dict[str, str], value: float, deviation: float) -> Result:
+    macro = row["group"] == "diagnosis_macro"
+    task = {"los": "length_of_stay", "diagnosis_macro": "diagnosis"}.get(row["group"], row["group"])
+    caveats = ["Trained classifiers on up to 512 events; how one-class resamples are handled is not stated."]
+    if task == "length_of_stay":
+        caveats.append("The stated prevalence (0.18) does not fit stays of over 7 days: the label may be another.")
+    return Result(
+        kind="published",
+        task=f"mimic_instr.prediction.{task}",
+        suite="mimic_instr",
+        protocol="paper",
+        track="prediction",
+        model=ModelInfo(name=row["model"], backend="published"),
+        data_policy="credentialed",
+        metrics=[
+            MetricResult(
+                name="macro_auroc" if macro else "auroc",
+                label="Macro-AUROC" if macro else "AUROC",
+                value=value,
+                low=round(value - 1.96 * deviation, 4),
+                high=round(min(1.0, value + 1.96 * deviation), 4),
+                interval=f"normal, derived from the printed bootstrap SD of {row['spread']} (1,000 resamples)",
+            )
+        ],
+        primary="macro_auroc" if macro else "auroc",
+        source=Source(title=MIMIC, where="Table 5"),
+        caveats=caveats,
+    )
+
+
+def ehr_bench(rows: Rows) -> list[Result]:
+    """Figure 1c: group scores."""
+    results = []
+    for row in rows:
+        decision = row["group"] == "decision_making"
+        caveats = ["Read off the labels of the figure's bars; its error bars are not explained."]
+        caveats.append("EHR-R1 was run without candidate lists, the other models with them.")
+        if decision:
+            caveats.append("The figure's axis says Accuracy, the text says F1.")
+        elif row["note"]:
+            caveats.append(_sentence(row["note"]))
+        if decision and row["model"] == "EHR-R1-1.7B":
+            caveats.append("A failed replication (issue 5 of the repository) reports 0.198 over 26 tasks, 0.208 over 24.")
+        if row["model"] == "DeepSeek-R1":
+            caveats.append("The abstract names DeepSeek-V3.")
+        results.append(
+            Result(
+                kind="published",
+                task="ehr_bench.decision" if decision else "ehr_bench.risk",
+                suite="ehr_bench",
+                protocol="paper",
+                track="group scores",
+                model=ModelInfo(name=row["model"], backend="published"),
+                data_policy="credentialed",
+                metrics=[
+                    MetricResult(
+                        name="set_f1" if decision else "auroc",
+                        label="F1" if decision else "AUROC",
+                        value=float(row["value"]),
+                        note="Mean over 24 tasks." if decision else "Mean over 18 tasks.",
+                    )
+                ],
+                primary="set_f1" if decision else "auroc",
+                source=Source(title=EHR_R1, where="Figure 1c"),
+                caveats=caveats,
+            )
+        )
+    return results
+
+
+def _read(path: Path) -> Rows:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _share(percent: str) -> float:
+    return round(float(percent) / 100, 6)
+
+
+def _sentence(text: str) -> str:
+    return (text[:1].upper() + text[1:]).rstrip(".") + "."
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
