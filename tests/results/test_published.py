@@ -101,7 +101,7 @@ def test_meds_bench_averages_follow_from_the_cells_but_for_the_two_known_errors(
             checked += 1
             printed = 100 * metric.value
             decimals = 1 if category == "mcqa" else 2
-            if abs(sum(numbers) / len(numbers) - printed) > 0.5001 * 10**-decimals + 1e-9:
+            if abs(sum(numbers) / len(numbers) - printed) > 1.0001 * 10**-decimals:  # cells and averages are both rounded
                 wrong.append((row.model.name, category, round(sum(numbers) / len(numbers), 1)))
     assert checked == 60
     assert sorted(wrong) == [("GPT-4", "mcqa", 75.9), ("Mistral", "mcqa", 59.6)]
