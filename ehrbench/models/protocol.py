@@ -120,9 +120,13 @@ class Tokens(NamedTuple):
 class Tokenizer(Protocol):
     """Counts and places tokens; special tokens are never added."""
 
-    name: str
-    fingerprint: str
-    """Hash of the vocabulary and rules: goes into the manifest."""
+    @property
+    def name(self) -> str:
+        """For people: the last part of a folder or hub id."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the vocabulary and rules: goes into the manifest."""
 
     def encode(self, text: str) -> Tokens:
         """Tokenise ``text``. Markers that the tokenizer knows (``<|eot_id|>``) count as the one token they are."""

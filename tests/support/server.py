@@ -98,6 +98,7 @@ class Server:
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
         self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="stub-server")
 
     @property
@@ -118,6 +119,7 @@ class Server:
 
     def __enter__(self) -> Server:
         self._thread.start()
+        self._ready.wait()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -126,6 +128,7 @@ class Server:
 
     def _run(self) -> None:
         server = self._loop.run_until_complete(self._loop.create_server(lambda: _Connection(self), sock=self._socket))
+        self._loop.call_soon(self._ready.set)
         try:
             self._loop.run_forever()
         finally:

@@ -1,0 +1,1 @@
+"""Models behind an OpenAI-compatible API: one pooled session, bounded and adaptive concurrency, every failure named."""

@@ -1,0 +1,119 @@
+"""Where a server is, which key it is shown, and whether text sent to it leaves this machine. Nothing here opens a socket."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Literal
+from urllib.parse import parse_qsl, quote
+
+from ehrbench.errors import UsageError
+
+OPENAI_URL = "https://api.openai.com/v1"
+_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One model's address on a server."""
+
+    base_url: str
+    """Without a trailing slash, credentials or query: safe to print."""
+    call_url: str
+    """Where calls are posted."""
+    models_url: str | None
+    """Where the served models are listed; None where the API has no such page."""
+    key_env: str
+    """The environment variable that holds the key."""
+    key_header: Literal["Authorization", "api-key"] = "Authorization"
+    key_required: bool = False
+    """False for servers that may ask for none."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the text leaves this machine."""
+        return not is_loopback(self.base_url)
+
+    def headers(self) -> dict[str, str]:
+        """The headers of every call, with the key as the environment has it now.
+
+        Raises:
+            UsageError: the key is needed and not set, or cannot be part of a header.
+        """
+        headers = {"Content-Type": "application/json"}
+        key = os.environ.get(self.key_env, "").strip()
+        if not key and self.key_required:
+            raise UsageError(f"{self.base_url} asks for a key: set the environment variable {self.key_env}")
+        if not key.isascii() or not key.isprintable():
+            raise UsageError(f"the environment variable {self.key_env} holds characters that no key has: set it again")
+        if key:
+            headers[self.key_header] = f"Bearer {key}" if self.key_header == "Authorization" else key
+        return headers
+
+
+def openai_endpoint(base_url: str, api: str, key_env: str) -> Endpoint:
+    """The endpoint of any OpenAI-compatible server.
+
+    Raises:
+        UsageError: not an http or https address, or one that holds credentials.
+    """
+    base = parse_base_url(base_url)
+    path = "chat/completions" if api == "chat" else "completions"
+    return Endpoint(base, f"{base}/{path}", f"{base}/models", key_env, key_required=base == OPENAI_URL)
+
+
+def azure_endpoint(base_url: str, deployment: str, api: str, api_version: str, key_env: str) -> Endpoint:
+    """The endpoint of an Azure deployment; ``api_version`` ``v1`` is the API without dated versions.
+
+    Raises:
+        UsageError: as ``openai_endpoint``.
+    """
+    base = parse_base_url(base_url)
+    path = "chat/completions" if api == "chat" else "completions"
+    if api_version == "v1":
+        call = f"{base}/openai/v1/{path}"
+    else:
+        call = f"{base}/openai/deployments/{quote(deployment, safe='')}/{path}?api-version={quote(api_version, safe='')}"
+    return Endpoint(base, call, None, key_env, "api-key", key_required=True)
+
+
+def parse_base_url(text: str) -> str:
+    """An address in one spelling.
+
+    Raises:
+        UsageError: not an http or https address, or one that holds credentials, a query or a fragment.
+    """
+    from yarl import URL
+
+    try:
+        url = URL(text.strip())
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValueError
+        url.port  # noqa: B018 (raises where the port is none)
+    except ValueError:
+        # The text itself is not repeated: a mistyped address may hold a password.
+        raise UsageError("base_url is not an address: expected http://host:port/v1 or https://host/v1") from None
+    if url.user or url.password:
+        raise UsageError("base_url holds a user or password: leave it out and put the key into an environment variable")
+    if url.query_string or url.fragment:
+        names = ", ".join(name for name, _ in parse_qsl(url.query_string)) or "a fragment"
+        raise UsageError(f"base_url has a query or fragment ({names}): give the address up to /v1 only")
+    base = str(url).rstrip("/")
+    for suffix in ("/chat/completions", "/completions"):
+        base = base.removesuffix(suffix)
+    return base
+
+
+def is_loopback(base_url: str) -> bool:
+    """Whether an address is this machine by its spelling alone: ``localhost``, 127.0.0.0/8 or ::1. No name is looked up."""
+    from yarl import URL
+
+    host = URL(base_url).host or ""
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return any(address.version == network.version and address in network for network in _LOOPBACK)

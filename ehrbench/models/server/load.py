@@ -1,0 +1,158 @@
+"""The backends ``openai:NAME`` and ``azure:DEPLOYMENT``: from model arguments to a ``ServerModel``, without opening a socket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+from ehrbench.errors import UsageError
+from ehrbench.hashing import hash_text
+from ehrbench.models.arguments import Arguments
+from ehrbench.models.protocol import ModelIdentity, Tokenizer
+from ehrbench.models.server.body import Dialect, TokenField
+from ehrbench.models.server.endpoint import OPENAI_URL, Endpoint, azure_endpoint, openai_endpoint
+from ehrbench.models.server.model import ServerModel
+from ehrbench.models.server.prices import read_prices
+from ehrbench.models.server.transport import Patience
+
+ARGUMENTS = {
+    "base_url": f"address of the server, up to /v1 (openai: default {OPENAI_URL}; azure: default $AZURE_OPENAI_ENDPOINT)",
+    "api": "chat (default) or completions, for base models",
+    "api_key_env": "environment variable that holds the key",
+    "concurrency": "calls in flight at most (default 32)",
+    "extra_body": "JSON object of further fields of every call",
+    "first_wait": "seconds before the first retry (default 1); it doubles from there",
+    "max_retries": "further attempts after a failure that may pass (default 8)",
+    "omit": "fields that the server does not take, separated by commas (temperature,seed)",
+    "prices": "JSON file of prices per million tokens",
+    "reasoning_effort": "passed to the server",
+    "retry_seconds": "no attempt begins later than this after the first (default 600)",
+    "thinking": "on or off: told to the server's chat template; on adds the reasoning allowance",
+    "timeout": "seconds of one attempt (default 900)",
+    "token_field": "max_tokens or max_completion_tokens",
+    "tokenizer": "folder of the model's tokenizer, for counting",
+    "top_logprobs": "how many first tokens are looked at (default 20)",
+}
+"""What ``--model-arg`` takes, in one line each."""
+
+_OWN_FIELDS = frozenset({"model", "messages", "prompt", "stream", "n"})
+
+
+def openai(name: str, args: Mapping[str, str], max_model_len: int | None) -> ServerModel:
+    """A model behind any OpenAI-compatible server.
+
+    Raises:
+        UsageError: an unknown argument or a bad value.
+        MissingError: a tokenizer or price file that is not there.
+    """
+    arguments = Arguments("openai", args, ARGUMENTS)
+    api = arguments.choice("api", ("chat", "completions"), "chat") or "chat"
+    base_url = arguments.text("base_url", OPENAI_URL) or OPENAI_URL
+    endpoint = openai_endpoint(base_url, api, arguments.text("api_key_env", "OPENAI_API_KEY") or "")
+    at_openai = endpoint.base_url == OPENAI_URL
+    return _model("openai", name, arguments, endpoint, max_model_len, newest_fields=at_openai, template_switch=not at_openai)
+
+
+def azure(name: str, args: Mapping[str, str], max_model_len: int | None) -> ServerModel:
+    """A deployment of Azure OpenAI.
+
+    Raises:
+        UsageError: an unknown argument, a bad value, or no endpoint.
+        MissingError: a tokenizer or price file that is not there.
+    """
+    known = {**ARGUMENTS, "api_version": "version of the API (default 2024-10-21), or v1"}
+    arguments = Arguments("azure", args, known)
+    base_url = arguments.text("base_url") or os.environ.get("AZURE_OPENAI_ENDPOINT")
+    if not base_url:
+        raise UsageError(f"azure:{name}: which resource? give --model-arg base_url=https://NAME.openai.azure.com")
+    api = arguments.choice("api", ("chat", "completions"), "chat") or "chat"
+    version = arguments.text("api_version", "2024-10-21") or ""
+    endpoint = azure_endpoint(base_url, name, api, version, arguments.text("api_key_env", "AZURE_OPENAI_API_KEY") or "")
+    model = _model("azure", name, arguments, endpoint, max_model_len, newest_fields=False, template_switch=False)
+    return model
+
+
+def _model(
+    backend: str,
+    name: str,
+    arguments: Arguments,
+    endpoint: Endpoint,
+    max_model_len: int | None,
+    *,
+    newest_fields: bool,
+    template_switch: bool,
+) -> ServerModel:
+    extra = arguments.json_object("extra_body")
+    if own := sorted(_OWN_FIELDS & extra.keys()):
+        raise UsageError(f"--model-arg extra_body: '{own[0]}' is set by ehrbench; leave it out")
+    effort = arguments.text("reasoning_effort")
+    default_field = "max_completion_tokens" if newest_fields or effort else "max_tokens"
+    api = cast('Literal["chat", "completions"]', arguments.choice("api", ("chat", "completions"), "chat"))
+    if api == "completions":
+        default_field = "max_tokens"
+    dialect = Dialect(
+        model=name,
+        api=api,
+        token_field=cast(TokenField, arguments.choice("token_field", ("max_tokens", "max_completion_tokens"), default_field)),
+        thinking=arguments.switch("thinking"),
+        template_switch=template_switch,
+        reasoning_effort=effort,
+        top_logprobs=arguments.integer("top_logprobs", 5 if newest_fields and api == "completions" else 20, 1, 100),
+        omit=frozenset(field.strip() for field in (arguments.text("omit") or "").split(",") if field.strip()),
+        extra=extra,
+    )
+    if own := sorted(_OWN_FIELDS & dialect.omit):
+        raise UsageError(f"--model-arg omit: '{own[0]}' cannot be left out")
+    patience = Patience(
+        concurrency=arguments.integer("concurrency", 32, 1, 4096),
+        max_retries=arguments.integer("max_retries", 8, 0, 100),
+        retry_seconds=arguments.number("retry_seconds", 600.0, 0.0),
+        timeout=arguments.number("timeout", 900.0, 0.01),
+        first_wait=arguments.number("first_wait", 1.0, 0.0, 60.0),
+    )
+    prices = arguments.text("prices")
+    return ServerModel(
+        ModelIdentity(name.rsplit("/", 1)[-1], backend, None, _settings(dialect, endpoint, arguments), _versions()),
+        endpoint,
+        dialect,
+        patience,
+        context_length=max_model_len,
+        tokenizer=_tokenizer(arguments.text("tokenizer")),
+        prices=read_prices(prices, name) if prices else None,
+    )
+
+
+def _settings(dialect: Dialect, endpoint: Endpoint, arguments: Arguments) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "model": dialect.model,
+        "api": dialect.api,
+        # The same name on another server may be another model; the address itself is nobody else's business.
+        "server": hash_text(endpoint.call_url)[:12],
+    }
+    chosen = {
+        "thinking": dialect.thinking,
+        "reasoning_effort": dialect.reasoning_effort,
+        "omit": sorted(dialect.omit) or None,
+        "extra_body": dict(dialect.extra) or None,
+        "api_version": arguments.text("api_version"),
+    }
+    return {**settings, **{name: value for name, value in chosen.items() if value is not None}}
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {"aiohttp": version("aiohttp")}
+
+
+def _tokenizer(path: str | None) -> Tokenizer | None:
+    if path is None:
+        return None
+    if path == "words":
+        from ehrbench.models.words import WordTokenizer
+
+        return WordTokenizer()
+    from ehrbench.models.hf_tokenizer import load_tokenizer
+
+    return load_tokenizer(path)

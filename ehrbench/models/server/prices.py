@@ -1,0 +1,58 @@
+"""What a call costs, from a file of prices that the user keeps: no price is built in, since they change."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from ehrbench.errors import MissingError, UsageError
+from ehrbench.models.server.reply import Usage
+
+
+class Prices(NamedTuple):
+    """US dollars per million tokens."""
+
+    input: float
+    output: float
+    cached_input: float
+
+    def cost(self, usage: Usage) -> float | None:
+        """Dollars of one call; None where the server does not say how many tokens it had."""
+        if usage.prompt_tokens is None or usage.completion_tokens is None:
+            return None
+        cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
+        fresh = usage.prompt_tokens - cached
+        return (fresh * self.input + cached * self.cached_input + usage.completion_tokens * self.output) / 1e6
+
+
+def read_prices(path: str, model: str) -> Prices:
+    """One model's prices from a JSON file: ``{"gpt-4o": {"input": 2.5, "cached_input": 1.25, "output": 10}}``.
+
+    ``cached_input`` is ``input`` where it is not given.
+
+    Raises:
+        MissingError: no such file.
+        UsageError: not such a file, or the model is not in it.
+    """
+    try:
+        data = json.loads(Path(path).expanduser().read_text("utf-8"))
+    except OSError:
+        raise MissingError(f"--model-arg prices={path}: there is no such file") from None
+    except ValueError:
+        data = None
+    expected = f'expected {{"{model}": {{"input": …, "output": …}}}} in US dollars per million tokens'
+    entry = data.get(model) if isinstance(data, dict) else None
+    if not isinstance(entry, dict):
+        raise UsageError(f"--model-arg prices={path}: no prices of '{model}' there; {expected}")
+    try:
+        prices = Prices(
+            float(entry["input"]),
+            float(entry["output"]),
+            float(entry["cached_input"] if "cached_input" in entry else entry["input"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise UsageError(f"--model-arg prices={path}: the entry of '{model}' lacks a number; {expected}") from None
+    if min(prices) < 0:
+        raise UsageError(f"--model-arg prices={path}: a price of '{model}' is negative; {expected}")
+    return prices
