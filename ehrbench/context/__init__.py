@@ -1,5 +1,6 @@
 """Fitting a record into a window: truncate, refine, retrieve."""
 
-from ehrbench.context.fitted import Fitted
+from ehrbench.context.fitted import Fitted, Part
+from ehrbench.context.window import Frame, Limit, Overflow, Window
 
-__all__ = ["Fitted"]
+__all__ = ["Fitted", "Frame", "Limit", "Overflow", "Part", "Window"]
