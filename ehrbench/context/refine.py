@@ -34,8 +34,9 @@ def refine(record: Record, frame: Frame, later: Frame, window: Window, spec: Rec
         Overflow: the prompts leave no room for any chunk.
     """
     tokens = counted(record, window)
-    fits_one_chunk = window.counter is None or tokens.total <= spec.chunk_tokens
-    if not record.text or (fits_one_chunk and fits_whole(record, frame, window) is None):
+    broken = fits_whole(record, frame, window)
+    one_chunk = window.counter is None or tokens.total <= spec.chunk_tokens
+    if broken is None and (one_chunk or not record.text):
         return whole("refine", record, window)
     allowance = window.answer_tokens + ANSWER_SLACK
     later_window = Window(

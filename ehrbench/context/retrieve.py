@@ -43,9 +43,9 @@ def retrieve(record: Record, frame: Frame, window: Window, question: str) -> Fit
     ranking = sorted(range(len(index.pieces)), key=lambda i: (-float(scores[i]), -i))
     keeps_end = len(set(map(float, scores))) == 1
     chosen = _fill(record, frame, window, [index.pieces[i] for i in ranking], keeps_end)
-    spans = sorted(chosen)
+    spans = merged(chosen)
     tokens = counted(record, window)
-    seen = sum(tokens.count_between(span.start, span.end) for span in spans)
+    seen = sum(tokens.whole_between(span.start, span.end) for span in spans)
     return Fitted(
         policy="retrieve",
         parts=(Part(joined(record.text, spans), spans[0].start, seen),),
@@ -56,13 +56,23 @@ def retrieve(record: Record, frame: Frame, window: Window, question: str) -> Fit
     )
 
 
+def merged(spans: Sequence[Span]) -> list[Span]:
+    """The spans in the record's order, neighbours made one."""
+    result: list[Span] = []
+    for span in sorted(spans):
+        if result and result[-1].end == span.start:
+            span = Span(result.pop().start, span.end)
+        result.append(span)
+    return result
+
+
 def joined(text: str, spans: Sequence[Span]) -> str:
-    """The spans' text; neighbours stand as in the record, others begin on a line of their own."""
+    """The text of merged spans, each beginning on a line of its own."""
     parts: list[str] = []
-    for i, span in enumerate(spans):
-        if i and span.start > spans[i - 1].end and not parts[-1].endswith("\n"):
+    for start, end in spans:
+        if parts and not parts[-1].endswith("\n"):
             parts.append("\n")
-        parts.append(text[span.start : span.end])
+        parts.append(text[start:end])
     return "".join(parts)
 
 
@@ -80,7 +90,7 @@ def _fill(record: Record, frame: Frame, window: Window, ranked: Sequence[Span], 
             break
     rounds = 0
     while chosen:
-        over = [room.over(joined(record.text, sorted(chosen))) for room in rooms]
+        over = [room.over(joined(record.text, merged(chosen))) for room in rooms]
         if max(over) <= 0:
             return chosen
         # The worst piece pays for tokens that the joints between pieces cost.

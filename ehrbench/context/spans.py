@@ -60,14 +60,15 @@ def counter(window: Window) -> Tokenizer:
 
 
 def fitted(policy: str, record: Record, spans: Sequence[Span], window: Window) -> Fitted:
-    """The outcome for parts that are pieces of the record, in its order and without overlap."""
+    """The outcome for consecutive pieces of the record, without gap or overlap."""
     tokens = counted(record, window)
     counts = [tokens.count_between(span.start, span.end) for span in spans]
+    seen = tokens.whole_between(spans[0].start, spans[-1].end) if spans else 0
     return Fitted(
         policy=policy,
         parts=SpanParts(record.text, spans, counts),
         total_tokens=tokens.total,
-        seen_tokens=sum(counts),
+        seen_tokens=seen,
         first_time=record.first_time(spans[0].start) if spans else None,
         tokenizer=tokens.tokenizer.name,
     )

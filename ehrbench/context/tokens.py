@@ -95,6 +95,14 @@ class RecordTokens:
         first = 0 if start <= 0 else run.at(start)
         return (len(run.ids) if end >= len(self.text) else run.at(end)) - first
 
+    def whole_between(self, start: int, end: int) -> int:
+        """How many tokens of the full tokenisation lie within ``text[start:end]``: one that the end parts is not seen."""
+        n = self.count_between(start, end)
+        if n == 0 or end >= len(self.text):
+            return n
+        run = self._covering(start)
+        return n - (run.start_of(run.at(end), len(self.text)) != end)
+
     def count(self, before: str, start: int, end: int, after: str) -> int:
         """Tokens of ``before + text[start:end] + after``, exactly, without tokenising the middle again."""
         for reach in _JOINT_CHARS:
