@@ -18,7 +18,8 @@ from ehrbench.tasks.schema import PromptSpec, RecordSpec
 
 SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 PROMPT = PromptSpec(
-    user="Instruction: Answer the following question based on the EHR:\n\nEHR: {{ record }}\n\nQuestion: {{ question }}\n\nAnswer:"
+    user="Instruction: Answer the following question based on the EHR:\n\n"
+    "EHR: {{ record }}\n\nQuestion: {{ question }}\n\nAnswer:"
 )
 LINE = "2150-03-01 07:00 Sodium 128 mmol/L, {{ no slot }} the patient denies chest pain.\n"
 REFINE = RecordSpec(context="refine", chunk_tokens=400)
