@@ -72,11 +72,17 @@ class Arguments:
 
     def integer(self, name: str, default: int, low: int, high: int | None = None) -> int:
         """A whole number from ``low`` to ``high``."""
+        value = self._given.get(name)
+        if value is None:
+            return default
         limit = float("inf") if high is None else high
-        number = self.number(name, default, low, limit)
-        if number != int(number):
+        try:
+            number = int(value)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= limit:
             raise self._bad(name, f"a whole number {_range(low, limit)}")
-        return int(number)
+        return number
 
     def switch(self, name: str) -> bool | None:
         """``on`` or ``off``; None where it was not given."""

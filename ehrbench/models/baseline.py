@@ -16,6 +16,10 @@ from ehrbench.models.arguments import Arguments
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, ModelIdentity, Request, Response, Tokenizer
 
 _MARKUP = re.compile(r"</?[A-Za-z_][^<>]*>|<!--.*?-->|<\?.*?\?>", re.DOTALL)
+_ATTRIBUTE = re.compile(r"""\b(name|unit|type)\s*=\s*["']([^"'<>]*)["']""")
+_NOTE = re.compile(
+    r"""<note\b[^<>]*>(?P<a>.*?)</note>|<event\b[^<>]*\b(?:type|table)\s*=\s*["']note["'][^<>]*>(?P<b>.*?)</event>""", re.DOTALL
+)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\[(])|\s*\n\s*")
 _UNDATED = datetime(1, 1, 1)  # noqa: DTZ001 (record times have no zone)
 
@@ -79,7 +83,7 @@ def _bm25() -> Answerer:
 
     def answer(request: Request) -> str:
         nonlocal record, pieces, index
-        if request.record is not record:
+        if request.record != record:
             pieces = sentences(request)
             index = Okapi([tokenize(piece) for piece in pieces])
             record = request.record
@@ -101,7 +105,9 @@ def _bm25() -> Answerer:
 def _newest(request: Request) -> str:
     notes = [entry for entry in request.entries if "note" in entry.kind] or list(request.entries)
     if not notes:
-        return "\n".join(sentences(request)[-3:])
+        # Records are oldest first, so the last note of the text is the newest.
+        found = list(_NOTE.finditer(request.record))
+        return plain(found[-1]["a"] or found[-1]["b"] or "") if found else "\n".join(sentences(request)[-3:])
     # Undated entries come before dated ones; among equals the later in the document is the newer.
     _, newest = max(enumerate(notes), key=lambda pair: (pair[1].time or _UNDATED, pair[0]))
     return plain(request.record[newest.start : newest.end])
@@ -110,7 +116,7 @@ def _newest(request: Request) -> str:
 def sentences(request: Request) -> list[str]:
     """The sentences and lines of a record, free of markup; of its entries where they are known."""
     spans = [(entry.start, entry.end) for entry in request.entries] or [(0, len(request.record))]
-    texts = (_SENTENCE_END.split(_line_markup(request.record[start:end])) for start, end in spans)
+    texts = (_SENTENCE_END.split(_MARKUP.sub(_as_words, request.record[start:end])) for start, end in spans)
     return [unescape(piece.strip()) for pieces in texts for piece in pieces if piece and not piece.isspace()]
 
 
@@ -119,8 +125,14 @@ def plain(text: str) -> str:
     return unescape(_MARKUP.sub(" ", text)).strip()
 
 
-def _line_markup(text: str) -> str:
-    return _MARKUP.sub("\n", text)
+def _as_words(tag: re.Match[str]) -> str:
+    """What a tag says in words: an event's name and unit stand in its attributes, its value behind them."""
+    attributes = dict(_ATTRIBUTE.findall(tag[0]))
+    name = attributes.get("name", "NULL")
+    if name == "NULL" or attributes.get("type") == "note":
+        return "\n"
+    unit = attributes.get("unit", "NULL")
+    return f"\n{name} " if unit == "NULL" else f"\n{name} ({unit}) "
 
 
 BASELINES: dict[str, Callable[[], Answerer]] = {

@@ -28,3 +28,7 @@ class WordTokenizer:
     def count(self, text: str) -> int:
         """How many tokens ``text`` has."""
         return len(_TOKEN.findall(text))
+
+
+WORDS = WordTokenizer()
+"""The one there is."""

@@ -61,7 +61,23 @@ def test_bm25_forgets_the_record_before() -> None:
 def test_newest_is_the_newest_note() -> None:
     assert ask("newest", "anything") == ("Metformin was stopped for nausea. Potassium 4.1 today.", "stop")
     assert ask("newest", "anything", 2) == ("Metformin was", "length")
-    assert ask("newest", "anything", entries=False)[0].endswith("Potassium 4.1 today.")
+    assert ask("newest", "anything", entries=False)[0] == "Metformin was stopped for nausea. Potassium 4.1 today."
+
+
+LUMIA = """<eventstream person_id="1"><encounter><events><entry timestamp="2020-01-01 10:00">
+<event type="measurement" code="LOINC/8480-6" name="Systolic blood pressure" unit="mmHg">130</event>
+<event type="note" code="x" name="Progress note" note_id="1">Feels well. Sleeps badly.</event></entry>
+<entry timestamp="2020-01-02 10:00"><event type="condition" name="Gout"/></entry></events></encounter></eventstream>"""
+
+
+def test_names_that_stand_in_attributes() -> None:
+    def answer(name: str, question: str) -> str:
+        request = Request("a", (), 50, question=question, record=LUMIA)
+        return next(load_model(f"baseline:{name}", {}, None).generate([request])).text
+
+    assert answer("bm25", "What is the systolic pressure?").split("\n")[0] == "Systolic blood pressure (mmHg) 130"
+    assert answer("bm25", "gout") == "Gout"
+    assert answer("newest", "") == "Feels well. Sleeps badly."
 
 
 def test_empty() -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_text
 from ehrbench.models.arguments import Arguments
-from ehrbench.models.protocol import ModelIdentity, Tokenizer
+from ehrbench.models.protocol import Message, ModelIdentity, Tokenizer
 from ehrbench.models.server.body import Dialect, TokenField
 from ehrbench.models.server.endpoint import OPENAI_URL, Endpoint, azure_endpoint, openai_endpoint
-from ehrbench.models.server.model import ServerModel
+from ehrbench.models.server.model import ServerModel, role_markers
 from ehrbench.models.server.prices import read_prices
 from ehrbench.models.server.transport import Patience
 
@@ -36,6 +36,7 @@ ARGUMENTS = {
 }
 """What ``--model-arg`` takes, in one line each."""
 
+Render = Callable[[Sequence[Message]], str]
 _OWN_FIELDS = frozenset({"model", "messages", "prompt", "stream", "n"})
 
 
@@ -69,8 +70,7 @@ def azure(name: str, args: Mapping[str, str], max_model_len: int | None) -> Serv
     api = arguments.choice("api", ("chat", "completions"), "chat") or "chat"
     version = arguments.text("api_version", "2024-10-21") or ""
     endpoint = azure_endpoint(base_url, name, api, version, arguments.text("api_key_env", "AZURE_OPENAI_API_KEY") or "")
-    model = _model("azure", name, arguments, endpoint, max_model_len, newest_fields=False, template_switch=False)
-    return model
+    return _model("azure", name, arguments, endpoint, max_model_len, newest_fields=False, template_switch=False)
 
 
 def _model(
@@ -112,13 +112,15 @@ def _model(
         first_wait=arguments.number("first_wait", 1.0, 0.0, 60.0),
     )
     prices = arguments.text("prices")
+    tokenizer, render = _tokenizer(arguments.text("tokenizer"), dialect.thinking)
     return ServerModel(
         ModelIdentity(name.rsplit("/", 1)[-1], backend, None, _settings(dialect, endpoint, arguments), _versions()),
         endpoint,
         dialect,
         patience,
         context_length=max_model_len,
-        tokenizer=_tokenizer(arguments.text("tokenizer")),
+        tokenizer=tokenizer,
+        render=render,
         prices=read_prices(prices, name) if prices else None,
     )
 
@@ -146,13 +148,31 @@ def _versions() -> dict[str, str]:
     return {"aiohttp": version("aiohttp")}
 
 
-def _tokenizer(path: str | None) -> Tokenizer | None:
+def _tokenizer(path: str | None, thinking: bool | None) -> tuple[Tokenizer | None, Render | None]:
+    """The tokenizer for counting, and what makes a prompt's text with its chat template."""
     if path is None:
-        return None
+        return None, None
     if path == "words":
-        from ehrbench.models.words import WordTokenizer
+        from ehrbench.models.words import WORDS
 
-        return WordTokenizer()
+        return WORDS, None
+    from ehrbench.models.chat import load_chat
     from ehrbench.models.hf_tokenizer import load_tokenizer
 
-    return load_tokenizer(path)
+    tokenizer = load_tokenizer(path)
+    if tokenizer.chat_template is None:
+        return tokenizer, None
+    try:
+        chat = load_chat(tokenizer, thinking=thinking)
+    except UsageError:  # no switch in the template: the server's model thinks, or does not, by itself
+        chat = load_chat(tokenizer)
+
+    def render(messages: Sequence[Message]) -> str:
+        from jinja2 import TemplateError
+
+        try:
+            return chat.text(messages)
+        except TemplateError:  # only an estimate is asked for; the server applies its own template
+            return role_markers(messages)
+
+    return tokenizer, render

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
@@ -43,6 +43,7 @@ class ServerModel:
         *,
         context_length: int | None = None,
         tokenizer: Tokenizer | None = None,
+        render: Callable[[Sequence[Message]], str] | None = None,
         prices: Prices | None = None,
     ) -> None:
         """Put the parts together; see ``ehrbench.models.server.load``."""
@@ -52,6 +53,7 @@ class ServerModel:
         self.context_length = context_length
         self.tokenizer = tokenizer
         self._dialect = dialect
+        self._render = render
         self._prices = prices
         self._models_url = endpoint.models_url
         self._transport = Transport(endpoint, patience)
@@ -63,8 +65,9 @@ class ServerModel:
         """
         if self._dialect.api == "completions":
             return "\n".join(message.content for message in messages)
-        turns = [f"<|{message.role}|>\n{message.content}\n" for message in messages]
-        return "".join([*turns, "<|assistant|>\n"])
+        if self._render is not None:
+            return self._render(messages)
+        return role_markers(messages)
 
     def describe(self) -> dict[str, Any]:
         """Ask the server what it serves and how long its window is.
@@ -183,3 +186,8 @@ class ServerModel:
             seconds=outcome.seconds,
             mass=total,
         )
+
+
+def role_markers(messages: Sequence[Message]) -> str:
+    """A conversation in a generic template: the best estimate where the real one is on the server."""
+    return "".join([*(f"<|{message.role}|>\n{message.content}\n" for message in messages), "<|assistant|>\n"])

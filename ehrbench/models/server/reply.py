@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ehrbench.models.protocol import Finish
@@ -110,9 +110,24 @@ def read_first_token(data: Any) -> dict[str, float] | None:
     return {token: float(value) for token, value in pairs if isinstance(token, str) and isinstance(value, (int, float))} or None
 
 
-def choice_masses(logprobs: dict[str, float], choices: Sequence[Sequence[str]]) -> list[float]:
-    """Probability of each choice at the first token, summed over its spellings; a spelling that is not listed adds nothing."""
-    return [math.fsum(math.exp(logprobs[s]) for s in dict.fromkeys(spellings) if s in logprobs) for spellings in choices]
+def choice_masses(logprobs: Mapping[str, float], choices: Sequence[Sequence[str]]) -> list[float]:
+    """Probability of each choice at the first token, summed over its spellings.
+
+    A choice none of whose spellings is a token is recognised by beginnings that no other choice shares ("Pne" of "Pneumonia").
+    A choice that is not among the likeliest tokens has 0.
+    """
+    masses = []
+    for number, spellings in enumerate(choices):
+        tokens = {token for token in logprobs if token in spellings}
+        if not tokens:
+            others = [spelling for other, group in enumerate(choices) if other != number for spelling in group]
+            tokens = {
+                token
+                for token in logprobs
+                if token.strip() and any(s.startswith(token) for s in spellings) and not any(s.startswith(token) for s in others)
+            }
+        masses.append(math.fsum(math.exp(logprobs[token]) for token in tokens))
+    return masses
 
 
 def _first_choice(data: Any) -> dict[str, Any]:
