@@ -21,7 +21,8 @@ class Cohort:
 
     admissions: pl.DataFrame
     """A row an admission, by ``hadm_id``: ``subject_id, hadm_id, stay_id, hadm_intime, hadm_outtime, hadm_los, stay_intime,
-    stay_outtime, stay_los`` (hours), ``los_us`` (hospital stay in microseconds), ``age`` and ``died`` (at discharge)."""
+    stay_outtime, stay_los`` (hours), ``los_us`` (hospital stay in microseconds), ``age`` and ``died`` (at discharge); and
+    ``chief_complaint`` where the triage's was asked for."""
     steps: dict[str, int]
     """Admissions that were left after each step, in order."""
     warnings: tuple[str, ...]
@@ -33,7 +34,7 @@ class Cohort:
         return self.admissions["subject_id"].n_unique()
 
 
-def build_cohort(mimic: Mimic, *, with_notes: bool = False) -> Cohort:
+def build_cohort(mimic: Mimic, *, with_notes: bool = False, chief_complaint: str = "note") -> Cohort:
     """Choose the admissions.
 
     The paper says that admissions with "more than two" ICU stays were removed; the released examples prove that exactly one was
@@ -42,6 +43,8 @@ def build_cohort(mimic: Mimic, *, with_notes: bool = False) -> Cohort:
     Args:
         mimic: the release.
         with_notes: keep only admissions that have a discharge summary, as the paper did.
+        chief_complaint: ``note`` takes it from the discharge summary, where there is one; ``ed`` from the triage of the first
+            stay in the emergency department that belongs to the admission: a substitute for data without notes, not the paper's.
 
     Raises:
         UsageError: nobody is left.
@@ -79,6 +82,8 @@ def build_cohort(mimic: Mimic, *, with_notes: bool = False) -> Cohort:
     n_unknown = rows["age"].null_count()
     warnings = [f"{n_young} admissions of patients under {ADULT_AGE}, kept as in the release"] if n_young else []
     warnings += [f"{n_unknown} admissions of patients who are not in patients"] if n_unknown else []
+    if chief_complaint == "ed":
+        rows = rows.join(_triage_complaints(mimic), on="hadm_id", how="left")
     return Cohort(
         rows.select(
             "subject_id",
@@ -93,10 +98,22 @@ def build_cohort(mimic: Mimic, *, with_notes: bool = False) -> Cohort:
             "los_us",
             "age",
             pl.col("hospital_expire_flag").fill_null(0).eq(1).alias("died"),
+            *(["chief_complaint"] if chief_complaint == "ed" else []),
         ),
         steps,
         tuple(warnings),
     )
+
+
+def _triage_complaints(mimic: Mimic) -> pl.DataFrame:
+    import polars as pl
+
+    stays = mimic.scan("edstays", ["hadm_id", "stay_id", "intime"]).filter(pl.col("hadm_id").is_not_null())
+    said = mimic.scan("triage", ["stay_id", "chiefcomplaint"]).filter(
+        pl.col("chiefcomplaint").str.strip_chars().str.len_chars() > 0
+    )
+    found = stays.join(said, on="stay_id").sort("hadm_id", "intime", "stay_id").unique("hadm_id", keep="first")
+    return mimic.collect(found.select("hadm_id", chief_complaint=pl.col("chiefcomplaint").str.strip_chars()))
 
 
 def hours(microseconds: pl.Expr) -> pl.Expr:

@@ -44,14 +44,11 @@ def event_rows(mimic: Mimic, cohort: Cohort, event_type: str) -> pl.LazyFrame:
     """Every event of one type in a cohort, in no promised order."""
     import polars as pl
 
-    admissions = cohort.admissions.lazy().select(
-        "hadm_id", "stay_id", "subject_id", pl.col("hadm_intime").alias("admit"), "los_us", "hadm_los"
-    )
-    return (
-        EVENT_TABLES[event_type]
-        .rows(mimic, admissions)
-        .drop("admit", "los_us", "hadm_los", "stay_id", "subject_id", strict=False)
-    )
+    columns = ["hadm_id", "stay_id", "subject_id", pl.col("hadm_intime").alias("admit"), "los_us"]
+    if event_type == "admission_info" and "chief_complaint" in cohort.admissions.columns:
+        columns.append("chief_complaint")
+    rows = EVENT_TABLES[event_type].rows(mimic, cohort.admissions.lazy().select(columns))
+    return rows.drop("admit", "los_us", "stay_id", "subject_id", strict=False)
 
 
 def sort_events(rows: pl.DataFrame, event_type: str) -> pl.DataFrame:
@@ -108,7 +105,9 @@ def _admission_info(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
 
     stays = mimic.scan("admissions", ["hadm_id", "admission_type", "admission_location"]).unique("hadm_id")
     rows = admissions.join(stays, on="hadm_id", how="left")
-    if mimic.has("discharge"):
+    if "chief_complaint" in rows.collect_schema():
+        pass  # the cohort has brought the triage's
+    elif mimic.has("discharge"):
         rows = rows.join(_chief_complaints(mimic), on="hadm_id", how="left")
     else:
         rows = rows.with_columns(chief_complaint=pl.lit(None, pl.String))

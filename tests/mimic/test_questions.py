@@ -231,25 +231,19 @@ def micro(**change: list[object]) -> Chart:
 
 def test_microbiology_answers() -> None:
     q = asked(micro())
-    results = "microbiologyevents.antibiotics What were the antibiotics test results against the E. COLI on the URINE specimen at the 1.00 hour?"
-    assert (
-        q["microbiologyevents.tests What microbiology tests were performed on the URINE specimen at the 1.00 hour?"].a
-        == "CULTURE, GRAM STAIN"
-    )
+    at = "on the URINE specimen at the 1.00 hour?"
+    results = f"microbiologyevents.antibiotics What were the antibiotics test results against the E. COLI {at}"
+    assert q[f"microbiologyevents.tests What microbiology tests were performed {at}"].a == "CULTURE, GRAM STAIN"
     assert q[results].a == "A: sensitive, B: resistant"
     assert results not in asked(micro(interpretation=["sensitive", None, None]))
     assert asked(micro(ab_name=[None] * 3))[results].a == "No antibiotics was tested"
     nothing = asked(micro(org_name=[None] * 3))
     assert results not in nothing
-    assert (
-        nothing["microbiologyevents.organisms What organisms were found on the URINE specimen at the 1.00 hour?"].a
-        == "No growth was found"
-    )
+    assert nothing[f"microbiologyevents.organisms What organisms were found {at}"].a == "No growth was found"
 
 
 @pytest.mark.parametrize("discharges", [0, 1, 2])
 def test_without_one_discharge_row_nothing_is_asked_about_the_length_of_stay(discharges: int) -> None:
-    n = 1 + discharges
     of = chart(
         "transfers",
         t=[0, *[59.5] * discharges],

@@ -1,0 +1,309 @@
+"""Building MIMIC-Instr's files from MIMIC-IV: cohort, event lists, questions, split, test subset.
+
+Three steps keep memory small whatever the release's size: each table is streamed once, reduced to the cohort's events and laid
+aside as Parquet; admissions are then taken in portions of ``PORTION``; each portion's lists and questions are written before the
+next is read. The same release, options and polars version give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from ehrbench.errors import UsageError
+from ehrbench.jsonl import encode, write_atomically
+from ehrbench.mimic.cohort import Cohort, build_cohort
+from ehrbench.mimic.events import EVENT_TABLES, LISTED_TYPES, STATIC_TYPES, Profile, event_rows, sort_events
+from ehrbench.mimic.known import NOTICE, is_open_demo
+from ehrbench.mimic.questions import LIVE_TYPES, QUESTION_TYPES, Chart, Question, all_questions, charts, sample_questions
+from ehrbench.mimic.render import merge_events
+from ehrbench.mimic.split import SPLITS, order_by_hash, read_split, split_patients
+from ehrbench.mimic.tables import Mimic
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FORMAT = "ehrbench mimic_instr"
+FORMAT_VERSION = 1
+PORTION = 2000
+"""Admissions worked on at a time."""
+ROWS_PER_GROUP = 64
+"""Admissions in a row group of the stored lists: what is decoded to read one."""
+MAX_EVENTS = 4000
+"""Longest event list that is kept (the paper's limit)."""
+N_QUESTIONS = 6
+"""Questions an admission (the release's number)."""
+N_TEST_SUBSET = 100
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides the files, beside the release."""
+
+    profile: Profile = "paper"
+    """Which events a list shows; ``paper`` makes the questions about diagnoses answerable."""
+    seed: int = 0
+    n_questions: int = N_QUESTIONS
+    inputs_outputs: bool = False
+    """Draw questions about inputs and outputs, too, which the paper has and the released code does not ask."""
+    max_events: int = MAX_EVENTS
+    with_notes: bool = False
+    """Keep only admissions with a discharge summary, as the paper did."""
+    chief_complaint: str = "note"
+    """``note``, or ``ed`` for the emergency department's triage as a substitute."""
+    everything: bool = False
+    """Also write every question that the templates can ask."""
+    hadm_ids: tuple[int, ...] = ()
+    """Restrict ``everything`` to these admissions."""
+    split_file: Path | None = None
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Event types that questions are drawn from."""
+        return QUESTION_TYPES if self.inputs_outputs else LIVE_TYPES
+
+
+@dataclass
+class Summary:
+    """What was made, in numbers."""
+
+    steps: dict[str, int]
+    events: dict[str, int] = field(default_factory=dict)
+    unknown_items: dict[str, int] = field(default_factory=dict)
+    """Rows left out because the release's own dictionary does not name their item, by event type."""
+    too_long: int = 0
+    """Admissions left out because their list is longer than ``max_events``."""
+    admissions: int = 0
+    patients: int = 0
+    questions: int = 0
+    all_questions: int = 0
+    splits: dict[str, int] = field(default_factory=dict)
+    """Admissions of each."""
+    test_subset: int = 0
+    warnings: list[str] = field(default_factory=list)
+    open_data: bool = False
+
+
+def prepare(mimic: Mimic, out: Path, options: Options, progress: Callable[[str], None] = lambda _: None) -> Summary:
+    """Write the prepared folder.
+
+    Args:
+        mimic: the release.
+        out: where to; files of an earlier preparation are replaced, others are left alone. Readable by its owner only.
+        options: see ``Options``.
+        progress: told what is being done.
+
+    Raises:
+        MissingError: a table is missing.
+        UsageError: a table is malformed, or ``hadm_ids`` names an admission that is not in the cohort.
+    """
+    progress("choosing admissions")
+    cohort = build_cohort(mimic, with_notes=options.with_notes, chief_complaint=options.chief_complaint)
+    summary = Summary(cohort.steps, warnings=list(cohort.warnings))
+    unknown = set(options.hadm_ids) - set(cohort.admissions["hadm_id"])
+    if unknown:
+        raise UsageError(f"--hadm-id: {', '.join(map(str, sorted(unknown)))} is not in the cohort of {cohort.admissions.height}")
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".preparing-", dir=out) as folder:
+        work = Path(folder)
+        stage = _stage(mimic, cohort, work, progress)
+        chosen = _choose(cohort, stage, options, summary)
+        _write_portions(chosen, stage, work / "new", options, summary, progress)
+        _write_cohort(chosen, work / "new", options, summary)
+        _write_manifest(mimic, work / "new", options, summary)
+        _move(work / "new", out)
+    return summary
+
+
+def _stage(mimic: Mimic, cohort: Cohort, work: Path, progress: Callable[[str], None]) -> Mapping[str, Path]:
+    """Reduce each table to the cohort's events, once."""
+    stage = {}
+    for event_type in EVENT_TABLES:
+        progress(f"reading {event_type}")
+        stage[event_type] = work / f"{event_type}.parquet"
+        mimic.sink(event_rows(mimic, cohort, event_type), stage[event_type])
+    return stage
+
+
+def _choose(cohort: Cohort, stage: Mapping[str, Path], options: Options, summary: Summary) -> pl.DataFrame:
+    """The admissions to keep, with the length of their lists and their split."""
+    import polars as pl
+
+    lengths = cohort.admissions.select("hadm_id", len_selected=pl.lit(0, pl.Int64))
+    for event_type, path in stage.items():
+        counted = (
+            pl.scan_parquet(path).group_by("hadm_id").agg(n=pl.col("text").count(), unknown=pl.col("text").null_count()).collect()
+        )
+        summary.events[event_type] = int(counted["n"].sum())
+        if n_unknown := int(counted["unknown"].sum()):
+            summary.unknown_items[event_type] = n_unknown
+        if event_type in (*STATIC_TYPES, *LISTED_TYPES[options.profile]):
+            joined = lengths.join(counted.select("hadm_id", "n"), on="hadm_id", how="left")
+            lengths = joined.select("hadm_id", len_selected=pl.col("len_selected") + pl.col("n").fill_null(0).cast(pl.Int64))
+    summary.warnings += _count_discharges(cohort, stage["transfers"])
+    rows = cohort.admissions.join(lengths, on="hadm_id").sort("hadm_id")
+    chosen = rows.filter(pl.col("len_selected") <= options.max_events)
+    if chosen.is_empty():
+        raise UsageError(f"every event list has more than {options.max_events} events; raise --max-events")
+    patients: dict[int, list[int]] = {}
+    for subject, hadm in chosen.select("subject_id", "hadm_id").iter_rows():
+        patients.setdefault(subject, []).append(hadm)
+    split = read_split(options.split_file, patients) if options.split_file else split_patients(patients, options.seed)
+    chosen = chosen.with_columns(split=pl.col("subject_id").replace_strict(split, default=None, return_dtype=pl.String))
+    summary.too_long = rows.height - chosen.height
+    summary.admissions, summary.patients = chosen.height, len(patients)
+    summary.splits = {name: chosen.filter(pl.col("split") == name).height for name in SPLITS}
+    return chosen
+
+
+def _count_discharges(cohort: Cohort, transfers: Path) -> list[str]:
+    import polars as pl
+
+    counted = pl.scan_parquet(transfers).group_by("hadm_id").agg(n=pl.col("leaves").sum()).filter(pl.col("n") == 1).collect()
+    n_odd = cohort.admissions.height - counted.height
+    odd = f"{n_odd} admissions have no discharge row in transfers, or several: nothing is asked about their discharge"
+    return [odd] if n_odd else []
+
+
+def _write_portions(
+    chosen: pl.DataFrame,
+    stage: Mapping[str, Path],
+    new: Path,
+    options: Options,
+    summary: Summary,
+    progress: Callable[[str], None],
+) -> None:
+    (new / "records").mkdir(parents=True)
+    subset = _test_subset(chosen, options.seed)
+    with (
+        (new / "qa_event.jsonl").open("wb") as sampled,
+        (new / "qa_test_subset.jsonl").open("wb") as tested,
+        (new / "qa_all.jsonl").open("wb") as everything,
+    ):
+        for number, portion in enumerate(chosen.iter_slices(PORTION)):
+            progress(f"writing admissions {number * PORTION + 1} to {number * PORTION + portion.height} of {chosen.height}")
+            events = {event_type: _load(path, event_type, portion) for event_type, path in stage.items()}
+            _write_records(portion, events, new / "records" / f"part-{number:05d}.parquet", options.profile)
+            splits = dict(portion.select("hadm_id", "split").iter_rows())
+            for chart in charts(portion, {e: events[e] for e in QUESTION_TYPES}):
+                lines = list(_lines("event", sample_questions(chart, options.n_questions, options.seed, options.types), splits))
+                sampled.writelines(lines)
+                summary.questions += len(lines)
+                if chart.hadm_id in subset and lines:
+                    tested.write(Random(f"mimic-instr subset {options.seed} {chart.hadm_id}").choice(lines))
+                    summary.test_subset += 1
+                if options.everything and (not options.hadm_ids or chart.hadm_id in options.hadm_ids):
+                    summary.all_questions += _write_everything(everything, chart, splits)
+    if not options.everything:
+        (new / "qa_all.jsonl").unlink()
+
+
+def _write_everything(file: Any, chart: Chart, splits: Mapping[int, str | None]) -> int:
+    n = 0
+    for line in _lines("all", all_questions(chart), splits):
+        file.write(line)
+        n += 1
+    return n
+
+
+def _lines(source: str, questions: Iterable[Question], splits: Mapping[int, str | None]) -> Iterator[bytes]:
+    for number, question in enumerate(questions, 1):
+        row = {"id": f"{source}-{question.hadm_id}-{number}", "source": source, "split": splits[question.hadm_id]}
+        yield encode(row | asdict(question))
+
+
+def _load(path: Path, event_type: str, portion: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    low, high = portion["hadm_id"].min(), portion["hadm_id"].max()
+    near = pl.scan_parquet(path).filter(pl.col("hadm_id").is_between(low, high) & pl.col("text").is_not_null())
+    rows = near.join(portion.lazy().select("hadm_id"), on="hadm_id", how="semi").collect()
+    return sort_events(rows, event_type)
+
+
+def _write_records(portion: pl.DataFrame, events: Mapping[str, pl.DataFrame], path: Path, profile: Profile) -> None:
+    import polars as pl
+
+    lists = merge_events(events, profile).group_by("hadm_id", maintain_order=True).agg("at_us", "event_type", "text")
+    rows = (
+        portion.select("hadm_id", "subject_id", pl.col("hadm_intime").alias("admitted")).join(lists, on="hadm_id").sort("hadm_id")
+    )
+    rows.write_parquet(path, compression="zstd", row_group_size=ROWS_PER_GROUP)
+
+
+def _test_subset(chosen: pl.DataFrame, seed: int) -> set[int]:
+    """One admission of each of up to 100 test patients."""
+    import polars as pl
+
+    admissions: dict[int, list[int]] = {}
+    for subject, hadm in chosen.filter(pl.col("split") == "test").select("subject_id", "hadm_id").iter_rows():
+        admissions.setdefault(subject, []).append(hadm)
+    patients = order_by_hash(seed, "mimic-instr subset", admissions)[:N_TEST_SUBSET]
+    return {order_by_hash(seed, "mimic-instr subset", admissions[patient])[0] for patient in patients}
+
+
+def _write_cohort(chosen: pl.DataFrame, new: Path, options: Options, summary: Summary) -> None:
+    import polars as pl
+
+    columns = [
+        "subject_id",
+        "hadm_id",
+        "stay_id",
+        "hadm_intime",
+        "hadm_outtime",
+        "hadm_los",
+        "stay_intime",
+        "stay_outtime",
+        "stay_los",
+    ]
+    rows = chosen.select(*columns, "len_selected", "split")
+    subset = _test_subset(chosen, options.seed)
+    parts = {name: rows.filter(pl.col("split") == name) for name in SPLITS}
+    parts["test_subset"] = rows.filter(pl.col("hadm_id").is_in(list(subset)))
+    rows.write_csv(new / "cohort.csv", datetime_format="%Y-%m-%d %H:%M:%S")
+    for name, part in parts.items():
+        part.write_csv(new / f"cohort_{name}.csv", datetime_format="%Y-%m-%d %H:%M:%S")
+
+
+def _write_manifest(mimic: Mimic, new: Path, options: Options, summary: Summary) -> None:
+    tables = sorted(
+        {name for table in EVENT_TABLES.values() for name in table.sources} | {"icustays"} | _note_tables(mimic, options)
+    )
+    summary.open_data = is_open_demo(mimic, tables)
+    told = asdict(options) | {
+        "split_file": options.split_file.name if options.split_file else None,
+        "hadm_ids": list(options.hadm_ids),
+    }
+    manifest = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "open_data": summary.open_data,
+        "notice": NOTICE if summary.open_data else "Derived from credentialed data: the data use agreement of MIMIC-IV applies.",
+        "options": told,
+        "tables": {name: {"file": mimic.path(name).name, "sha256": mimic.digest(name)} for name in tables},
+        "counts": {key: value for key, value in asdict(summary).items() if key != "open_data"},
+    }
+    write_atomically(new / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")
+    (new / ".gitignore").write_text("*\n", encoding="utf-8")
+
+
+def _note_tables(mimic: Mimic, options: Options) -> set[str]:
+    if mimic.has("discharge"):
+        return {"discharge"}
+    return {"edstays", "triage"} if options.chief_complaint == "ed" else set()
+
+
+def _move(new: Path, out: Path) -> None:
+    """Put the new files in the place of the old; the manifest last, so that a folder with one is whole."""
+    (out / "manifest.json").unlink(missing_ok=True)
+    (out / "qa_all.jsonl").unlink(missing_ok=True)
+    shutil.rmtree(out / "records", ignore_errors=True)
+    names: Sequence[str] = sorted(path.name for path in new.iterdir() if path.name != "manifest.json")
+    for name in [*names, "manifest.json"]:
+        (new / name).replace(out / name)
