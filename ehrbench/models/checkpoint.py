@@ -1,15 +1,24 @@
-"""Finding a checkpoint on this machine: a folder, or a hub id that the local hub cache holds. Nothing is ever downloaded here."""
+"""Finding a checkpoint on this machine and hashing its weights: a folder, or a hub id that the local hub cache holds.
+
+Nothing is ever downloaded here.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.hashing import hash_data, hash_file, hash_text
+from ehrbench.home import home_dir
 
+_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
+_NOT_WEIGHTS = {"training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth"}
+_SHA256 = re.compile("[0-9a-f]{64}")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
@@ -66,6 +75,66 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise UsageError(f"cannot read {path}: found a JSON {type(data).__name__}, expected an object; copy the file again")
     return data
+
+
+def require_weights(folder: Path) -> list[Path]:
+    """A checkpoint's weight files, in order of their names.
+
+    Raises:
+        MissingError: the folder is not a checkpoint that can be run.
+    """
+    if not (folder / "config.json").is_file():
+        if (folder / "adapter_config.json").is_file():
+            raise MissingError(
+                f"{folder} holds an adapter without its base model: merge the two (peft: merge_and_unload, save_pretrained) and "
+                "give the merged folder"
+            )
+        raise MissingError(f"{folder} is not a checkpoint: it has no config.json; give the folder that save_pretrained wrote")
+    for pattern in _WEIGHTS:
+        if files := sorted(file for file in folder.glob(pattern) if file.name not in _NOT_WEIGHTS):
+            index = read_json(folder / f"{files[0].name.partition('-')[0]}{files[0].suffix}.index.json")
+            missing = sorted(set(index.get("weight_map", {}).values()) - {file.name for file in files})
+            if missing:
+                raise MissingError(f"{folder} lacks {len(missing)} of its weight files, the first is {missing[0]}: copy it again")
+            return files
+    raise MissingError(f"{folder} has a config.json but no weights (*.safetensors or *.bin): the copy is not complete")
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 over a checkpoint's weight files and its ``config.json``.
+
+    A file is read once: its hash is kept in the user's home folder under its path, size and time of change. A file of the hub
+    cache that the hub stores under its own SHA-256 is not read at all.
+
+    Raises:
+        MissingError: the folder is not a checkpoint.
+    """
+    files = [folder / "config.json", *require_weights(folder)]
+    # Hashing releases the interpreter's lock, and a large checkpoint has dozens of files.
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        hashes = list(pool.map(_hash_once, files))
+    return hash_data([[file.name, digest] for file, digest in zip(files, hashes, strict=True)])
+
+
+def _hash_once(path: Path) -> str:
+    real = path.resolve()
+    if real.parent.name == "blobs" and _SHA256.fullmatch(real.name):
+        return real.name
+    stat = real.stat()
+    folder = home_dir() / "hashes"
+    folder.mkdir(exist_ok=True)
+    kept = folder / hash_text(f"{real}|{stat.st_size}|{stat.st_mtime_ns}")
+    try:
+        digest = kept.read_text("ascii")
+    except (OSError, UnicodeDecodeError):
+        digest = ""
+    if _SHA256.fullmatch(digest):
+        return digest
+    digest = hash_file(real)
+    unfinished = kept.with_name(f"{kept.name}.{os.getpid()}")
+    unfinished.write_text(digest, "ascii")
+    unfinished.replace(kept)
+    return digest
 
 
 def _hub_cache() -> Path:

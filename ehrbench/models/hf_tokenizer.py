@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _TRIMMED = re.compile(rb'("trim_offsets"\s*:\s*)true')
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class HFTokenizer:
     """A ``Tokenizer`` made from a ``tokenizer.json``."""
 
@@ -69,6 +70,15 @@ class HFTokenizer:
         """The text of token ids."""
         text: str = self.backend.decode(list(ids), skip_special_tokens=skip_special_tokens)
         return text
+
+    def without_special_tokens(self, text: str) -> str:
+        """A decoded text with the special tokens' own texts taken out."""
+        return self._special_pattern.sub("", text) if self._special_pattern.pattern else text
+
+    @cached_property
+    def _special_pattern(self) -> re.Pattern[str]:
+        special = [token.content for token in self.backend.get_added_tokens_decoder().values() if token.special]
+        return re.compile("|".join(re.escape(token) for token in sorted(special, key=len, reverse=True)))
 
     def token_id(self, token: str) -> int | None:
         """The id of one token as it stands in the vocabulary, or None."""

@@ -1,0 +1,119 @@
+"""Cutting work into batches of similar length, and going on with smaller ones when the memory does not suffice."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+from ehrbench.errors import EhrbenchError
+
+T = TypeVar("T")
+
+
+class BatchLimits(NamedTuple):
+    """How much goes into one batch; None: no limit of that kind."""
+
+    rows: int | None = None
+    tokens: int | None = None
+    """Rows times the longest prompt and the longest answer: padding counts."""
+
+
+class Size(NamedTuple):
+    """Tokens of one item."""
+
+    prompt: int
+    answer: int
+
+
+def run_in_batches(
+    sizes: Mapping[int, Size], run: Callable[[Sequence[int]], Sequence[T]], limits: Callable[[], BatchLimits]
+) -> Iterator[tuple[int, T | Exception, float]]:
+    """Run a function over batches of items, the longest first, and yield each item's outcome as its batch finishes.
+
+    The longest come first so that a batch that is too large for the memory shows at the start, not after hours. Such a batch is
+    cut in half, and so are those after it. A batch that fails otherwise is cut until the failing item stands alone.
+
+    Args:
+        sizes: the items, by number.
+        run: given items' numbers, returns an outcome for each in the same order.
+        limits: asked once, and only where there is something to do.
+
+    Returns:
+        Number, outcome (or the exception that the item alone raised) and its share of the batch's seconds.
+
+    Raises:
+        EhrbenchError: what ``run`` raises of that kind concerns all items, so it is not caught.
+    """
+    queue = sorted(sizes, key=lambda item: (-sum(sizes[item]), item))
+    most = limits() if queue else BatchLimits()
+    at = 0
+    while at < len(queue):
+        batch = queue[at : at + _fitting(queue, at, sizes, most)]
+        began = time.perf_counter()
+        outcomes = _attempt(batch, run)
+        if isinstance(outcomes, Exception):
+            if _is_out_of_memory(outcomes):
+                _free_memory()
+                if len(batch) > 1:
+                    most = BatchLimits(len(batch) // 2, most.tokens)
+                    continue
+            outcomes = _isolate(batch, outcomes, run)
+        share = (time.perf_counter() - began) / len(batch)
+        for item, outcome in zip(batch, outcomes, strict=True):
+            yield item, outcome, share
+        at += len(batch)
+
+
+def _fitting(queue: Sequence[int], at: int, sizes: Mapping[int, Size], most: BatchLimits) -> int:
+    """How many items from ``at`` on make one batch; at least one."""
+    prompt = answer = rows = 0
+    for item in queue[at:]:
+        prompt, answer = max(prompt, sizes[item].prompt), max(answer, sizes[item].answer)
+        too_many = most.rows is not None and rows >= most.rows
+        too_large = most.tokens is not None and (rows + 1) * (prompt + answer) > most.tokens
+        if rows and (too_many or too_large):
+            break
+        rows += 1
+    return rows
+
+
+def _attempt(batch: Sequence[int], run: Callable[[Sequence[int]], Sequence[T]]) -> Sequence[T | Exception] | Exception:
+    try:
+        return run(batch)
+    except EhrbenchError:
+        raise
+    except Exception as error:
+        # The traceback keeps the batch's tensors alive; without it their memory can be used again.
+        error.__context__ = None
+        return error.with_traceback(None)
+
+
+def _isolate(batch: Sequence[int], failure: Exception, run: Callable[[Sequence[int]], Sequence[T]]) -> list[T | Exception]:
+    """The outcomes of a batch that failed as a whole, found by halving it."""
+    if len(batch) == 1:
+        return [failure]
+    found: list[T | Exception] = []
+    for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
+        outcomes = _attempt(half, run)
+        found.extend(_isolate(half, outcomes, run) if isinstance(outcomes, Exception) else outcomes)
+    return found
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    text = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "out of memory" in text
+        or "allocate memory" in text
+    )
+
+
+def _free_memory() -> None:
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
