@@ -137,6 +137,19 @@ def test_local_tokenizer_counts_thinking_that_the_server_does_not() -> None:
     assert (response.text, response.reasoning, response.reasoning_tokens) == ("three", "one two", 2)
 
 
+def test_thinking_without_an_allowance_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    with Server(answer=lambda body: {"content": "<think>CANARY", "finish_reason": "length"}) as server:
+        model = load_model("openai:stub", {"base_url": server.url}, None)
+        responses = list(model.generate(ModelRequest(i, (Message("user", i),), 16) for i in "abc"))
+        assert {r.finish for r in responses} == {"reasoning_length"}
+        assert [r.levelname for r in caplog.records] == ["WARNING"]
+        assert "thinking=on" in caplog.text
+        assert "CANARY" not in caplog.text
+        caplog.clear()
+        assert ask(server, thinking="on").finish == "reasoning_length"
+        assert not caplog.records
+
+
 # --- log-probabilities
 
 CHOICES = (("yes", " yes", "Yes"), ("no", " no", "No"))

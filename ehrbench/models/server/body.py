@@ -30,12 +30,16 @@ class Dialect:
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further fields, as they are."""
 
+    @property
+    def allowance(self) -> bool:
+        """Whether calls have room for thinking beside the answer."""
+        return bool(self.thinking) or (self.thinking is None and self.reasoning_effort is not None)
+
 
 def generation_body(dialect: Dialect, request: Request) -> bytes:
     """The body of one generation call; greedy and default values that every server shares are not spelled out."""
     data = _start(dialect, request.messages)
-    thinks = dialect.thinking or (dialect.thinking is None and dialect.reasoning_effort is not None)
-    data[dialect.token_field] = request.max_tokens + (request.max_reasoning_tokens if thinks else 0)
+    data[dialect.token_field] = request.max_tokens + (request.max_reasoning_tokens if dialect.allowance else 0)
     data["temperature"] = request.temperature
     if request.top_p != 1.0:
         data["top_p"] = request.top_p

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -27,6 +28,7 @@ from ehrbench.models.server.reply import Answer, choice_masses, read_answer, rea
 from ehrbench.models.server.transport import Patience, Transport
 
 _CLOSE_SECONDS = 5.0
+_log = logging.getLogger(__name__)
 
 
 class ServerModel:
@@ -55,6 +57,7 @@ class ServerModel:
         self._dialect = dialect
         self._render = render
         self._prices = prices
+        self._warned = False
         self._models_url = endpoint.models_url
         self._transport = Transport(endpoint, patience)
 
@@ -138,6 +141,13 @@ class ServerModel:
         answer = outcome.value
         if answer is None:
             return Response(id_, finish=outcome.finish, error=outcome.error, seconds=outcome.seconds, attempts=outcome.attempts)
+        if answer.finish == "reasoning_length" and not self._dialect.allowance and not self._warned:
+            self._warned = True
+            _log.warning(
+                "%s ran out of tokens while thinking, and has no allowance for it: --model-arg thinking=on gives it the task's, "
+                "thinking=off tells the server's chat template not to think",
+                self._dialect.model,
+            )
         usage = answer.usage
         thought = usage.reasoning_tokens
         if thought is None and answer.reasoning is not None and self.tokenizer is not None:
