@@ -60,7 +60,10 @@ def load_model(spec: str, args: Mapping[str, str], max_model_len: int | None) ->
         raise UsageError(f"--max-model-len {max_model_len}: expected at least 1 token")
     refuse_secrets({**args, "--model": spec})
     if backend in ("hf", "vllm"):
-        require_checkpoint(name, args.get("revision"))
+        # Before the backend asks for its packages: a mistyped name should not be answered with advice to install torch.
+        from ehrbench.models.checkpoint import require_weights, resolve
+
+        require_weights(resolve(name, args.get("revision")))
     return MODELS.get(backend)(name, args, max_model_len)
 
 
@@ -82,25 +85,6 @@ def split_spec(spec: str) -> tuple[str, str]:
     if not colon and spec in MODELS:
         raise UsageError(f"--model {spec}: '{spec}' is a backend; say which of its models, for instance {_example(spec)}")
     return ("vllm" if _vllm_works() else "hf"), spec
-
-
-def require_checkpoint(path_or_id: str, revision: str | None = None) -> Path:
-    """The folder of a checkpoint that has a configuration and weights.
-
-    Raises:
-        MissingError: there is none; the message says what was looked for.
-    """
-    from ehrbench.models.checkpoint import resolve
-
-    folder = resolve(path_or_id, revision)
-    if not (folder / "config.json").is_file():
-        raise MissingError(
-            f"'{path_or_id}' is not a checkpoint: the folder has no config.json; give the folder that transformers' "
-            "save_pretrained wrote, with config.json, the weights and the tokenizer"
-        )
-    if not any(file.suffix in (".safetensors", ".bin", ".gguf") for file in folder.iterdir()):
-        raise MissingError(f"'{path_or_id}' has a config.json but no weights (*.safetensors): the copy is not complete")
-    return folder
 
 
 def describe_backends() -> list[BackendInfo]:

@@ -48,7 +48,7 @@ def test_not_a_checkpoint(tmp_path: Path) -> None:
         load_model(str(tmp_path / "none"), {}, None)
     (tmp_path / "empty").mkdir()
     for spec in (str(tmp_path / "empty"), f"hf:{tmp_path / 'empty'}"):
-        with pytest.raises(MissingError, match="is not a checkpoint: the folder has no config.json"):
+        with pytest.raises(MissingError, match="is not a checkpoint: it has no config.json"):
             load_model(spec, {}, None)
     folder = checkpoint(tmp_path / "half")
     (folder / "model.safetensors").unlink()

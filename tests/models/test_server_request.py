@@ -148,3 +148,10 @@ def test_with_and_without_orjson_the_same_is_said(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(bodies, "_fast", bodies._stdlib_fast)
     assert [json.loads(bodies.encode({"text": text})) for text in texts] == first == [{"text": text} for text in texts]
     assert bodies.decode(b'{"a": -Infinity}') == {"a": float("-inf")}
+
+
+def test_every_argument_is_explained_to_users() -> None:
+    from ehrbench.models.server.load import ARGUMENTS
+
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    assert [name for name in [*ARGUMENTS, "api_version"] if f"`{name}`" not in page] == []
