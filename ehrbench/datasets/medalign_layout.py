@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ehrbench.errors import MissingError, UsageError
 
@@ -57,8 +58,8 @@ def _folders(root: Path) -> list[Path]:
     return []
 
 
-def recognises(root: Path) -> bool:
-    """Whether a MedAlign release lies in or below ``root``."""
+def recognises(root: Path, options: Mapping[str, Any]) -> bool:
+    """Whether a MedAlign release lies in or below ``root``, whatever the options."""
     return root.is_dir() and bool(_folders(root))
 
 

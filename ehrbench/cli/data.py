@@ -1,0 +1,65 @@
+"""``ehrbench data``: which tasks' data are here, and the synthetic samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The tasks' data: what is here, what is missing, synthetic samples.", no_args_is_help=True)
+
+
+@app.callback()
+def _data() -> None:
+    pass
+
+
+@app.command("status")
+def status(
+    tasks: Annotated[str | None, typer.Argument(help="Tasks, groups or globs, separated by commas. [default: all]")] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
+    ] = None,
+    include_path: Annotated[list[Path] | None, typer.Option(help="Folder with further task files; repeatable.")] = None,
+    read: Annotated[bool, typer.Option("--read", help="Open the data that are here and count the items.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say, task by task, whether its data are here and where to get them.
+
+    Exit code 3 when data are missing, 2 when --read finds some that cannot be read.
+    """
+    from ehrbench.cli.output import print_json, print_table
+    from ehrbench.datasets.data_status import data_status
+    from ehrbench.errors import MissingError, UsageError
+    from ehrbench.tasks.catalog import load_catalog
+
+    catalog = load_catalog(include_path or ())
+    states = data_status(catalog.select(tasks) if tasks else catalog.tasks(), data_dir, read=read)
+    if as_json:
+        print_json([state.as_dict() for state in states])
+    else:
+        header = ("task", "data", "items", "folder, or what to do")
+        rows = [(s.task, s.state, s.n_items, s.folder if s.state == "here" else s.problem) for s in states]
+        print_table(header, rows, numbers=(2,))
+        for warning in dict.fromkeys(warning for state in states for warning in state.warnings):
+            typer.echo(f"note: {warning}", err=True)
+    if any(state.state == "unreadable" for state in states):
+        raise typer.Exit(UsageError.exit_code)
+    if any(state.state == "missing" for state in states):
+        raise typer.Exit(MissingError.exit_code)
+
+
+@app.command("sample")
+def sample(
+    folder: Annotated[Path, typer.Argument(help="Folder to write to; each suite gets a folder of its own in it.")],
+    suite: Annotated[list[str] | None, typer.Option(help="Suite to write; repeatable. [default: all]")] = None,
+) -> None:
+    """Write the synthetic samples, in the layouts of the releases, for a look at them or for a test of one's own.
+
+    To run tasks on them no copy is needed: --data-dir sample.
+    """
+    from ehrbench.datasets.samples import SAMPLES, write_sample
+
+    for name in suite or list(SAMPLES):
+        typer.echo(str(write_sample(name, folder / name)))
