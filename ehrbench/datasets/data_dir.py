@@ -7,12 +7,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ehrbench.datasets import READERS
+from ehrbench.datasets import READERS, Dataset
 from ehrbench.datasets.samples import SAMPLE_WORD, ensure_sample, suite_of
 from ehrbench.errors import MissingError
 
 if TYPE_CHECKING:
-    from ehrbench.tasks.schema import DataSpec
+    from ehrbench.tasks.schema import DataSpec, TaskSpec
 
 ENVIRONMENT = "EHRBENCH_DATA"
 DEFAULT = "data"
@@ -70,3 +70,20 @@ def _advice(spec: DataSpec, root: Path) -> str:
     if suite_of(spec.path) in SAMPLES:
         advice += f"; --data-dir {SAMPLE_WORD} runs the synthetic sample instead"
     return advice
+
+
+def open_dataset(task: TaskSpec, data_dir: str | None) -> Dataset:
+    """Find a task's data and read them, with the record rendering that the task names.
+
+    Args:
+        task: the task.
+        data_dir: as for ``locate``.
+
+    Raises:
+        MissingError: the data, or a part of them, are not there.
+        UsageError: the data are malformed, or the reader has no such rendering.
+    """
+    options = task.data.options
+    if task.record and "rendering" in task.record.model_fields_set:
+        options = {"rendering": task.record.rendering, **options}
+    return READERS.get(task.data.reader)(locate(task.data, data_dir), options)

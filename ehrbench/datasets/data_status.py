@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ehrbench.datasets import READERS
-from ehrbench.datasets.data_dir import locate
+from ehrbench.datasets.data_dir import locate, open_dataset
 from ehrbench.errors import EhrbenchError, MissingError
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def _state(task: TaskSpec, data_dir: str | None, read: bool) -> DataState:
         folder = locate(task.data, data_dir)
         if not read:
             return state("here", folder=str(folder))
-        dataset = READERS.get(task.data.reader)(folder, task.data.options)
+        dataset = open_dataset(task, data_dir)
     except MissingError as error:
         return state("missing", problem=str(error))
     except EhrbenchError as error:
