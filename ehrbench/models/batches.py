@@ -29,7 +29,10 @@ class Size(NamedTuple):
 
 
 def run_in_batches(
-    sizes: Mapping[int, Size], run: Callable[[Sequence[int]], Sequence[T]], limits: Callable[[], BatchLimits]
+    sizes: Mapping[int, Size],
+    run: Callable[[Sequence[int]], Sequence[T]],
+    limits: BatchLimits,
+    lower: Callable[[BatchLimits], None] = lambda limits: None,
 ) -> Iterator[tuple[int, T | Exception, float]]:
     """Run a function over batches of items, the longest first, and yield each item's outcome as its batch finishes.
 
@@ -39,7 +42,8 @@ def run_in_batches(
     Args:
         sizes: the items, by number.
         run: given items' numbers, returns an outcome for each in the same order.
-        limits: asked once, and only where there is something to do.
+        limits: of a batch, to start with.
+        lower: told the limits that a lack of memory has brought down, for the calls after this one.
 
     Returns:
         Number, outcome (or the exception that the item alone raised) and its share of the batch's seconds.
@@ -48,17 +52,17 @@ def run_in_batches(
         EhrbenchError: what ``run`` raises of that kind concerns all items, so it is not caught.
     """
     queue = sorted(sizes, key=lambda item: (-sum(sizes[item]), item))
-    most = limits() if queue else BatchLimits()
     at = 0
     while at < len(queue):
-        batch = queue[at : at + _fitting(queue, at, sizes, most)]
+        batch = queue[at : at + _fitting(queue, at, sizes, limits)]
         began = time.perf_counter()
         outcomes = _attempt(batch, run)
         if isinstance(outcomes, Exception):
             if _is_out_of_memory(outcomes):
                 _free_memory()
                 if len(batch) > 1:
-                    most = BatchLimits(len(batch) // 2, most.tokens)
+                    limits = BatchLimits(limits.rows, _padded(batch, sizes) // 2)
+                    lower(limits)
                     continue
             outcomes = _isolate(batch, outcomes, run)
         share = (time.perf_counter() - began) / len(batch)
@@ -78,6 +82,10 @@ def _fitting(queue: Sequence[int], at: int, sizes: Mapping[int, Size], most: Bat
             break
         rows += 1
     return rows
+
+
+def _padded(batch: Sequence[int], sizes: Mapping[int, Size]) -> int:
+    return len(batch) * (max(sizes[item].prompt for item in batch) + max(sizes[item].answer for item in batch))
 
 
 def _attempt(batch: Sequence[int], run: Callable[[Sequence[int]], Sequence[T]]) -> Sequence[T | Exception] | Exception:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from zlib import crc32
 
 from ehrbench.errors import MissingError
@@ -21,7 +21,7 @@ from ehrbench.models.choices import SpellingReader, Spellings, log_sums, normali
 from ehrbench.models.hf_engine import Engine, Generated, LoadOptions, Row
 from ehrbench.models.hf_tokenizer import HFTokenizer
 from ehrbench.models.local import CHAT_ARGUMENTS, load_named_tokenizer, read_chat, saved_dtype, versions, window
-from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, ModelIdentity, Request, Response
+from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, ModelIdentity, Request, Response, Tokenizer
 
 ARGUMENTS = {
     "revision": "branch, tag or commit of a hub id in the local cache",
@@ -36,6 +36,8 @@ ARGUMENTS = {
 }
 """Every ``--model-arg`` of the backend."""
 
+T = TypeVar("T")
+
 
 class _Prompt(NamedTuple):
     ids: array[int]
@@ -49,7 +51,7 @@ class _Question(NamedTuple):
     size: Size
 
 
-def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> HFModel:
+def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model:
     """Make a model from a checkpoint; its weights are read when the first request comes.
 
     Args:
@@ -94,9 +96,9 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> HFMod
 class HFModel:
     """A ``Model`` that answers in this process."""
 
-    endpoint = None
-    is_remote = False
-    streaming = False
+    endpoint: str | None = None
+    is_remote: bool = False
+    streaming: bool = False
 
     def __init__(
         self,
@@ -110,8 +112,10 @@ class HFModel:
     ) -> None:
         """Use ``load`` instead."""
         self.identity = identity
-        self.tokenizer = tokenizer
+        self.tokenizer: Tokenizer | None = tokenizer
+        self._tokenizer = tokenizer
         self.context_length = context_length
+        self.thinks: bool = chat.thinks
         self._folder = folder
         self._chat = chat
         self._options = options
@@ -149,7 +153,7 @@ class HFModel:
             return self._engine.generate([self._row(listed[i], prompts[i]) for i in batch])
 
         sizes = {i: Size(len(prompt.ids), prompt.limit) for i, prompt in prompts.items()}
-        for i, outcome, seconds in run_in_batches(sizes, run, self._batch_limits):
+        for i, outcome, seconds in self._in_batches(sizes, run):
             request, prompt = listed[i], prompts.pop(i)
             if isinstance(outcome, Exception):
                 yield Response(
@@ -201,7 +205,7 @@ class HFModel:
 
         for run, collide in ((first, False), (whole, True)):
             sizes = {i: prompt.size for i, prompt in prompts.items() if prompt.spellings.collide is collide}
-            for i, outcome, seconds in run_in_batches(sizes, run, self._batch_limits):
+            for i, outcome, seconds in self._in_batches(sizes, run):
                 request, n = listed[i], len(prompts[i].ids)
                 if isinstance(outcome, Exception):
                     yield ChoiceResponse(
@@ -226,15 +230,22 @@ class HFModel:
     def _engine(self) -> Engine:
         # Everything is read from a folder; libraries that look for more are to find out at once that there is no network.
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        named = (self.tokenizer.special_tokens.get(key) for key in ("eos_token", "pad_token"))
-        eos, pad = (None if token is None else self.tokenizer.token_id(token) for token in named)
+        named = (self._tokenizer.special_tokens.get(key) for key in ("eos_token", "pad_token"))
+        eos, pad = (None if token is None else self._tokenizer.token_id(token) for token in named)
         padding = next((token for token in (pad, eos) if token is not None), 0)
         return Engine(self._folder, self._options, [] if eos is None else [eos], padding)
 
-    def _batch_limits(self) -> BatchLimits:
-        if self._limits.tokens is None and self._limits.rows is None:
+    def _in_batches(
+        self, sizes: Mapping[int, Size], run: Callable[[Sequence[int]], Sequence[T]]
+    ) -> Iterator[tuple[int, T | Exception, float]]:
+        if not sizes:
+            return
+        if self._limits == BatchLimits():
             self._limits = BatchLimits(rows=256, tokens=self._engine.batch_tokens())
-        return self._limits
+        yield from run_in_batches(sizes, run, self._limits, self._lower)
+
+    def _lower(self, limits: BatchLimits) -> None:
+        self._limits = limits
 
     def _overflows(self, tokens: int) -> bool:
         return self.context_length is not None and tokens > self.context_length

@@ -12,7 +12,8 @@ from tiny.models import save_tokenizer, tiny_llama
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.models import ChoiceRequest, Message, Model, Request
-from ehrbench.models.hf import HFModel, load
+from ehrbench.models.hf import HFModel
+from ehrbench.models.hf import load as load_any
 
 pytestmark = pytest.mark.hf
 torch = pytest.importorskip("torch")
@@ -36,6 +37,12 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         name: tiny_llama(root / name, name, context=2048, seed=seed, eos_scale=1.5)
         for seed, name in enumerate(("llama3", "chatml", "llama2"))
     }
+
+
+def load(name: str, args: dict[str, str], max_model_len: int | None) -> HFModel:
+    model = load_any(name, args, max_model_len)
+    assert isinstance(model, HFModel)
+    return model
 
 
 def requests(max_tokens: int = 24, **options: Any) -> list[Request]:
@@ -202,6 +209,7 @@ def test_a_batch_that_fails_or_does_not_fit_is_cut(checkpoints: dict[str, Path],
     monkeypatch.setattr(model._engine, "generate", faulty)
     found = {r.id: r for r in model.generate(requests())}
     assert sizes[:2] == [6, 3]
+    assert next(iter(model.generate(requests()))).finish != "error" and sizes[-1] <= 3, "the smaller batch is remembered"
     assert found["item 3"].finish == "error" and found["item 3"].error == "RuntimeError"
     for name, (text, finish, n) in expected.items():
         if name != "item 3":

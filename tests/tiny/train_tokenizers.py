@@ -165,6 +165,7 @@ def main() -> None:
         config = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "clean_up_tokenization_spaces": False,
+            "model_input_names": ["input_ids", "attention_mask"],
             "model_max_length": 1_000_000,
             **config,
         }
