@@ -92,14 +92,17 @@ def validate(
     tasks: Annotated[
         list[str] | None, typer.Argument(help="Tasks, groups, globs or YAML files. [default: all]", autocompletion=complete_tasks)
     ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Render the first items of the data found here ('sample': the sample).")
+    ] = None,
     include_path: IncludePath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check task files: schema, names and prompts. Exit code 2 when anything is wrong."""
+    """Check task files: schema, names, prompts and, where data is there, the first items. Exit code 2 when anything is wrong."""
     from ehrbench.cli.output import print_json
     from ehrbench.tasks.validate import validate_tasks
 
-    report = validate_tasks(tasks or (), include_path or ())
+    report = validate_tasks(tasks or (), data_dir, include_path or ())
     if as_json:
         print_json({"checked": report.checked, "problems": report.problems, "notes": report.notes})
     else:
@@ -108,7 +111,8 @@ def validate(
         for problem in report.problems:
             typer.echo(problem, err=True)
         found = len(report.problems)
-        typer.echo(f"{len(report.checked)} tasks checked, {found or 'no'} problem{'s' if found != 1 else ''}")
+        checked = len(report.checked)
+        typer.echo(f"{checked} task{'s' if checked != 1 else ''} checked, {found or 'no'} problem{'s' if found != 1 else ''}")
     if report.problems:
         raise typer.Exit(2)
 

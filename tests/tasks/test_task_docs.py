@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 import typing
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
+from ehrbench.cli.tasks import app
 from ehrbench.tasks.answers import ANSWERS
 from ehrbench.tasks.catalog import load_catalog
 from ehrbench.tasks.schema import TaskSpec
@@ -29,6 +32,19 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             path.write_text(block["body"], encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def commands() -> list[list[str]]:
+    bodies = [block["body"] for block in BLOCK.finditer(PAGE) if block["kind"] == "console"]
+    return [shlex.split(line[2:]) for body in bodies for line in body.splitlines() if line.startswith("$ ")]
+
+
+def test_the_example_needs_no_python(files: Path) -> None:
+    validate = next(command for command in commands() if command[:3] == ["ehrbench", "tasks", "validate"])
+    done = CliRunner().invoke(app, validate[2:])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("ward.yes_no (clean): 3 of 3 items rendered")
+    assert "problem" in done.stdout
 
 
 def test_the_table_and_its_include(files: Path) -> None:

@@ -128,3 +128,70 @@ def test_completion() -> None:
     assert "medalign" in complete_task("med")
     assert complete_task("zz") == []
     assert "x,medalign" in complete_tasks("x,med")
+
+
+CANARY = "CANARY the patient's own words"
+
+
+def write_items(data: Path, *rows: dict[str, object]) -> None:
+    (data / "mine").mkdir(parents=True)
+    (data / "mine" / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_validate_renders_the_first_items(folder: Path, tmp_path: Path) -> None:
+    write_items(tmp_path / "d", *({"id": str(i), "question": CANARY + "x" * i, "answer": CANARY} for i in range(5)))
+    done = call("validate", "mine.two", "--include-path", "t", "--data-dir", "d")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines() == [
+        "mine.two (clean): 3 of 5 items rendered, prompts of 30 to 32 characters",
+        "mine.two (paper): 3 of 5 items rendered, prompts of 30 to 32 characters",
+        "1 task checked, no problems",
+    ]
+
+
+def test_validate_without_the_data(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    done = call("validate", "mine.one", "--include-path", "t", "--data-dir", "d")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("mine.one (clean): no item rendered: the data of reader 'jsonl' are not in d;")
+
+
+@pytest.mark.parametrize(
+    ("row", "prompt", "message"),
+    [
+        ({"id": "a", "answer": CANARY}, "{{ question }}", "mine/items.jsonl:1: no 'question'"),
+        (
+            {"id": "a", "question": CANARY},
+            "{{ question }} {{ hint }}",
+            "prompt.user, template line 1: cannot be rendered for this item",
+        ),
+        (
+            {"id": "a", "question": CANARY},
+            "{{ question + 1 }}",
+            "prompt.user, template line 1: cannot be rendered for this item (Type",
+        ),
+    ],
+)
+def test_validate_of_data_that_does_not_fit(
+    folder: Path, tmp_path: Path, row: dict[str, object], prompt: str, message: str
+) -> None:
+    text = TASKS.replace("{{ question }}", prompt).replace("policy: open", "policy: open, slots: [hint]")
+    (folder / "mine.yaml").write_text(text)
+    write_items(tmp_path / "d", row)
+    done = call("validate", "mine.one", "--include-path", "t", "--data-dir", "d")
+    assert done.exit_code == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("t/mine.yaml:8: mine.one (clean): ")
+    assert message in line
+    assert "CANARY" not in done.output
+
+
+def test_validate_of_an_empty_release_and_of_missing_records(folder: Path, tmp_path: Path) -> None:
+    write_items(tmp_path / "d")
+    done = call("validate", "mine.one", "--include-path", "t", "--data-dir", "d")
+    assert done.exit_code == 2
+    text = TASKS.replace("{{ question }}", "{{ record }} {{ question }}").replace("version: 1", "version: 1\n  record: {}")
+    (folder / "mine.yaml").write_text(text)
+    (tmp_path / "d" / "mine" / "items.jsonl").write_text('{"id": "a", "question": "Q?", "answer": "A"}\n')
+    done = call("validate", "mine.one", "--include-path", "t", "--data-dir", "d")
+    assert "item a: the task has 'record:', but the item has no record" in done.stderr
