@@ -18,6 +18,10 @@ def build_command(
     out: Annotated[Path, typer.Option("--out", help="Folder of the site.")] = _OUT,
     title: Annotated[str, typer.Option("--title", help="Stands at the head of every page.")] = "",
     published: Annotated[bool, typer.Option("--published/--no-published", help="Show the papers' tables too.")] = True,
+    data_dir: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--data-dir", help="Search this data, too, for text and ids that must not be in the site."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Build the site from result files; it opens from a file, without a network."""
@@ -30,7 +34,7 @@ def build_command(
     for folder in results or []:
         if not folder.is_dir():
             raise UsageError(f"{folder} is not a folder; name the folders that hold results")
-    built = build([*folders, *([asset_dir("published")] if published else [])], out, title=title or TITLE)
+    built = build([*folders, *([asset_dir("published")] if published else [])], out, title=title or TITLE, data_dir=data_dir)
     index = out / "index.html"
     if as_json:
         print_json(
@@ -46,6 +50,32 @@ def build_command(
     for problem in built.problems:
         typer.echo(f"left out: {problem}", err=True)
     typer.echo(f"{built.n_pages} pages from {built.n_results} results ({built.n_bytes / 1e6:.1f} MB): {index}")
+
+
+@app.command("check")
+def check_command(
+    site: Annotated[Path, typer.Argument(help="The site's folder.")] = _OUT,
+    results: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option("--results", help="Folders with runs whose private parts the site must not quote. Default: results."),
+    ] = None,
+    data_dir: Annotated[Optional[Path], typer.Option("--data-dir", help="The data that the runs were made on.")] = None,  # noqa: UP045
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Prove that a site holds nothing private, no cell of too few patients and no broken page; exit 4 on a finding."""
+    from ehrbench.cli.output import print_json
+    from ehrbench.errors import PolicyError
+    from ehrbench.leaderboard.check import check_site
+
+    findings = check_site(site, results or [Path("results")], data_dir)
+    if as_json:
+        print_json([finding._asdict() for finding in findings])
+    for finding in [] if as_json else findings:
+        typer.echo(str(finding))
+    if findings:
+        raise typer.Exit(PolicyError.exit_code)
+    if not as_json:
+        typer.echo(f"{site}: nothing private, links and pages in order.")
 
 
 @app.command("serve")

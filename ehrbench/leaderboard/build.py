@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,11 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from ehrbench import __version__
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_data
+from ehrbench.leaderboard.agreement import correlation_csv, correlation_view, facts_view, human_csv, human_view
+from ehrbench.leaderboard.check import check_files, refuse
+from ehrbench.leaderboard.contexts import context_views
 from ehrbench.leaderboard.downloads import table_csv, table_json
-from ehrbench.leaderboard.entries import Entry, make_entries
+from ehrbench.leaderboard.entries import MIN_GROUPS, Entry, make_entries
+from ehrbench.leaderboard.figures import against_cost, intervals
 from ehrbench.leaderboard.pages import Slugs, overview_tables, suite_tables, task_tables
 from ehrbench.leaderboard.render import Renderer
 from ehrbench.leaderboard.tables import Table, metric_cell
@@ -22,6 +29,7 @@ from ehrbench.leaderboard.text import number, show, slugs, tokens
 from ehrbench.leaderboard.words import METRICS, suite_name
 from ehrbench.results.schema import Result
 from ehrbench.results.store import dumps, find_results
+from ehrbench.results.supplements import Supplements, find_supplements
 
 MARKER = ".ehrbench-site"
 TITLE = "EHR benchmarks"
@@ -39,21 +47,26 @@ class Built:
     """Files and results that were left out, and why."""
 
 
-def build(folders: Sequence[Path], out: Path, *, title: str = TITLE) -> Built:
+def build(folders: Sequence[Path], out: Path, *, title: str = TITLE, data_dir: Path | None = None) -> Built:
     """Build the site into ``out``, replacing a site that is there.
 
     Args:
         folders: searched for ``result.json`` and ``*.results.json``.
         out: the site's folder; made if absent.
         title: stands at the head of every page.
+        data_dir: searched for text and identifiers that must not stand in the site; runs' private parts always are.
 
     Raises:
         UsageError: ``out`` holds something that is not a site.
+        PolicyError: the publish check found something; the message names the place and nothing is written.
     """
     _may_replace(out)
     stored, problems = find_results(folders)
+    supplements, more = find_supplements(folders)
+    problems = [*problems, *more]
     messages = [_without_folder(problem.message, folders) for problem in problems]
-    files = make_site([one.result for one in stored], messages, title)
+    files = make_site([one.result for one in stored], messages, title, supplements)
+    refuse(check_files(files, folders, data_dir))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
         fresh = Path(temporary) / "site"
@@ -70,8 +83,14 @@ def build(folders: Sequence[Path], out: Path, *, title: str = TITLE) -> Built:
     return Built(out, len(stored), pages, size, [problem.message for problem in problems])
 
 
-def make_site(results: Sequence[Result], problems: Sequence[str] = (), title: str = TITLE) -> dict[str, str]:
-    """The site's files by their place, from results alone."""
+def make_site(
+    results: Sequence[Result],
+    problems: Sequence[str] = (),
+    title: str = TITLE,
+    supplements: Supplements | None = None,
+) -> dict[str, str]:
+    """The site's files by their place, from results and supplements alone."""
+    extra = supplements or Supplements()
     entries = make_entries(results)
     slug = _slugs(entries)
     suites = sorted({entry.result.suite for entry in entries})
@@ -83,6 +102,7 @@ def make_site(results: Sequence[Result], problems: Sequence[str] = (), title: st
         "n_results": len(entries),
         "digest": hash_data([result.model_dump(mode="json") for result in ordered]),
         "suites": [{"label": suite_name(suite), "href": f"suites/{slug['suite'][suite]}.html"} for suite in suites],
+        "agreement": bool(extra.correlations or extra.humans),
         "synthetic_only": bool(runs) and all(entry.result.synthetic for entry in runs),
     }
     renderer = Renderer(site)
@@ -90,12 +110,14 @@ def make_site(results: Sequence[Result], problems: Sequence[str] = (), title: st
 
     def page(template: str, place: str, tables: Sequence[Table] = (), **values: Any) -> None:
         links = {table.id: _download(files, place, table) for table in tables}
+        values.setdefault("figures", {})
         files[place] = renderer.page(template, place, tables=tables, files=links, **values)
 
     page("index.html", "index.html", overview_tables(entries, slug), problems=[show(p, 300) for p in problems])
     for suite in suites:
         own = [entry for entry in entries if entry.result.suite == suite]
-        page("suite.html", f"suites/{slug['suite'][suite]}.html", suite_tables(own, slug), name=suite_name(suite))
+        facts = facts_view(extra.facts, suite)
+        page("suite.html", f"suites/{slug['suite'][suite]}.html", suite_tables(own, slug), name=suite_name(suite), facts=facts)
     for task in sorted({entry.result.task for entry in entries}):
         own = [entry for entry in entries if entry.result.task == task]
         suite = own[0].result.suite
@@ -103,16 +125,44 @@ def make_site(results: Sequence[Result], problems: Sequence[str] = (), title: st
             "name": show(task, 100),
             "suite": {"label": suite_name(suite), "href": f"suites/{slug['suite'][suite]}.html"},
             "facts": _task_facts(own),
+            "agreement": task in {p.task for p in extra.correlations} | {p.task for p in extra.humans},
+            "contexts": context_views(own),
         }
-        page("task.html", f"tasks/{slug['task'][task]}.html", task_tables(own, slug), **values)
+        tables = task_tables(own, slug)
+        values["figures"] = {table.id: _figures(table, own) for table in tables}
+        page("task.html", f"tasks/{slug['task'][task]}.html", tables, **values)
     names = sorted({entry.row.name for entry in entries}, key=lambda name: (name.lower(), name))
     page("models.html", "models.html", models=[_model_line(name, entries, slug) for name in names])
     for name in names:
         own = [entry for entry in entries if entry.row.name == name]
         lines = [_result_line(entry, slug) for entry in own]
         page("model.html", f"models/{slug['model'][name]}.html", name=show(name, 200), results=lines)
+    if site["agreement"]:
+        page("agreement.html", "agreement.html", **_agreement(files, extra))
     page("methods.html", "methods.html", metrics=_metrics(entries, slug))
     return dict(sorted(files.items()))
+
+
+def _figures(table: Table, entries: Sequence[Entry]) -> list[Markup]:
+    own = [entry for entry in entries if entry.setting == table.setting]
+    return [drawing for drawing in (intervals(table), against_cost(own)) if drawing is not None]
+
+
+def _agreement(files: dict[str, str], extra: Supplements) -> dict[str, Any]:
+    """Views of the supplements, and their downloads."""
+    views: dict[str, list[dict[str, Any]]] = {"correlations": [], "humans": []}
+    key = operator.attrgetter("synthetic", "suite", "task", "title", "signature")
+    for k, table in enumerate(sorted(extra.correlations, key=key), 1):
+        view = correlation_view(table) | {"id": f"correlation-{k}", "file": f"data/correlation-{k}"}
+        files[f"{view['file']}.csv"] = correlation_csv(table)
+        files[f"{view['file']}.json"] = table.model_dump_json(indent=1) + "\n"
+        views["correlations"].append(view)
+    for k, stats in enumerate(sorted(extra.humans, key=key), 1):
+        view = human_view(stats) | {"id": f"people-{k}", "file": f"data/people-{k}"}
+        files[f"{view['file']}.csv"] = human_csv(stats)
+        files[f"{view['file']}.json"] = stats.model_dump_json(indent=1) + "\n"
+        views["humans"].append(view)
+    return views
 
 
 def _download(files: dict[str, str], place: str, table: Table) -> list[dict[str, str]]:
@@ -133,9 +183,13 @@ def _slugs(entries: Sequence[Entry]) -> Slugs:
 
 def _public(entry: Entry) -> Result:
     """The result as it may be downloaded: numbers that rest on too few patients are taken out."""
-    if not entry.hidden:
-        return entry.result
-    return entry.result.model_copy(update={"metrics": [], "strata": {}, "outcomes": {}, "context": None})
+    result = entry.result
+    if entry.hidden:
+        return result.model_copy(update={"metrics": [], "strata": {}, "outcomes": {}, "context": None})
+    if result.data_policy != "credentialed" or result.synthetic or result.kind != "run":
+        return result
+    strata = {name: [m for m in metrics if (m.n or 0) >= MIN_GROUPS] for name, metrics in result.strata.items()}
+    return result.model_copy(update={"strata": {name: metrics for name, metrics in strata.items() if metrics}})
 
 
 def _task_facts(entries: Sequence[Entry]) -> list[str]:

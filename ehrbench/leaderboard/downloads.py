@@ -27,8 +27,12 @@ def table_csv(table: Table) -> str:
 
 
 def table_json(table: Table) -> str:
-    """The table as JSON: a list of cells."""
-    return json.dumps(list(_records(table)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """The table as JSON: a list of cells, one a line, without what is empty."""
+    lines = [
+        json.dumps({k: v for k, v in record.items() if v not in (None, "")}, ensure_ascii=False, allow_nan=False)
+        for record in _records(table)
+    ]
+    return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
 def _records(table: Table) -> Iterator[dict[str, Any]]:

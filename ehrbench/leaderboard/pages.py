@@ -20,7 +20,7 @@ from ehrbench.leaderboard.tables import (
     ranked_column,
     task_cells,
 )
-from ehrbench.leaderboard.text import count, number, show
+from ehrbench.leaderboard.text import count, number, show, tokens
 from ehrbench.leaderboard.words import suite_name
 from ehrbench.results.schema import MetricResult
 
@@ -265,10 +265,11 @@ def _title(setting: Setting) -> str:
     if setting.track:
         parts.append(setting.track)
     if setting.policy:
-        window = "any window" if setting.window is None else f"{setting.window:,} tokens".replace(",", "\u202f")
+        window = "any window" if setting.window is None else f"{tokens(setting.window)} tokens"
         parts.append(f"{setting.policy}, {window}")
     if setting.prompt != "default":
         parts.append(f"prompt “{setting.prompt}”")
     if setting.synthetic:
         parts.append("synthetic sample")
-    return show(" · ".join(parts), 120)
+    title = show(" · ".join(parts), 120)
+    return title[:1].upper() + title[1:]

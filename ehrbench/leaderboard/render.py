@@ -33,8 +33,7 @@ class Renderer:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        css = (folder / "site.css").read_text(encoding="utf-8")
-        js = (folder / "site.js").read_text(encoding="utf-8")
+        css, js = (_without_indent((folder / name).read_text(encoding="utf-8")) for name in ("site.css", "site.js"))
         policy = (
             f"default-src 'none'; style-src '{_source_hash(css)}'; script-src '{_source_hash(js)}'; img-src data:; "
             "base-uri 'none'; form-action 'none'"
@@ -56,3 +55,9 @@ class Renderer:
 
 def _source_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _without_indent(text: str) -> str:
+    """Lines without their indentation and without comment lines: every page carries a copy."""
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"

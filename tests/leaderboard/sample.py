@@ -75,7 +75,11 @@ def _run(name: str, task: str, value: float, policy: str, window: int, rng: rand
             policy=policy, window=window, share_seen_median=seen, share_seen_quartiles=(seen / 2, 1.0), n_records_cut=9
         ),
         usage=Usage(
-            calls=40, prompt_tokens=40 * window, answer_tokens=rng.randrange(2_000, 9_000), seconds=10.0, cost=window / 900
+            calls=40,
+            prompt_tokens=40 * window,
+            answer_tokens=rng.randrange(2_000, 9_000),
+            seconds=10.0,
+            cost=window / 900 * (1 + value),
         ),
     )
 

@@ -1,0 +1,73 @@
+"""The publish check: nothing private in a site, no cell of too few patients, links and pages in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from ehrbench.errors import PolicyError, UsageError
+from ehrbench.leaderboard.entries import MIN_GROUPS
+from ehrbench.leaderboard.htmlcheck import Finding, check_pages
+from ehrbench.leaderboard.leaks import SiteText, data_leaks, private_files, private_leaks
+
+
+def check_files(files: Mapping[str, str], run_folders: Iterable[Path] = (), data_dir: Path | None = None) -> list[Finding]:
+    """Every finding in a site.
+
+    Args:
+        files: the site's files by their place.
+        run_folders: folders with runs, whose private parts the site must not quote.
+        data_dir: the data the runs were made on.
+
+    Without runs and data, pages, links and small cells are checked. A finding names a place in the site and a line in a
+    source, and quotes neither.
+    """
+    findings = [*check_pages(files), *_small_cells(files)]
+    private = private_files(run_folders)
+    if private or data_dir is not None:
+        text = SiteText(files)
+        findings += private_leaks(text, private)
+        findings += data_leaks(text, data_dir) if data_dir is not None else ()
+    return list(dict.fromkeys(findings))
+
+
+def check_site(site: Path, run_folders: Iterable[Path] = (), data_dir: Path | None = None) -> list[Finding]:
+    """Every finding in a built site; raises UsageError when there is none."""
+    if not (site / "index.html").is_file():
+        raise UsageError(f"{site} holds no site; 'ehrbench leaderboard build --out {site}' makes one")
+    files: dict[str, str] = {}
+    strange: list[Finding] = []
+    for path in sorted(p for p in site.rglob("*") if p.is_file()):
+        place = path.relative_to(site).as_posix()
+        if path.suffix in (".html", ".json", ".csv"):
+            files[place] = path.read_text(encoding="utf-8", errors="replace")
+        elif place != ".ehrbench-site":
+            strange.append(Finding(place, "is no file that a build makes"))
+    return strange + check_files(files, run_folders, data_dir)
+
+
+def refuse(findings: list[Finding]) -> None:
+    """Raise PolicyError when there are findings."""
+    if findings:
+        shown = "; ".join(str(finding) for finding in findings[:5])
+        more = f"; and {len(findings) - 5} more" if len(findings) > 5 else ""
+        raise PolicyError(f"the site is not published: {shown}{more}. Mend the results it is made from and build again")
+
+
+def _small_cells(files: Mapping[str, str]) -> Iterator[Finding]:
+    try:
+        results = json.loads(files.get("data/results.json", "[]"))
+    except ValueError:
+        yield Finding("data/results.json", "is not JSON")
+        return
+    for number, result in enumerate(results, 1):
+        if result.get("kind") != "run" or result.get("synthetic") or result.get("data_policy") != "credentialed":
+            continue
+        groups = result.get("n_groups") if result.get("n_groups") is not None else result.get("n_items")
+        place = f"data/results.json, entry {number}"
+        if (groups is None or groups < MIN_GROUPS) and any(m.get("value") is not None for m in result.get("metrics", ())):
+            yield Finding(place, f"shows numbers of fewer than {MIN_GROUPS} patients")
+        for metrics in result.get("strata", {}).values():
+            if any((m.get("n") or 0) < MIN_GROUPS and m.get("value") is not None for m in metrics):
+                yield Finding(place, f"shows a subset of fewer than {MIN_GROUPS} items")

@@ -1,0 +1,118 @@
+"""Small pieces of inline SVG. Colours come from classes in the style sheet, so that both themes and print apply."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from ehrbench.leaderboard.text import number
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Maps values to pixels, evenly or by their logarithm."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+
+    def __call__(self, value: float) -> float:
+        """The pixel of a value."""
+        a, b, v = (math.log2(x) if self.log else x for x in (self.low, self.high, value))
+        share = 0.5 if b == a else (v - a) / (b - a)
+        return self.start + share * (self.end - self.start)
+
+
+def padded(values: Sequence[float], share: float = 0.06) -> tuple[float, float]:
+    """The smallest and largest value with some room around them."""
+    low, high = min(values), max(values)
+    room = (high - low) * share or abs(high) * 0.1 or 0.1
+    return low - room, high + room
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers between ``low`` and ``high``, about ``about`` of them."""
+    step = 10.0 ** math.floor(math.log10((high - low) / about))
+    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= about + 1)
+    first = math.ceil(low / step - 1e-9)
+    return [round((first + i) * step, 12) for i in range(int((high - first * step) / step + 1e-9) + 1)]
+
+
+def tick_label(value: float) -> str:
+    """A tick as short as it can be."""
+    return f"{value:.6g}".replace("-", "−")
+
+
+def text(x: float, y: float, content: object, css: str = "", anchor: str = "start") -> Markup:
+    """A line of text."""
+    return Markup('<text x="{}" y="{}" class="{}" text-anchor="{}">{}</text>').format(px(x), px(y), css, anchor, content)
+
+
+def line(x1: float, y1: float, x2: float, y2: float, css: str) -> Markup:
+    """A straight line."""
+    return Markup('<line x1="{}" y1="{}" x2="{}" y2="{}" class="{}"/>').format(px(x1), px(y1), px(x2), px(y2), css)
+
+
+def dot(x: float, y: float, css: str, title: str = "", radius: float = 4) -> Markup:
+    """A point with a text shown on hovering."""
+    inner = Markup("<title>{}</title>").format(title) if title else Markup("")
+    return Markup('<circle cx="{}" cy="{}" r="{}" class="{}">{}</circle>').format(px(x), px(y), px(radius), css, inner)
+
+
+def rect(x: float, y: float, width: float, height: float, css: str, title: str = "") -> Markup:
+    """A filled area."""
+    inner = Markup("<title>{}</title>").format(title) if title else Markup("")
+    shape = Markup('<rect x="{}" y="{}" width="{}" height="{}" class="{}">{}</rect>')
+    return shape.format(px(x), px(y), px(width), px(height), css, inner)
+
+
+def path(points: Sequence[tuple[float, float]], css: str, closed: bool = False) -> Markup:
+    """A line through points."""
+    d = "M" + "L".join(f"{px(x)} {px(y)}" for x, y in points) + ("Z" if closed else "")
+    return Markup('<path d="{}" class="{}"/>').format(d, css)
+
+
+def figure(width: float, height: float, parts: Sequence[Markup], label: str, caption: str) -> Markup:
+    """A figure with its caption; ``label`` is what a screen reader says of the drawing."""
+    frame = Markup(
+        '<figure><div class="draw" tabindex="0" role="region" aria-label="{caption}">'
+        '<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{label}">{parts}</svg>'
+        "</div>"
+        "<figcaption>{caption}</figcaption></figure>"
+    )
+    return frame.format(width=px(width), height=px(height), label=label, parts=Markup("").join(parts), caption=caption)
+
+
+def value_title(name: str, value: float, low: float | None, high: float | None, span: tuple[float, float]) -> str:
+    """What hovering over a point says."""
+    ends = "" if low is None or high is None else f" ({number(low, span)} to {number(high, span)})"
+    return f"{name}: {number(value, span)}{ends}"
+
+
+def px(value: float) -> str:
+    """A coordinate to a tenth of a pixel, so that two machines write the same bytes."""
+    short = f"{value:.1f}".removesuffix(".0")
+    return "0" if short == "-0" else short
+
+
+__all__ = [
+    "Markup",
+    "Scale",
+    "dot",
+    "escape",
+    "figure",
+    "line",
+    "padded",
+    "path",
+    "px",
+    "rect",
+    "text",
+    "tick_label",
+    "ticks",
+    "value_title",
+]
