@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ehrbench.cli import approve
+from ehrbench.cli import approve, data, inspect, leaderboard, models, run, score, tasks, verify
 
 app = typer.Typer(
     name="ehrbench",
@@ -16,7 +16,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("run")(run.run)
+app.command("score")(score.score)
+app.command("verify")(verify.verify)
+app.command("inspect")(inspect.inspect)
 app.command("approve")(approve.approve)
+app.add_typer(tasks.app, name="tasks")
+app.add_typer(models.app, name="models")
+app.add_typer(data.app, name="data")
+app.add_typer(leaderboard.app, name="leaderboard")
 
 
 def _print_version(wanted: bool) -> None:
@@ -39,7 +47,7 @@ def main() -> None:
     from ehrbench.errors import INTERRUPTED_EXIT_CODE, EhrbenchError
 
     try:
-        app(standalone_mode=True)
+        app()
     except EhrbenchError as error:
         typer.echo(f"ehrbench: {error}", err=True)
         sys.exit(error.exit_code)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 
 def approve(
-    endpoint: Annotated[Optional[str], typer.Argument(help="https://host[:port] of the model, judge or embedding.")] = None,  # noqa: UP045
+    endpoint: Annotated[str | None, typer.Argument(help="https://host[:port] of the model, judge or embedding.")] = None,
     tasks: Annotated[str, typer.Option(help="A task, a group, or a glob.")] = "",
     by: Annotated[str, typer.Option(help="Who approves.")] = "",
     agreement: Annotated[str, typer.Option(help="The agreement or ruling that allows it.")] = "",

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from ehrbench.results.schema import Result
 
 
 def print_json(data: Any) -> None:
@@ -33,3 +38,46 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, numb
     typer.echo("  ".join("-" * width for width in widths))
     for row in cells:
         typer.echo(line(row))
+
+
+def print_result(result: Result) -> None:
+    """Print one result: what was run, the metrics with their intervals, and what did not end in an answer."""
+    shown = f"{result.task} · {result.model.name} · {result.protocol} protocol"
+    typer.echo(f"\n{shown}{' · synthetic sample' if result.synthetic else ''}{' · partial' if result.partial else ''}")
+    outcomes = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result.outcomes.items())
+    typer.echo(f"{result.n_items} items: {outcomes}")
+    if result.context and result.context.n_records_cut:
+        seen = result.context.share_seen_median
+        typer.echo(f"{result.context.n_records_cut} of {result.n_items} records cut; median share seen {seen:.0%}")
+    rows = [
+        (
+            metric.label,
+            None if metric.value is None else f"{metric.value:.4f}",
+            None if metric.low is None or metric.high is None else f"{metric.low:.4f} to {metric.high:.4f}",
+            metric.n,
+            None if metric.strict_value is None else f"{metric.strict_value:.4f}",
+            metric.missing or "",
+        )
+        for metric in result.metrics
+    ]
+    print_table(("metric", "value", "95 % interval", "n", "over all items", ""), rows, numbers=(1, 2, 3, 4))
+
+
+@contextmanager
+def scoring_progress(quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
+    """A bar for each metric on a terminal; nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        known: dict[str, Any] = {}
+
+        def tell(name: str, done: int, total: int) -> None:
+            if name not in known:
+                known[name] = bar.add_task(f"scoring {name}", total=total)
+            bar.update(known[name], completed=done)
+
+        yield tell

@@ -34,6 +34,7 @@ class Baseline:
     is_remote = False
     context_length: int | None = None
     tokenizer: Tokenizer | None = None
+    thinks = False
     streaming = True
 
     def __init__(self, name: str, answer: Answerer) -> None:

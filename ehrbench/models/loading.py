@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from ehrbench.errors import MissingError, UsageError, unknown_name
+from ehrbench.errors import UsageError, unknown_name
 from ehrbench.models.arguments import refuse_secrets
 from ehrbench.models.protocol import Model
 from ehrbench.registry import Registry

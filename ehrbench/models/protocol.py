@@ -39,6 +39,8 @@ class Request:
     """Allowance for thinking, added to ``max_tokens`` where the model thinks."""
     prefix: str | None = None
     """Requests with the same value share the beginning of their prompt (the record's hash): a hint for scheduling."""
+    spellings: tuple[tuple[str, ...], ...] = ()
+    """Of each choice, where the call is for probabilities instead of an answer (``runs.choices``); no backend sees it."""
     item: str = ""
     """The item's id. This and the fields below are for baselines and ``replay:``; no backend shows or sends them."""
     question: str = ""
@@ -78,6 +80,10 @@ class Response:
     cost: float | None = None
     """In US dollars, where prices are known."""
     attempts: int = 1
+    probabilities: tuple[float, ...] | None = None
+    """Of the item's choices, where they were asked for."""
+    hard: bool = False
+    """The probabilities are 0 and 1, made from a label, because the model gives none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +169,8 @@ class Model(Protocol):
     """Tokens of prompt and answer together; None where unknown or unlimited."""
     tokenizer: Tokenizer | None
     """The model's own; None where it is not to be had on this machine."""
+    thinks: bool
+    """Whether it reasons before it answers: its window then keeps room for that."""
     streaming: bool
     """True: ``generate`` may be given an iterator that blocks until follow-up requests are ready, keeps many requests in flight
     and yields each response as it comes. False: it is given finite rounds and batches them as it likes."""

@@ -43,6 +43,7 @@ class Replay:
     is_remote = False
     context_length: int | None = None
     tokenizer: Tokenizer | None = None
+    thinks = False
     streaming = True
 
     def __init__(self, path: Path, system: str | None, made: Mapping[str, Made]) -> None:

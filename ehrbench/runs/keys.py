@@ -23,7 +23,7 @@ def call_key(model: str, request: Request) -> str:
     """
     digest = hashlib.sha256(model.encode())
     parts = [request.max_tokens, request.temperature, request.top_p, request.stop, request.seed, request.max_reasoning_tokens]
-    digest.update(json.dumps(parts).encode())
+    digest.update(json.dumps([*parts, request.spellings] if request.spellings else parts).encode())
     for role, content in request.messages:
         body = content.encode("utf-8", "surrogatepass")
         digest.update(f"\0{role}\0{len(body)}\0".encode())

@@ -24,6 +24,10 @@ class Step:
     answer_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost: float | None = None
+    probabilities: Sequence[float] | None = None
+    """Of the item's choices, in their order."""
+    hard: bool = False
+    """The probabilities are 0 and 1, made from a label."""
     cached_tokens: int | None = None
     """Depends on what ran before it, as ``seconds`` and ``attempts`` do: not part of what makes two runs equal."""
     seconds: float = 0.0
@@ -42,6 +46,8 @@ class Step:
             answer_tokens=response.answer_tokens,
             reasoning_tokens=response.reasoning_tokens,
             cost=response.cost,
+            probabilities=response.probabilities,
+            hard=response.hard,
             cached_tokens=response.cached_tokens,
             seconds=response.seconds,
             attempts=response.attempts,
@@ -50,10 +56,12 @@ class Step:
     def row(self) -> dict[str, Any]:
         """As plain JSON, without what is unknown; clock-like values stand under ``clock``."""
         row: dict[str, Any] = {"key": self.key, "text": self.text, "finish": self.finish}
-        for name in ("reasoning", "error", "prompt_tokens", "answer_tokens", "reasoning_tokens", "cost"):
+        for name in ("reasoning", "error", "prompt_tokens", "answer_tokens", "reasoning_tokens", "cost", "probabilities"):
             value = getattr(self, name)
             if value is not None:
                 row[name] = value
+        if self.hard:
+            row["hard"] = True
         row["clock"] = {"seconds": round(self.seconds, 4), "cached_tokens": self.cached_tokens, "attempts": self.attempts}
         return row
 
@@ -85,8 +93,9 @@ class Prediction:
     tokenizer: str | None = None
     """Whose tokens the two counts above are."""
     probabilities: Mapping[str, float] | None = None
-    probabilities_kind: str | None = None
-    """``logprobs``, or ``hard`` where the model only gave a label."""
+    """By choice, where the task reads probabilities."""
+    hard: bool = False
+    """The probabilities are 0 and 1, made from the label that a model without log-probabilities gave."""
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -113,11 +122,12 @@ class Prediction:
             "policy",
             "tokenizer",
             "probabilities",
-            "probabilities_kind",
         ):
             value = getattr(self, name)
             if value is not None:
                 row[name] = value
+        if self.hard:
+            row["hard"] = True
         if self.notes:
             row["notes"] = dict(self.notes)
         if len(self.steps) > 1:

@@ -114,6 +114,8 @@ class TaskSpec(_Strict):
     variants: dict[str, PromptSpec] = Field(default_factory=dict)
     """Other prompts by name, chosen with ``--prompt NAME``."""
     output: Literal["text", "choice_probabilities"] = "text"
+    spellings: Literal["variants", "exact"] = "variants"
+    """Of ``choice_probabilities``: whether capitals and a leading space count as the same choice."""
     generation: GenerationSpec = Field(default_factory=GenerationSpec)
     fewshot: FewshotSpec = Field(default_factory=FewshotSpec)
     answer: tuple[str, ...] = ("strip_thinking", "strip")
@@ -123,6 +125,8 @@ class TaskSpec(_Strict):
     metrics: Annotated[tuple[str, ...], Field(min_length=1)]
     primary: str
     """The metric a table shows first; one of ``metrics``."""
+    strata: tuple[str, ...] = ()
+    """Keys of an item's ``meta`` by whose values scores are also reported."""
     expected_items: Annotated[int, Field(gt=0)] | None = None
     """Items of the full release; a run with another number is marked partial."""
     facts: dict[str, Any] = Field(default_factory=dict)

@@ -54,6 +54,7 @@ class ServerModel:
         self.is_remote = endpoint.is_remote
         self.context_length = context_length
         self.tokenizer = tokenizer
+        self.thinks = dialect.allowance
         self._dialect = dialect
         self._render = render
         self._prices = prices

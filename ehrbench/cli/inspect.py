@@ -1,0 +1,37 @@
+"""``ehrbench inspect``: look at items and answers of a run, on this machine only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def inspect(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    item: Annotated[list[str] | None, typer.Option(help="Item id; repeatable. [default: the first ones]")] = None,
+    outcome: Annotated[str | None, typer.Option(help="Only items that ended so: answered, unparsed, overflow …")] = None,
+    limit: Annotated[int, typer.Option(help="Most items shown.")] = 5,
+    record: Annotated[bool, typer.Option("--record", help="Show the record too.")] = False,
+    data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show questions, gold answers, model answers and scores. What it prints is as private as the data."""
+    from ehrbench.cli.output import print_json
+    from ehrbench.runs.folder import open_run
+    from ehrbench.scoring.inspect import view_items
+    from ehrbench.scoring.run import load_run
+
+    views = view_items(load_run(open_run(run), data_dir), item or None, outcome, limit, record, data_dir)
+    if as_json:
+        print_json(views)
+        return
+    for view in views:
+        typer.echo(f"── {view['item']} · {view['outcome']} · {view['scores']}")
+        if record and view.get("record"):
+            typer.echo(f"RECORD\n{view['record']}")
+        typer.echo(f"QUESTION  {view['question']}")
+        for reference in view["references"]:
+            typer.echo(f"GOLD      {reference}")
+        typer.echo(f"ANSWER    {view['answer']}\n")

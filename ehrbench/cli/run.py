@@ -1,0 +1,160 @@
+"""``ehrbench run``: answer and score tasks with a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ehrbench.results.schema import Result
+    from ehrbench.runs.options import RunOptions
+
+
+def run(
+    model: Annotated[
+        str, typer.Option(help="A checkpoint's path or hub id, or backend:name (hf:, openai:, azure:, baseline:, replay:).")
+    ],
+    tasks: Annotated[str, typer.Option(help="Tasks, groups or globs, with commas between.")],
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="clean corrects the papers' defects; paper reproduces them.")] = "clean",
+    prompt: Annotated[str, typer.Option(help="Prompt variant of the task.")] = "default",
+    context: Annotated[str | None, typer.Option(help="truncate, refine, retrieve or full. [default: the task's]")] = None,
+    keep: Annotated[str | None, typer.Option(help="Which end truncation keeps: end or start. [default: the task's]")] = None,
+    max_model_len: Annotated[int | None, typer.Option(help="Window in tokens, prompt and answer together.")] = None,
+    budget_tokenizer: Annotated[
+        str | None, typer.Option(help="Count the window with this tokenizer: a folder, or 'words'.")
+    ] = None,
+    chunk_tokens: Annotated[
+        int | None, typer.Option("--chunk-tokens", "--mr-chunk-tokens", help="Largest chunk of a refinement chain.")
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens of an answer. [default: the task's]")] = None,
+    max_reasoning_tokens: Annotated[int | None, typer.Option(help="Tokens of thinking, beside the answer's.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="0 is greedy. [default: the task's]")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Nucleus. [default: the task's]")] = None,
+    num_fewshot: Annotated[int | None, typer.Option(help="Worked examples in the prompt. [default: the task's]")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="First N items only; the result is marked partial.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of sampling and of drawn examples.")] = 0,
+    out: Annotated[Path, typer.Option(help="Where results go.")] = Path("results"),
+    metrics: Annotated[str | None, typer.Option(help="Metrics instead of the task's, with commas between.")] = None,
+    executor: Annotated[str, typer.Option(help="local.")] = "local",
+    model_arg: Annotated[list[str] | None, typer.Option("--model-arg", help="key=value for the backend; repeatable.")] = None,
+    include_path: Annotated[list[Path] | None, typer.Option(help="Folder with further task files; repeatable.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print sizes, calls and cost; ask the model nothing.")] = False,
+    show_prompt: Annotated[
+        str | None, typer.Option(help="With --dry-run: print the exact prompt of this item (holds record text).")
+    ] = None,
+    no_score: Annotated[bool, typer.Option("--no-score", help="Stop after the answers; `ehrbench score` goes on.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Run tasks. The same command again continues an interrupted run and repeats nothing that is finished."""
+    from ehrbench.errors import INCOMPLETE_EXIT_CODE, INTERRUPTED_EXIT_CODE
+    from ehrbench.models.loading import load_model
+    from ehrbench.runs.execute import prepare
+    from ehrbench.runs.policy import silence_libraries
+    from ehrbench.tasks.catalog import load_catalog
+
+    options = _options(dict(locals()))
+    silence_libraries()
+    chosen = load_catalog(options.include_paths).select(tasks, options.protocol)
+    answering = load_model(model, options.model_args, options.max_model_len)
+    try:
+        prepared = [prepare(task, answering, options) for task in chosen]
+        if dry_run:
+            _print_dry_run(prepared, show_prompt, as_json)
+            return
+        names = metrics.split(",") if metrics else None
+        results = [_one(run, names, no_score, quiet) for run in prepared]
+    except KeyboardInterrupt:
+        typer.echo("ehrbench: interrupted; what is finished is kept, the same command goes on from there", err=True)
+        raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
+    finally:
+        answering.close()
+    if as_json:
+        from ehrbench.cli.output import print_json
+
+        print_json(
+            [{"folder": str(folder), **(result.model_dump(mode="json") if result else {})} for folder, _, result in results]
+        )
+    else:
+        for folder, _, result in results:
+            if result is not None:
+                _print_result(result)
+            typer.echo(f"\n{folder}")
+    failed = sum(n for _, n, _ in results)
+    if failed:
+        typer.echo(
+            f"ehrbench: {failed} items ended without an answer; the same command tries those that failed on the server again",
+            err=True,
+        )
+        raise typer.Exit(INCOMPLETE_EXIT_CODE)
+
+
+def _one(run: Any, metrics: list[str] | None, no_score: bool, quiet: bool) -> tuple[Path, int, Result | None]:
+    """Generate and score one task: its folder, how many items have no answer, and the result."""
+    from ehrbench.cli.output import scoring_progress
+    from ehrbench.results.schema import SCORED_OUTCOMES
+    from ehrbench.runs.execute import generate
+    from ehrbench.scoring.run import load_run, score_run
+
+    folder, predictions = generate(run, quiet=quiet, say=lambda line: typer.echo(f"ehrbench: {line}", err=True))
+    failed = sum(p.outcome not in SCORED_OUTCOMES for p in predictions)
+    if no_score:
+        return folder.path, failed, None
+    with scoring_progress(quiet) as progress:
+        return folder.path, failed, score_run(load_run(folder), metrics, progress=progress)
+
+
+def _options(given: dict[str, Any]) -> RunOptions:
+    """The command's arguments, checked, as run options."""
+    from dataclasses import fields
+
+    from ehrbench.errors import UsageError
+    from ehrbench.runs.options import RunOptions
+
+    for name, legal in {
+        "protocol": ("clean", "paper"),
+        "context": ("truncate", "refine", "retrieve", "full"),
+        "keep": ("end", "start"),
+        "executor": ("local",),
+    }.items():
+        if given[name] is not None and given[name] not in legal:
+            raise UsageError(f"--{name} is '{given[name]}': expected {', '.join(legal)}")
+    arguments: dict[str, str] = {}
+    for pair in given["model_arg"] or []:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--model-arg '{pair}' is not key=value")
+        arguments[key] = value
+    values = {f.name: given[f.name] for f in fields(RunOptions) if f.name in given}
+    return RunOptions(**{**values, "model_args": arguments, "include_paths": tuple(given["include_path"] or ())})
+
+
+def _print_dry_run(prepared: list[Any], show_prompt: str | None, as_json: bool) -> None:
+    from ehrbench.cli.output import print_json
+    from ehrbench.runs.dry_run import estimate_run, exact_prompt
+
+    if show_prompt is not None:
+        for message in exact_prompt(prepared, show_prompt):
+            typer.echo(message)
+        return
+    estimates = [estimate_run(run) for run in prepared]
+    if as_json:
+        print_json([e._asdict() for e in estimates])
+        return
+    for e in estimates:
+        typer.echo(
+            f"{e.task}: {e.items} items, {e.calls} calls; {e.prompt_tokens:,} prompt tokens, {e.largest_prompt:,} in the largest "
+            f"({e.tokenizer}); at most {e.answer_tokens:,} answer tokens; {e.cut} records cut, {e.overflow} items do not fit"
+            + (f"; about ${e.cost:.2f}" if e.cost is not None else "")
+        )
+
+
+def _print_result(result: Result) -> None:
+    from ehrbench.cli.output import print_result
+
+    print_result(result)

@@ -1,0 +1,31 @@
+"""``ehrbench verify``: recompute a result from the stored predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def verify(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check that a result follows from its predictions and its data; exits 1 when it does not."""
+    from ehrbench.cli.output import print_json
+    from ehrbench.runs.folder import open_run
+    from ehrbench.scoring.run import load_run
+    from ehrbench.scoring.verify import verify_run
+
+    loaded = load_run(open_run(run), data_dir)
+    problems = verify_run(loaded)
+    if as_json:
+        print_json({"run": str(loaded.folder.path), "verified": not problems, "problems": problems})
+    elif problems:
+        typer.echo("\n".join(problems))
+    else:
+        typer.echo(f"verified: {len(loaded.items)} items, every number follows from the stored predictions")
+    if problems:
+        raise typer.Exit(1)

@@ -1,0 +1,92 @@
+"""Tasks answered by the probability of a choice: a model in the clothes of one whose answers carry probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ehrbench.datasets.item import Item
+from ehrbench.errors import UsageError
+from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, Request, Response
+from ehrbench.tasks.schema import TaskSpec
+
+
+class WithProbabilities:
+    """Answers requests that have ``spellings`` with the likeliest choice and the probability of each.
+
+    A model without log-probabilities is asked for its answer instead: the label in it has probability 1, and the response says
+    ``hard``, so that such numbers are never ranked with probabilities.
+    """
+
+    streaming = False
+
+    def __init__(self, model: Model) -> None:
+        """Wrap a model."""
+        self._model = model
+        self.identity = model.identity
+        self.endpoint, self.is_remote = model.endpoint, model.is_remote
+        self.context_length, self.tokenizer, self.thinks = model.context_length, model.tokenizer, model.thinks
+        self._gives_probabilities = True
+
+    def prompt_text(self, messages: Sequence[Message]) -> str:
+        """The model's own."""
+        return self._model.prompt_text(messages)
+
+    def choice_probabilities(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceResponse]:
+        """The model's own."""
+        return self._model.choice_probabilities(requests)
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """Answer one round."""
+        asked = list(requests)
+        yield from self._model.generate([r for r in asked if not r.spellings])
+        by_id = {r.id: r for r in asked if r.spellings}
+        if self._gives_probabilities and by_id:
+            choices = [ChoiceRequest(r.id, r.messages, r.spellings, r.prefix) for r in by_id.values()]
+            try:
+                for response in self._model.choice_probabilities(choices):
+                    yield _likeliest(by_id.pop(response.id), response)
+            except UsageError:
+                self._gives_probabilities = False
+        if by_id:
+            for answer in self._model.generate(by_id.values()):
+                yield _labelled(by_id[answer.id], answer)
+
+    def close(self) -> None:
+        """Close the model."""
+        self._model.close()
+
+
+def choice_spellings(task: TaskSpec, item: Item) -> tuple[tuple[str, ...], ...]:
+    """The spellings that count as each choice: as it is, or also capitalised and after a blank (``spellings: variants``)."""
+    if task.spellings == "exact":
+        return tuple((choice,) for choice in item.choices)
+    return tuple(
+        tuple(dict.fromkeys(blank + word for word in (c, c.capitalize(), c.upper(), c.lower()) for blank in ("", " ")))
+        for c in item.choices
+    )
+
+
+def _likeliest(request: Request, response: ChoiceResponse) -> Response:
+    text = ""
+    if response.probabilities:
+        text = max(zip(response.probabilities, request.choices, strict=True), key=lambda pair: pair[0])[1]
+    return Response(
+        id=response.id,
+        text=text,
+        finish=response.finish,
+        error=response.error,
+        prompt_tokens=response.prompt_tokens,
+        cached_tokens=response.cached_tokens,
+        seconds=response.seconds,
+        probabilities=response.probabilities or None,
+    )
+
+
+def _labelled(request: Request, answer: Response) -> Response:
+    """An answer whose first word is a choice, as probabilities of 0 and 1; an answer that names none has none."""
+    from dataclasses import replace
+
+    words = answer.text.split()
+    first = words[0].strip(".,;:!*\"'").casefold() if words else ""
+    match = [float(choice.casefold() == first) for choice in request.choices]
+    return replace(answer, probabilities=tuple(match) if sum(match) == 1 else None, hard=True)

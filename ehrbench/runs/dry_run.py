@@ -1,0 +1,85 @@
+"""What a run would take, before it starts: items, calls, tokens and cost. Nothing is sent and nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ehrbench.errors import UsageError
+from ehrbench.models.protocol import Request
+from ehrbench.runs.chains import ItemChain
+from ehrbench.runs.plan import plan_work
+from ehrbench.runs.prediction import Prediction
+
+if TYPE_CHECKING:
+    from ehrbench.runs.execute import Prepared
+
+
+class Estimate(NamedTuple):
+    """The size of one task's run."""
+
+    task: str
+    items: int
+    calls: int
+    prompt_tokens: int
+    """Over all calls."""
+    largest_prompt: int
+    answer_tokens: int
+    """At most, over all calls, thinking included."""
+    cut: int
+    """Items whose record is not seen whole."""
+    overflow: int
+    """Items that cannot be asked within the window."""
+    tokenizer: str
+    """Whose tokens these are."""
+    cost: float | None
+    """US dollars at most; None where no prices are known."""
+
+
+def estimate_run(run: Prepared) -> Estimate:
+    """Make every prompt of a run and count it; a later refinement prompt is counted without the answer it will carry."""
+    from ehrbench.models.words import WordTokenizer
+
+    tokenizer = run.tokenizer or WordTokenizer()
+    calls = prompt_tokens = largest = cut = overflow = 0
+    for work in plan_work(run, run.items, ""):
+        if isinstance(work, Prediction):
+            overflow += 1
+            continue
+        cut += bool(work.fitted and work.fitted.cut)
+        for request in _requests(work):
+            tokens = tokenizer.count(run.model.prompt_text(request.messages))
+            calls += 1
+            prompt_tokens += tokens
+            largest = max(largest, tokens)
+    generation = run.task.generation
+    answer_tokens = calls * (generation.max_tokens + (generation.max_reasoning_tokens if run.model.thinks else 0))
+    price = getattr(run.model, "price", None)
+    cost = price(prompt_tokens, answer_tokens) if price else None
+    return Estimate(
+        run.task.task, len(run.items), calls, prompt_tokens, largest, answer_tokens, cut, overflow, tokenizer.name, cost
+    )
+
+
+def exact_prompt(runs: Sequence[Prepared], item: str) -> Iterator[str]:
+    """The exact text of an item's first prompt, as the model would be given it.
+
+    Raises:
+        UsageError: no such item, or it cannot be asked within the window.
+    """
+    for run in runs:
+        for found in (i for i in run.items if i.id == item):
+            (work,) = plan_work(run, [found], "")
+            if isinstance(work, Prediction):
+                raise UsageError(f"item {run.task.task}/{item} cannot be asked: {work.error}")
+            yield run.model.prompt_text(work.request()[0].messages)
+            return
+    raise UsageError(f"no item '{item}' in {', '.join(run.task.task for run in runs)}")
+
+
+def _requests(chain: ItemChain) -> Iterator[Request]:
+    from ehrbench.runs.prediction import Step
+
+    for _ in range(chain.length):
+        yield chain.request()[0]
+        chain.steps.append(Step(key="", text="", finish="stop"))

@@ -1,0 +1,37 @@
+"""Worked examples: drawn once an item, from a seed, never the item itself nor another of its patient."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from ehrbench.datasets.item import Item
+from ehrbench.errors import UsageError
+from ehrbench.tasks.schema import FewshotSpec
+
+
+def draw_examples(pool: Sequence[Item], item: Item, spec: FewshotSpec, task: str, seed: int) -> list[dict[str, str]]:
+    """The examples that one item's prompt shows.
+
+    Args:
+        pool: items that may serve as examples.
+        item: the query.
+        spec: how many; ``leaky`` lets the query itself be drawn, as a release did.
+        task: the task's name, part of the seed.
+        seed: the run's.
+
+    Returns:
+        ``input`` and ``output`` of each example.
+
+    Raises:
+        UsageError: the pool is too small.
+    """
+    if spec.k == 0:
+        return []
+    allowed = pool if spec.leaky else [p for p in pool if p.id != item.id and (p.group is None or p.group != item.group)]
+    if len(allowed) < spec.k and not spec.leaky:
+        raise UsageError(
+            f"item {task}/{item.id}: {len(allowed)} items can serve as examples, {spec.k} are asked for; lower --num-fewshot"
+        )
+    drawn = random.Random(f"{seed}\0{task}\0{item.id}").sample(range(len(allowed)), min(spec.k, len(allowed)))
+    return [{"input": allowed[i].question, "output": allowed[i].references[0] if allowed[i].references else ""} for i in drawn]

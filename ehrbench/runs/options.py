@@ -1,0 +1,122 @@
+"""What the user asked of a run, and the configuration that decides its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ehrbench.errors import UsageError, unknown_name
+from ehrbench.hashing import hash_data
+from ehrbench.models.protocol import Model, Tokenizer
+from ehrbench.tasks.schema import ContextPolicy, Keep, PromptSpec, Protocol, TaskSpec
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The choices of one ``ehrbench run``; None means what the task says."""
+
+    protocol: Protocol = "clean"
+    prompt: str = "default"
+    context: ContextPolicy | None = None
+    keep: Keep | None = None
+    max_model_len: int | None = None
+    """Window in tokens, prompt and answer together."""
+    chunk_tokens: int | None = None
+    max_tokens: int | None = None
+    max_reasoning_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    num_fewshot: int | None = None
+    limit: int | None = None
+    """First items only."""
+    seed: int = 0
+    data_dir: str | None = None
+    out: Path = Path("results")
+    include_paths: tuple[Path, ...] = ()
+    model: str = ""
+    model_args: Mapping[str, str] = field(default_factory=dict)
+    budget_tokenizer: str | None = None
+
+
+def apply_options(task: TaskSpec, options: RunOptions) -> TaskSpec:
+    """The task with the user's choices in it.
+
+    Raises:
+        UsageError: an unknown prompt variant, or a context policy for a task without records.
+    """
+    generation = {
+        name: getattr(options, name)
+        for name in ("max_tokens", "max_reasoning_tokens", "temperature", "top_p")
+        if getattr(options, name) is not None
+    }
+    changes: dict[str, Any] = {
+        "prompt": choose_prompt(task, options.prompt),
+        "generation": task.generation.model_copy(update=generation),
+    }
+    if options.num_fewshot is not None:
+        changes["fewshot"] = task.fewshot.model_copy(update={"k": options.num_fewshot})
+    if task.record is not None:
+        record = {"context": options.context, "keep": options.keep, "chunk_tokens": options.chunk_tokens}
+        changes["record"] = task.record.model_copy(update={k: v for k, v in record.items() if v is not None})
+    elif options.context is not None:
+        raise UsageError(f"task '{task.task}' has no records, so --context {options.context} means nothing for it; leave it out")
+    return task.model_copy(update=changes)
+
+
+def choose_prompt(task: TaskSpec, name: str) -> PromptSpec:
+    """The prompt of one name; ``default`` is the task's own."""
+    if name == "default":
+        return task.prompt
+    if name not in task.variants:
+        raise UsageError(f"task '{task.task}': " + unknown_name("prompt", name, ["default", *task.variants]))
+    return task.variants[name]
+
+
+def run_config(
+    task: TaskSpec, options: RunOptions, model: Model, data_hash: str, tokenizer: Tokenizer | None, window: int | None
+) -> dict[str, Any]:
+    """Everything that decides the numbers, as plain JSON: its hash names the run's folder.
+
+    Args:
+        task: with the user's choices in it (``apply_options``).
+        options: for what is not in the task.
+        model: who answers.
+        data_hash: digest of the dataset.
+        tokenizer: whose tokens the window is counted in.
+        window: tokens; None where there is none.
+    """
+    identity = model.identity
+    return {
+        "task": task.task,
+        "task_version": task.version,
+        "task_hash": task.model_copy(update={"variants": {}}).digest(),
+        "protocol": options.protocol,
+        "prompt": options.prompt,
+        "prompt_hash": task.prompt.digest(),
+        "data_hash": data_hash,
+        "model": {
+            "name": identity.name,
+            "backend": identity.backend,
+            "revision": identity.revision,
+            "settings": dict(identity.settings),
+        },
+        "generation": task.generation.model_dump(mode="json"),
+        "context": None
+        if task.record is None
+        else {
+            **task.record.model_dump(mode="json"),
+            "window": window,
+            "tokenizer": tokenizer.name if tokenizer else None,
+            "tokenizer_fingerprint": tokenizer.fingerprint if tokenizer else None,
+        },
+        "num_fewshot": task.fewshot.k,
+        "limit": options.limit,
+        "seed": options.seed,
+    }
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """SHA-256 of a configuration."""
+    return hash_data(config)

@@ -1,0 +1,139 @@
+"""The plan: which items are asked, in which order, and each item's chain of calls, made when the engine wants it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ehrbench.context.chain import Chain, chain
+from ehrbench.context.window import Overflow, Window
+from ehrbench.datasets.dataset import Dataset
+from ehrbench.datasets.item import Item
+from ehrbench.errors import UsageError
+from ehrbench.hashing import hash_text
+from ehrbench.records.record import Record
+from ehrbench.runs.chains import ItemChain, overflowed
+from ehrbench.runs.choices import choice_spellings
+from ehrbench.runs.engine import Work
+from ehrbench.runs.fewshot import draw_examples
+from ehrbench.tasks.answers import clean
+
+if TYPE_CHECKING:
+    from ehrbench.runs.execute import Prepared
+
+RECORDS_HELD = 4
+"""Records in memory at a time; items on one record are neighbours, so one would nearly do."""
+
+
+def plan_work(run: Prepared, items: Iterable[Item], model_key: str) -> Iterator[Work]:
+    """The work of each item, in the order in which it should be started.
+
+    Items on the same record are neighbours: an engine's prefix cache then computes each record once, and a record is read and
+    tokenised once.
+    """
+    records = _RecordCache(run.dataset)
+    window = run_window(run)
+    task = run.task
+    for item in neighbours(items):
+        record = records.load(item) if task.record is not None else None
+        try:
+            calls = item_chain(run, item, record, window)
+        except Overflow as overflow:
+            yield overflowed(item, str(overflow), overflow.record_tokens)
+            continue
+        yield ItemChain(
+            item=item,
+            fitted=calls.fitted,
+            messages=calls.messages,
+            length=calls.steps,
+            generation=task.generation,
+            seed=run.options.seed,
+            model_key=model_key,
+            clean=partial(_clean, task.answer),
+            shown=partial(_shown, calls),
+            spellings=choice_spellings(task, item) if task.output == "choice_probabilities" else (),
+            prefix=records.hash(record) if record is not None else None,
+        )
+
+
+def item_chain(run: Prepared, item: Item, record: Record | None, window: Window) -> Chain:
+    """The calls of one item.
+
+    Raises:
+        Overflow: it cannot be asked within the window.
+    """
+    return chain(record, run.task.prompt, slots_of(run, item), run.task.record, window, run.model.prompt_text)
+
+
+def slots_of(run: Prepared, item: Item) -> dict[str, object]:
+    """The values a prompt template may use for an item."""
+    spec = run.task.fewshot
+    examples = draw_examples(run.dataset.items, item, spec, run.task.task, run.options.seed)
+    return {**item.slots, "question": item.question, "choices": list(item.choices), "examples": examples}
+
+
+def run_window(run: Prepared) -> Window:
+    """Every limit that the run's prompts have to keep."""
+    generation, record = run.task.generation, run.task.record
+    reserve = record.reserve if record is not None else None
+    if reserve is None:
+        reserve = generation.max_tokens + (generation.max_reasoning_tokens if run.model.thinks else 0)
+    return Window.of(
+        reserve=reserve,
+        answer_tokens=generation.max_tokens,
+        max_tokens=run.options.max_model_len,
+        budget_tokenizer=run.budget_tokenizer,
+        context_length=run.model.context_length,
+        model_tokenizer=run.model.tokenizer,
+    )
+
+
+def neighbours(items: Iterable[Item]) -> Iterator[Item]:
+    """Items on the same record side by side, the records in order of first appearance."""
+    groups: OrderedDict[str, list[Item]] = OrderedDict()
+    for item in items:
+        groups.setdefault(item.id if item.record_id is None else f"record {item.record_id}", []).append(item)
+    for group in groups.values():
+        yield from group
+
+
+def _clean(steps: Sequence[str], text: str, item: Item) -> str | None:
+    return clean(text, item, steps)
+
+
+def _shown(calls: Chain, step: int) -> tuple[str, Sequence[object]]:
+    """What step k shows of the record, with its entries where the part is a plain piece of it: for baselines."""
+    if calls.fitted is None or calls.record is None or not calls.fitted.parts:
+        return "", ()
+    part = calls.fitted.parts[step]
+    end = part.start + len(part.text)
+    if calls.record.text[part.start : end] != part.text:
+        return part.text, ()
+    inside = [e for e in calls.record.entries if e.start >= part.start and e.end <= end]
+    return part.text, [e._replace(start=e.start - part.start, end=e.end - part.start) for e in inside]
+
+
+class _RecordCache:
+    """The last few records."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._load: Callable[[str], Record] | None = dataset.load_record
+        self._held: OrderedDict[str, tuple[Record, str]] = OrderedDict()
+
+    def load(self, item: Item) -> Record:
+        if self._load is None or item.record_id is None:
+            raise UsageError(f"item {item.id} has no record, but the task file has a 'record:' section; remove it")
+        if item.record_id in self._held:
+            self._held.move_to_end(item.record_id)
+        else:
+            record = self._load(item.record_id)
+            self._held[item.record_id] = record, hash_text(record.text)
+            while len(self._held) > RECORDS_HELD:
+                self._held.popitem(last=False)
+        return self._held[item.record_id][0]
+
+    def hash(self, record: Record) -> str:
+        held = self._held.get(record.id)
+        return held[1] if held else hash_text(record.text)

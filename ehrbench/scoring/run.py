@@ -1,0 +1,197 @@
+"""Score a run's folder: predictions and gold in, ``private/scores.jsonl`` and ``result.json`` out.
+
+Works in any environment: it needs the run's folder and the task's data, not the model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ehrbench.datasets.item import Item
+from ehrbench.datasets.opening import open_dataset
+from ehrbench.errors import MissingError, UsageError
+from ehrbench.jsonl import read_rows, write_rows
+from ehrbench.metrics import METRICS
+from ehrbench.results.schema import MetricResult, ModelInfo, Result
+from ehrbench.results.store import write_result
+from ehrbench.runs.folder import RunFolder
+from ehrbench.runs.manifest import environment, read_manifest
+from ehrbench.runs.prediction import Prediction
+from ehrbench.runs.store import read_predictions
+from ehrbench.scoring.outcome import add_usage, context_info, count_outcomes
+from ehrbench.scoring.scorables import join
+from ehrbench.scoring.score import Scored, missing, score, score_rows, strata, unscored
+from ehrbench.tasks.schema import TaskSpec
+
+
+class LoadedRun(NamedTuple):
+    """A run's folder, read."""
+
+    folder: RunFolder
+    manifest: dict[str, Any]
+    task: TaskSpec
+    items: Sequence[Item]
+    predictions: dict[str, Prediction]
+    data_dir: str | None
+    """Where the data were found."""
+
+
+Progress = Callable[[str, int, int], None]
+"""Told the metric's name, items done and items in all."""
+
+
+def load_run(folder: RunFolder, data_dir: str | None = None) -> LoadedRun:
+    """Read a run and the gold it was asked about.
+
+    Args:
+        folder: the run's.
+        data_dir: where the data are now; None: where they were when it ran.
+
+    Raises:
+        UsageError: the data are not those of the run, or items have no prediction.
+        MissingError: the data are not there.
+    """
+    manifest = read_manifest(folder)
+    task = TaskSpec.model_validate(manifest["task"])
+    if data_dir is None and folder.origin.exists():
+        data_dir = json.loads(folder.origin.read_text(encoding="utf-8"))["data_dir"]
+    dataset = open_dataset(task, data_dir)
+    if dataset.digest() != manifest["config"]["data_hash"]:
+        raise UsageError(
+            f"the data of task '{task.task}' are not those of {folder.path} (hash {dataset.digest()[:12]}, the run's "
+            f"{manifest['config']['data_hash'][:12]}); give the run's data with --data-dir, or run again"
+        )
+    items = dataset.items[: manifest["config"]["limit"]]
+    return LoadedRun(folder, manifest, task, items, read_predictions(folder.predictions), data_dir)
+
+
+def score_run(
+    run: LoadedRun,
+    metrics: Sequence[str] | None = None,
+    *,
+    processes: int | None = None,
+    progress: Progress | None = None,
+    write: bool = True,
+) -> Result:
+    """Score and write the result.
+
+    Args:
+        run: what ``load_run`` read.
+        metrics: names to add to what is there; None: the task's own, one that cannot be computed here noted with its reason.
+        processes: worker processes; None: as the work is worth.
+        progress: told how far each metric is.
+        write: False only computes.
+
+    Raises:
+        MissingError: a metric that was asked for by name cannot be computed on this machine.
+    """
+    asked = list(dict.fromkeys(metrics or run.task.metrics))
+    scorables, groups = join(run.task, run.items, run.predictions)
+    results: dict[str, MetricResult] = {}
+    scored: list[Scored] = []
+    for name in asked:
+        reason = missing(name)
+        if reason and metrics:
+            raise MissingError(reason)
+        if reason:
+            results[name] = unscored(name, reason)
+            continue
+        tell = (lambda done, name=name: progress(name, done, len(scorables))) if progress else None
+        one = score(METRICS.get(name), scorables, groups, len(run.items), processes=processes, progress=tell)
+        scored.append(one)
+        results[name] = one.result
+    kept = _kept_metrics(run.folder, set(asked)) if metrics else []
+    order = {name: i for i, name in enumerate(run.task.metrics)}
+    result = build_result(run, sorted([*results.values(), *kept], key=lambda m: (order.get(m.name, len(order)), m.name)))
+    result.strata = strata(scored, scorables, groups, run.task.strata)
+    result.n_groups = len({g if g is not None else i for i, g in enumerate(groups)})
+    if write:
+        rows = [row for row in read_rows(run.folder.scores) if metrics and row["metric"] not in results]
+        write_rows(run.folder.scores, [*rows, *(row for one in scored for row in score_rows(one, scorables))])
+        write_result(run.folder.result, result)
+    return result
+
+
+def _kept_metrics(folder: RunFolder, asked: set[str]) -> list[MetricResult]:
+    """Metrics of the stored result that are not scored anew."""
+    if not folder.result.exists():
+        return []
+    from ehrbench.results.store import read_result
+
+    return [metric for metric in read_result(folder.result).metrics if metric.name not in asked]
+
+
+def build_result(run: LoadedRun, metrics: list[MetricResult]) -> Result:
+    """The public part of a run: numbers and provenance."""
+    manifest, config, task = run.manifest, run.manifest["config"], run.task
+    predictions = [run.predictions[item.id] for item in run.items]
+    context = context_info(config, predictions)
+    return Result(
+        task=task.task,
+        task_version=task.version,
+        suite=task.task.partition(".")[0],
+        protocol=config["protocol"],
+        track=manifest.get("track", ""),
+        prompt=config["prompt"],
+        model=ModelInfo(**config["model"]),
+        config_hash=manifest["config_hash"],
+        signature=signature(run, context.n_records_cut if context else 0),
+        data_policy=task.data.policy,
+        synthetic=bool(manifest.get("synthetic")),
+        n_items=len(run.items),
+        n_expected=task.expected_items,
+        outcomes=count_outcomes(predictions),
+        metrics=metrics,
+        primary=task.primary,
+        context=context,
+        usage=add_usage(predictions),
+        environment={**manifest["environment"], "scored_with": environment()["packages"]},
+        approval=manifest.get("approval"),
+        caveats=list(task.caveats),
+        command=manifest.get("command", ""),
+    )
+
+
+def signature(run: LoadedRun, n_cut: int) -> str:
+    """The one line that says how a number was made, as sacrebleu's does."""
+    manifest, config, task = run.manifest, run.manifest["config"], run.task
+    answered = sum(p.outcome == "answered" for p in run.predictions.values())
+    context = config.get("context") or {}
+    parts = [
+        manifest["config_hash"][:16],
+        f"task:{task.task}@{task.version}",
+        f"protocol:{config['protocol']}",
+        f"data:{config['data_hash'][:8]}",
+        f"prompt:{config['prompt']}-{config['prompt_hash'][:8]}",
+        f"model:{config['model']['backend']}:{config['model']['name']}",
+    ]
+    if context:
+        parts += [
+            f"ctx:{context['context']}",
+            f"window:{context['window'] or 'none'}",
+            f"tok:{context['tokenizer'] or 'none'}",
+            f"cut:{n_cut}/{len(run.items)}",
+        ]
+    parts += [f"n:{answered}/{len(run.items)}", f"seed:{config['seed']}", f"v:{manifest['environment']['ehrbench']}"]
+    return "|".join(parts)
+
+
+def find_runs(paths: Sequence[Path]) -> list[RunFolder]:
+    """Every run at or below the given folders.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = sorted(
+        {
+            manifest.parent
+            for path in paths
+            for manifest in ([path / "manifest.json"] if (path / "manifest.json").is_file() else path.rglob("manifest.json"))
+        }
+    )
+    if not found:
+        raise UsageError(f"no run at or below {', '.join(map(str, paths))}: a run folder has a manifest.json")
+    return [RunFolder(path) for path in found]

@@ -1,0 +1,71 @@
+"""Recompute a result from the stored predictions, and say what does not agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ehrbench.results.schema import MetricResult, Result
+from ehrbench.results.store import read_result
+from ehrbench.runs.options import config_hash
+from ehrbench.scoring.run import LoadedRun, score_run
+from ehrbench.scoring.score import missing
+from ehrbench.tasks.answers import clean
+
+TOLERANCE = 1e-9
+
+
+def verify_run(run: LoadedRun) -> list[str]:
+    """Every disagreement between a run's files, one sentence each; empty when all of it holds.
+
+    Checked: the folder's name and the manifest's hash against the configuration; one prediction an item; each cleaned answer
+    against the raw one; each metric that can be computed here, value and interval; counts of outcomes.
+    """
+    return list(_problems(run))
+
+
+def _problems(run: LoadedRun) -> Iterator[str]:
+    actual = config_hash(run.manifest["config"])
+    if run.manifest["config_hash"] != actual:
+        yield "manifest.json: config_hash is not the hash of config"
+    if run.folder.path.name != actual[: len(run.folder.path.name)]:
+        yield f"the folder is named {run.folder.path.name}, its configuration hashes to {actual[:16]}"
+    by_id = {item.id: item for item in run.items}
+    for unknown in sorted(set(run.predictions) - set(by_id)):
+        yield f"predictions.jsonl: item {unknown} is not in the data"
+    for item_id, prediction in run.predictions.items():
+        if item_id not in by_id or prediction.probabilities is not None:
+            continue
+        if prediction.outcome in ("answered", "unparsed"):
+            answer = clean(prediction.steps[-1].text, by_id[item_id], run.task.answer)
+            if answer != prediction.answer:
+                yield f"predictions.jsonl: item {item_id}: the stored answer is not what the clean-ups make of the stored text"
+    if not run.folder.result.exists():
+        yield "there is no result.json; `ehrbench score` writes it"
+        return
+    yield from _compare(read_result(run.folder.result), run)
+
+
+def _compare(stored: Result, run: LoadedRun) -> Iterator[str]:
+    names = [metric.name for metric in stored.metrics if metric.value is not None and missing(metric.name) is None]
+    made = score_run(run, names, write=False) if names else None
+    for metric in stored.metrics:
+        if metric.value is not None and metric.name not in names:
+            yield f"{metric.name}: cannot be computed on this machine: {missing(metric.name)}"
+    for metric in made.metrics if made else []:
+        if metric.name in names:
+            yield from _differences(stored.metric(metric.name), metric)
+    if made and made.outcomes != stored.outcomes:
+        yield "result.json: the counts of outcomes are not those of the predictions"
+
+
+def _differences(stored: MetricResult | None, made: MetricResult) -> Iterator[str]:
+    assert stored is not None
+    for name in ("value", "low", "high", "strict_value", "n"):
+        old, new = getattr(stored, name), getattr(made, name)
+        if (old is None) != (new is None) or (
+            old is not None and not math.isclose(old, new, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+        ):
+            yield f"{made.name}.{name}: stored {old}, recomputed {new}"
+    if stored.signature != made.signature:
+        yield f"{made.name}: stored as {stored.signature}, here it is {made.signature}"
