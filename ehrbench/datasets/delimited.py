@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from ehrbench.errors import UsageError
 from ehrbench.records.safe_xml import read_text
 
 _END = "ehrbench-end-of-table"
+_NAME = re.compile(r"[A-Za-z_][\w.-]{0,39}\Z")
 
 
 class Row(NamedTuple):
@@ -90,8 +92,8 @@ def read_table(path: Path, what: str) -> Table:
     columns = [column.strip() for column in header[1]]
     folded = [column.casefold() for column in columns]
     if len(set(folded)) < len(folded):
-        twice = next(column for column in columns if folded.count(column.casefold()) > 1)
-        raise UsageError(f"{path}:1: the column '{twice}' is there twice")
+        twice = [number for number, name in enumerate(folded, 1) if folded.count(name) > 1]
+        raise UsageError(f"{path}:1: columns {twice[0]} and {twice[1]} have the same name; expected a header with unlike names")
     found: list[Row] = []
     for line, values in rows:
         row = Row(len(found) + 1, line, values)
@@ -102,6 +104,13 @@ def read_table(path: Path, what: str) -> Table:
             )
         found.append(row)
     return Table(path, columns, found)
+
+
+def _shown(columns: Sequence[str]) -> str:
+    """Column names for a message; what is no plain name is counted only, for a file without a header has a row's text there."""
+    names = [column for column in columns if _NAME.match(column)]
+    others = len(columns) - len(names)
+    return ", ".join([*names[:30], *([f"{others} that are not plain names"] if others else [])])
 
 
 class Columns:
@@ -156,8 +165,8 @@ class Columns:
             if meaning not in self:
                 names = " or ".join(repr(name) for name in aliases[meaning])
                 raise UsageError(
-                    f"{self.table.path}: no column for '{meaning}': expected {names} among {', '.join(self.table.columns)}; "
-                    f"name it in data.options.columns.{meaning}"
+                    f"{self.table.path}: no column for '{meaning}': expected {names} in a header of "
+                    f"{_shown(self.table.columns)}; name it in data.options.columns.{meaning}"
                 )
 
     def get(self, row: Row, meaning: str) -> str:

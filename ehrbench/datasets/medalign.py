@@ -90,7 +90,9 @@ def _add_answer(one: _Instruction, table: Table, columns: Columns, row: Row, fro
     annotator = columns.get(row, "annotator") or f"Annotator_{len(one.answers) + 1}"
     if annotator in one.answers:
         if one.answers[annotator] != answer:
-            raise UsageError(f"{table.place(row)}: instruction {one.id} has another answer by {annotator} in an earlier row")
+            raise UsageError(
+                f"{table.place(row)}: instruction {one.id} has another answer by the same annotator in an earlier row"
+            )
         odd["rows repeat an earlier row"] += 1
         return
     if not answer:

@@ -113,8 +113,8 @@ def read_ratings(root: Path, columns: Mapping[str, str] | None = None) -> Rating
         key = (rating.item, rating.system, rating.rater)
         if key in places:
             raise UsageError(
-                f"{table.place(row)}: {rating.rater} judges {rating.system} on instruction {rating.item} a second time, "
-                f"after row {places[key]}; keep one of the rows"
+                f"{table.place(row)}: the same rater judges the same system on instruction {rating.item} in row {places[key]}; "
+                "keep one of the two rows"
             )
         places[key] = row.number
         n_bad_ranks += rating.rank is None

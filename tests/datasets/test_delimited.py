@@ -59,7 +59,7 @@ def test_long_fields_and_blank_lines(tmp_path: Path) -> None:
         ('a\tb\n"x\ny"\t2\n1\n', r"table\.tsv:4: row 2 has 1 fields"),
         ('a\tb\n1\t2\n1\t"open canary\n1\t2\n', r"table\.tsv:3: a quotation mark opens a field"),
         ("", "the table is empty"),
-        ("a\tb\tA\n", "the column 'a' is there twice"),
+        ("a\tb\tA\n", "columns 1 and 3 have the same name"),
     ],
 )
 def test_malformed_tables_name_file_and_row(tmp_path: Path, text: str, message: str) -> None:
@@ -85,10 +85,17 @@ def test_columns_by_meaning(tmp_path: Path) -> None:
     assert columns.get(table.rows[0], "text") == "one", "the release's own name wins"
     assert columns.get(table.rows[0], "none") == ""
     assert columns.report() == "table.tsv: 'system' read from column 'model'"
-    with pytest.raises(UsageError, match="no column for 'none': expected 'z' among Instruction_ID, MODEL, x, y"):
+    with pytest.raises(UsageError, match="no column for 'none': expected 'z' in a header of Instruction_ID, MODEL, x, y"):
         columns.require(aliases, "id", "none")
     with pytest.raises(UsageError, match="'x' and 'y' could both be 'text'"):
         Columns(table, {"text": ("w", "x", "y")})
     assert Columns(table, {"text": ("w", "x", "y")}, {"text": "y"}).get(table.rows[0], "text") == "two"
     with pytest.raises(UsageError, match="names 'q', which is no column"):
         Columns(table, {"text": ("w",)}, {"text": "q"})
+
+
+def test_a_table_without_a_header_is_not_quoted(tmp_path: Path) -> None:
+    table = read_table(table_file(tmp_path, "9000000001\tsecret canary text\tyes\n"), "the table")
+    with pytest.raises(UsageError, match="in a header of yes, 2 that are not plain names") as caught:
+        Columns(table, {"id": ("instruction_id",)}).require({"id": ("instruction_id",)}, "id")
+    assert "canary" not in str(caught.value)

@@ -140,7 +140,7 @@ FAULTS = {
     "no id": ([gold("1"), gold("")], ":3: row 2: instruction_id is empty"),
     "text for an id": ([gold("secret canary")], "instruction_id is not an id"),
     "two patients": ([gold("1"), gold("1", "700000002", "Annotator_2")], "instruction 1 names another patient"),
-    "two answers by one": ([gold("1"), gold("1", answer="secret canary")], "another answer by Annotator_1"),
+    "two answers by one": ([gold("1"), gold("1", answer="secret canary")], "another answer by the same annotator"),
     "no question": ([gold("1", question=" ")], "instruction 1 has no question"),
     "a way out": ([gold("1", filename="../../etc/passwd")], "filename must name a file"),
     "no answers": ([gold("1", answer="")], "none of 1 instructions has a gold answer"),

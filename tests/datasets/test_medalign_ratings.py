@@ -74,7 +74,7 @@ def test_tables_without_rater_or_flag(tmp_path: Path) -> None:
 
 
 def test_faults(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"row 2: Annotator_1 judges a on instruction 1 a second time, after row 1"):
+    with pytest.raises(UsageError, match="row 2: the same rater judges the same system on instruction 1 in row 1"):
         read_ratings(write_reviews(tmp_path / "twice", [review("1", "a"), review("1", "a")]))
     with pytest.raises(UsageError, match="row 1: the row names no system"):
         read_ratings(write_reviews(tmp_path / "nameless", [review("1", "")]))
