@@ -21,7 +21,13 @@ class Answer(NamedTuple):
     value: bool | float | int | str | list[str]
     """``time``: hours since admission. ``duration``, ``number``: in ``unit``. ``list``: its members."""
     unit: str | None = None
+    tolerance: float = 0.0
+    """How far another number may be off and still be this answer: half of the last decimal written of a computed value, nothing
+    for a value that stands in the data."""
 
+
+ROUNDED = 0.005
+"""Tolerance of a value that is computed and written with two decimals."""
 
 Rule = Callable[[Rows, Sequence[int], str], Answer | None]
 """Arguments: the rows of the type, those selected (one for rules about one row), and a column's name."""
@@ -39,10 +45,14 @@ def _quantity(rows: Rows, chosen: Sequence[int], column: str) -> Answer | None:
     wording = rows.get(_QUANTITY_WORDING[column], chosen[0])
     if wording is None:
         return None
-    number = _number(rows.get(column, chosen[0]))
+    value = rows.get(column, chosen[0])
+    number = _number(value)
     if number is None:
         return Answer(wording, "text", wording)
-    return Answer(wording, "number", number, rows.get(_QUANTITY_UNIT[column], chosen[0]))
+    unit = rows.get(_QUANTITY_UNIT[column], chosen[0])
+    if column in ("amount", "value"):  # written with two decimals
+        return Answer(wording, "number", round(number, 2), unit, ROUNDED)
+    return Answer(wording, "number", number, unit)
 
 
 _QUANTITY_WORDING = {"number": "quantity", "amount": "quantity", "value": "quantity", "dose_val_rx": "dose"}
@@ -113,18 +123,18 @@ def _first_titles(n: int | None) -> Rule:
 
 def _time(rows: Rows, chosen: Sequence[int], column: str) -> Answer:
     at = hours(rows.at[chosen[0]])
-    return Answer(f"At the {at:.2f} hour", "time", round(at, 2))
+    return Answer(f"At the {at:.2f} hour", "time", round(at, 2), "hours", ROUNDED)
 
 
 def _duration(rows: Rows, chosen: Sequence[int], column: str) -> Answer | None:
     value = rows.get(column, chosen[0])
-    return None if value is None else Answer(f"{value:.2f} hours", "duration", round(value, 2), "hours")
+    return None if value is None else Answer(f"{value:.2f} hours", "duration", round(value, 2), "hours", ROUNDED)
 
 
 def _elapsed(unit: Literal["hours", "days"]) -> Rule:
     def rule(rows: Rows, chosen: Sequence[int], column: str) -> Answer:
         value = hours(rows.at[chosen[0]]) / (24 if unit == "days" else 1)
-        return Answer(f"{value:.2f} {unit}", "duration", round(value, 2), unit)
+        return Answer(f"{value:.2f} {unit}", "duration", round(value, 2), unit, ROUNDED)
 
     return rule
 
@@ -145,7 +155,7 @@ def _statistic(compute: Callable[[list[float]], float], write: str) -> Rule:
         unit = units.pop()
         value = compute(numbers)
         wording = format(value, write) if write else str(value)
-        return Answer(f"{wording} {unit}", "number", float(wording), unit)
+        return Answer(f"{wording} {unit}", "number", float(wording), unit, ROUNDED if write else 0.0)
 
     return rule
 

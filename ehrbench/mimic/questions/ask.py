@@ -32,6 +32,7 @@ class Question:
     value: bool | float | int | str | list[str]
     """What the answer means; see ``answers.Answer``."""
     unit: str | None
+    tolerance: float
     period: str | None
     """The words of the stretch of time asked about."""
     alternatives: tuple[str, ...] = ()
@@ -182,6 +183,7 @@ def _question(chart: Chart, template: Template, words: str, answer: Answer, peri
         answer.type,
         answer.value,
         answer.unit,
+        answer.tolerance,
         period.text if period else None,
     )
 
