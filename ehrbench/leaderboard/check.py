@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ehrbench.errors import PolicyError, UsageError
 from ehrbench.leaderboard.entries import MIN_GROUPS
-from ehrbench.leaderboard.htmlcheck import Finding, check_pages
-from ehrbench.leaderboard.leaks import SiteText, data_leaks, private_files, private_leaks
+from ehrbench.leaderboard.htmlcheck import check_pages
+from ehrbench.results.leaks import Finding, SiteText, data_leaks, private_files, private_leaks
 
 
 def check_files(files: Mapping[str, str], run_folders: Iterable[Path] = (), data_dir: Path | None = None) -> list[Finding]:

@@ -6,8 +6,9 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
-from typing import NamedTuple
 from urllib.parse import unquote
+
+from ehrbench.results.leaks import Finding
 
 VOID = frozenset({"meta", "link", "br", "hr", "img", "input", "col", "wbr", "source"})
 _BLOCKS = frozenset(
@@ -27,17 +28,6 @@ _PARENTS = {
     "summary": {"details"},
 }
 _FETCHING = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "object": "data", "embed": "src"}
-
-
-class Finding(NamedTuple):
-    """Something that keeps a site from being published."""
-
-    place: str
-    """File of the site and line."""
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.message}"
 
 
 def check_pages(files: Mapping[str, str]) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
-"""Whether private text or identifiers stand in a site: eight words in a row, or an id, from a run's private part or the data.
+"""Whether private text or an identifier stands in what is to be published: eight words in a row, or an id.
 
-The site is small and the sources may be large: the site's word runs and tokens are held, the sources are streamed past them.
+The sources are runs' private parts and the data. The site is small and they may be large: the site's word runs and tokens are
+held, the sources are streamed past them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import IO, NamedTuple
-
-from ehrbench.leaderboard.htmlcheck import Finding
 
 RUN = 8
 """Words in a row that count as quoted."""
@@ -31,6 +30,17 @@ _ID_PAIR = re.compile(rf"\b(?:{_KINDS})_?id[\"']?\s*[=:]\s*[\"']?([A-Za-z0-9_-]{
 _TEXT_ENDINGS = (".xml", ".tsv", ".csv", ".json", ".jsonl", ".ndjson", ".txt", ".md", ".html")
 _UNREAD_ENDINGS = (".parquet", ".zip", ".pkl", ".db", ".sqlite", ".duckdb", ".arrow", ".feather")
 _NUMBERS = frozenset({"data-v", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "d", "viewbox", "width", "height", "content"})
+
+
+class Finding(NamedTuple):
+    """Something that keeps a site, or a submission, from being published."""
+
+    place: str
+    """File and line."""
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
 
 
 class _Place(NamedTuple):
