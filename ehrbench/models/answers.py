@@ -9,6 +9,9 @@ from ehrbench.models.chat import Chat
 from ehrbench.models.protocol import Finish, Request, Tokenizer
 from ehrbench.models.thinking import split
 
+_MARKER = 32
+"""Tokens among which the end of the thinking is found whole; Harmony's is several tokens long."""
+
 
 class Answer(NamedTuple):
     """What became of one request's tokens; the fields are those of ``Response``."""
@@ -59,14 +62,24 @@ def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
 
 
 def stop_rule(chat: Chat, stop: Sequence[str]) -> Callable[[list[int]], bool]:
-    """A rule that ends a row once its answer proper holds a stop string; thinking may hold them."""
+    """A rule that ends a row once its answer proper holds a stop string; thinking may hold them.
+
+    The rule is asked after every token of one row, with all its tokens so far.
+    """
     reach = max(len(word.encode("utf-8", "surrogatepass")) for word in stop) + 8
     decode = chat.tokenizer.decode
+    mark: int | None = None
 
     def finished(ids: list[int]) -> bool:
+        nonlocal mark
         if not chat.thinks:
             return cut_at_stop(decode(ids[-reach:]), stop)[1]
-        found = split(decode(ids, skip_special_tokens=False), opened=True)
+        if mark is None:
+            # The thinking is long: until it ends, only its last tokens are looked at.
+            if not split(decode(ids[-_MARKER:], skip_special_tokens=False), opened=True).closed:
+                return False
+            mark = max(0, len(ids) - _MARKER)
+        found = split(decode(ids[mark:], skip_special_tokens=False), opened=True)
         return found.closed and cut_at_stop(found.answer, stop)[1]
 
     return finished

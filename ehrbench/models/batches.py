@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from ehrbench.errors import EhrbenchError
+from ehrbench.models.protocol import ChoiceRequest, Request
 
 T = TypeVar("T")
+R = TypeVar("R", Request, ChoiceRequest)
 
 
 class BatchLimits(NamedTuple):
@@ -26,6 +28,23 @@ class Size(NamedTuple):
 
     prompt: int
     answer: int
+
+
+def in_portions(requests: Iterable[R], characters: int = 1 << 26) -> Iterator[list[R]]:
+    """Take requests in portions whose texts have about so many characters, so that long records are not all held at once.
+
+    Batches are sorted within a portion, which is large against a batch.
+    """
+    portion: list[R] = []
+    held = 0
+    for request in requests:
+        portion.append(request)
+        held += sum(len(message.content) for message in request.messages)
+        if held >= characters:
+            yield portion
+            portion, held = [], 0
+    if portion:
+        yield portion
 
 
 def run_in_batches(

@@ -14,7 +14,7 @@ from zlib import crc32
 from ehrbench.errors import MissingError
 from ehrbench.models.answers import read_answer, stop_rule, token_limit
 from ehrbench.models.arguments import Arguments
-from ehrbench.models.batches import BatchLimits, Size, run_in_batches
+from ehrbench.models.batches import BatchLimits, Size, in_portions, run_in_batches
 from ehrbench.models.chat import Chat
 from ehrbench.models.checkpoint import read_json, require_weights, resolve, weights_hash
 from ehrbench.models.choices import SpellingReader, Spellings, log_sums, normalised
@@ -133,8 +133,11 @@ class HFModel:
         Greedy unless a request has a temperature: what the checkpoint's own generation settings say about sampling, penalties and
         lengths is ignored, its end tokens are kept. A request that does not fit ends as ``overflow``.
         """
+        for portion in in_portions(requests):
+            yield from self._generate(portion)
+
+    def _generate(self, listed: Sequence[Request]) -> Iterator[Response]:
         prompts: dict[int, _Prompt] = {}
-        listed = list(requests)
         for i, request in enumerate(listed):
             try:
                 text = self._chat.text(request.messages)
@@ -172,8 +175,11 @@ class HFModel:
         probabilities of its whole spellings instead, each the product over its tokens; of two spellings of which one begins the
         other, the shorter then counts for both.
         """
+        for portion in in_portions(requests):
+            yield from self._choice_probabilities(portion)
+
+    def _choice_probabilities(self, listed: Sequence[ChoiceRequest]) -> Iterator[ChoiceResponse]:
         prompts: dict[int, _Question] = {}
-        listed = list(requests)
         for i, request in enumerate(listed):
             try:
                 text = self._chat.answer_text(request.messages)

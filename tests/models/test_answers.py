@@ -82,6 +82,13 @@ def test_stop_rule_sees_a_string_that_spans_tokens() -> None:
     assert rule(CHATML.ids("日"))
 
 
+def test_stop_rule_behind_long_thinking() -> None:
+    rule = stop_rule(THINKING, ("\n",))
+    ids = CHATML.ids("<think>" + "one\ntwo " * 60 + "</think>\n\n" + "yes " * 40 + "\nno")
+    ends = next(n for n in range(1, len(ids) + 1) if rule(ids[:n]))
+    assert CHATML.decode(ids[:ends]).endswith("yes \n")
+
+
 def test_cut_at_stop() -> None:
     assert cut_at_stop("abcabc", ("c", "b")) == ("a", True)
     assert cut_at_stop("abc", ("x", "")) == ("abc", False)

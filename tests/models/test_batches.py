@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ehrbench.errors import UsageError
-from ehrbench.models.batches import BatchLimits, Size, run_in_batches
+from ehrbench.models import Message, Request
+from ehrbench.models.batches import BatchLimits, Size, in_portions, run_in_batches
 
 _SIZES = st.dictionaries(st.integers(0, 50), st.builds(Size, st.integers(1, 90), st.integers(1, 20)), max_size=20)
 
@@ -72,3 +73,10 @@ def test_batches_are_yielded_as_they_finish() -> None:
     found = run_in_batches({i: Size(9 - i, 1) for i in range(4)}, run, BatchLimits(rows=1))
     assert next(found)[0] == 0
     assert ran == [0]
+
+
+def test_portions_hold_about_so_many_characters() -> None:
+    asked = [Request(str(n), (Message("user", "x" * n),), 1) for n in (3, 4, 1, 9, 1)]
+    portions = list(in_portions(iter(asked), 5))
+    assert [[request.id for request in portion] for portion in portions] == [["3", "4"], ["1", "9"], ["1"]]
+    assert list(in_portions(iter([]))) == []
