@@ -162,11 +162,6 @@ class TaskSpec(_Strict):
         prefixes = [".".join(parts[:i]) for i in range(1, len(parts))]
         return tuple(dict.fromkeys([*self.group, *prefixes]))
 
-    def reader_options(self) -> dict[str, Any]:
-        """What the reader is called with: ``data.options``, and the rendering where it is not the reader's default."""
-        rendering = {"rendering": self.record.rendering} if self.record is not None and self.record.rendering != "raw" else {}
-        return {**self.data.options, **rendering}
-
     def digest(self) -> str:
         """SHA-256 of what decides the numbers of the resolved task: two runs are comparable only where it is the same."""
         told: dict[str, Any] = {

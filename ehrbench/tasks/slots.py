@@ -11,5 +11,5 @@ BASE_SLOTS = ("question", "choices", "examples")
 
 
 def prompt_slots(item: Item, examples: Sequence[Mapping[str, str]] = ()) -> dict[str, object]:
-    """An item's slots by name; its own ones come last and win."""
-    return {"question": item.question, "choices": item.choices, "examples": tuple(examples), **item.slots}
+    """An item's slots by name; a reader's own ones cannot stand in for those of every task."""
+    return {**item.slots, "question": item.question, "choices": list(item.choices), "examples": list(examples)}

@@ -90,12 +90,11 @@ def _check_task(catalog: Catalog, name: str, data_dir: str | None, report: Repor
 
 def _render_first(spec: TaskSpec, data_dir: str) -> str:
     """Render every prompt for the first items; says how long the prompts are, never what is in them."""
-    from ehrbench.datasets import READERS
-    from ehrbench.datasets.data_dir import locate
+    from ehrbench.datasets.data_dir import open_dataset
     from ehrbench.tasks.prompts import render
     from ehrbench.tasks.slots import prompt_slots
 
-    dataset = READERS.get(spec.data.reader)(locate(spec.data, data_dir), spec.reader_options())
+    dataset = open_dataset(spec, data_dir)
     items = dataset.items[:N_RENDERED]
     if not items:
         raise UsageError("the data has no items")

@@ -18,11 +18,14 @@ def test_prompt_is_the_exact_string_of_the_protocol() -> None:
     assert spec.prompt.refine == spec.variants["s9"].refine == REFINE_TEMPLATE
 
 
-def test_protocols_differ_in_the_gold_alone() -> None:
+def test_protocols_differ_in_the_gold_and_the_wrapper_alone() -> None:
     catalog = load_catalog()
     clean, paper = catalog.get("medalign", "clean"), catalog.get("medalign", "paper")
     assert (clean.references, paper.references) == ("all", "first")
-    assert clean.model_copy(update={"references": "first"}) == paper
+    assert clean.record is not None
+    assert clean.record.rendering == "raw"
+    visits = clean.record.model_copy(update={"rendering": "visits"})
+    assert clean.model_copy(update={"references": "first", "record": visits}) == paper
     assert clean.digest() != paper.digest()
 
 
