@@ -7,15 +7,22 @@ of the two it was is part of METEOR's signature.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import chain
 
 from ehrbench.metrics import _nltk_data
 from ehrbench.metrics._texts import Memo
 
-_SPECIAL = frozenset(",:;.?!@#$%&*[](){}<>`'\"«»“”‘’„\u2012\u2013\u2014\u2015")
 _QUOTES = frozenset("`'\"«»“”‘’„")
 _CLOSERS = frozenset("])}>\"'»”’")
+_ODD_SPACES = "\x1c\x1d\x1e\x1f"
+"""White space to Python and not to NLTK's patterns."""
+_NOT_ALONE = re.compile(r"\.\.|--|[:,][:,]")
+"""Marks whose rules look at one another."""
+_TOKEN = re.compile(
+    r"[;@#$%&?!*\[\](){}<>\u2012-\u2015]|[:,](?!\d)|(?:[^;@#$%&?!*\[\](){}<>\u2012-\u2015:,]|[:,](?=\d))+", re.UNICODE
+)
 _CONTRACTIONS = ("cannot", "gimme", "gonna", "gotta", "lemme", "wanna")
 
 
@@ -55,6 +62,8 @@ def sentence_tokenizer() -> Callable[[str], list[str]]:
         words = sentence.split()
         if not words:
             return []
+        if any(space in sentence for space in _ODD_SPACES):
+            return whole(sentence)
         parts: list[list[str] | None] = list(map(inner, words[:-1]))
         parts.append(final(words[-1]))
         if None in parts:
@@ -66,22 +75,15 @@ def sentence_tokenizer() -> Callable[[str], list[str]]:
 
 def _split(word: str, final: bool, whole: Callable[[str], list[str]]) -> list[str] | None:
     """Tokens of a word within (or at the end of) a sentence; None where they depend on its neighbours."""
-    if _is_plain(word):
-        return [word]
-    if (word[-1] in ",:" or (final and word[-1] == ".")) and _is_plain(word[:-1]):
-        return [word[:-1], word[-1]]
+    if final and _CLOSERS.issuperset(word):
+        return None
     if not _QUOTES.isdisjoint(word):
         before, quote, after = word.partition("'")
         if quote != "'" or not (before.isalpha() and after.isalpha()):
             return None
-    if final and _CLOSERS.issuperset(word):
-        return None
+    elif not (_NOT_ALONE.search(word) or any(contraction in word.lower() for contraction in _CONTRACTIONS)):
+        if not final or word[-1].isalnum() or "." not in word:
+            return _TOKEN.findall(word)
+        if word[-1] == "." and word[:-1].isalnum():
+            return [word[:-1], "."]
     return whole(f"x {word}")[1:] if final else whole(f"x {word} x")[1:-1]
-
-
-def _is_plain(word: str) -> bool:
-    """Whether no rule touches the word."""
-    if not word.isalnum() and (not _SPECIAL.isdisjoint(word) or "--" in word or not word):
-        return False
-    lower = word.lower()
-    return not any(contraction in lower for contraction in _CONTRACTIONS)

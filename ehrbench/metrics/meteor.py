@@ -7,6 +7,7 @@ is no METEOR: a variant without synonyms would have the same name and other numb
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -64,32 +65,43 @@ def align(
         Pairs (position in the answer, position in the reference), by position in the answer.
     """
     left, right = list(enumerate(answer)), list(enumerate(reference))
-    pairs, left, right = _match(left, right, lambda word: (word,))
+    pairs, left, right = _match_equal(left, right)
     if left and right:
         left, right = [(i, stem(word)) for i, word in left], [(j, stem(word)) for j, word in right]
-        found, left, right = _match(left, right, lambda word: (word,))
+        found, left, right = _match_equal(left, right)
         pairs += found
     if left and right:
-        pairs += _match(left, right, synonyms)[0]
-    return sorted(pairs)
+        pairs += _match_synonyms(left, right, synonyms)
+    pairs.sort()
+    return pairs
 
 
-def _match(
-    left: _Words, right: _Words, candidates: Callable[[str], tuple[str, ...] | set[str]]
-) -> tuple[list[tuple[int, int]], _Words, _Words]:
-    """Pair words whose candidates meet; also the words that are left over on both sides."""
-    free: dict[str, list[int]] = {}
+def _match_equal(left: _Words, right: _Words) -> tuple[list[tuple[int, int]], _Words, _Words]:
+    """Pair equal words; also the words that are left over on both sides."""
+    free: dict[str, list[int]] = defaultdict(list)
     for j, word in right:
-        free.setdefault(word, []).append(j)
+        free[word].append(j)
     pairs, rest = [], []
     for i, word in reversed(left):
-        places = [free[candidate] for candidate in candidates(word) if free.get(candidate)]
-        if places:
-            pairs.append((i, max(places, key=lambda place: place[-1]).pop()))
+        if free.get(word):
+            pairs.append((i, free[word].pop()))
         else:
             rest.append((i, word))
-    unmatched = {j for places in free.values() for j in places}
-    return pairs, rest[::-1], [(j, word) for j, word in right if j in unmatched]
+    rest.reverse()
+    return pairs, rest, sorted((j, word) for word, places in free.items() for j in places)
+
+
+def _match_synonyms(left: _Words, right: _Words, synonyms: Callable[[str], set[str]]) -> list[tuple[int, int]]:
+    free: dict[str, list[int]] = defaultdict(list)
+    for j, word in right:
+        free[word].append(j)
+    pairs = []
+    for i, word in reversed(left):
+        # Both are keys, so that the smaller set is gone through.
+        places = [free[candidate] for candidate in free.keys() & synonyms(word) if free[candidate]]
+        if places:
+            pairs.append((i, max(places, key=lambda place: place[-1]).pop()))
+    return pairs
 
 
 def meteor(

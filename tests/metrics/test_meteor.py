@@ -178,12 +178,22 @@ PIECES = listed(
 
 @settings(max_examples=600, deadline=None)
 @given(
-    st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from([" ", " ", " ", "", "\n", "  ", "\t", "\u00a0"])), max_size=10)
+    st.lists(
+        st.tuples(st.sampled_from(PIECES), st.sampled_from([" ", " ", " ", "", "\n", "  ", "\t", "\u00a0", "\x1c"])), max_size=10
+    )
 )
 def test_words_are_tokenised_as_in_nltk(pieces):
     from nltk.tokenize.destructive import NLTKWordTokenizer
 
     sentence = "".join(part for pair in pieces for part in pair)
+    assert sentence_tokenizer()(sentence) == NLTKWordTokenizer().tokenize(sentence)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet=st.sampled_from("ab1 .,:'\"()-$?"), max_size=12))
+def test_any_characters_are_tokenised_as_in_nltk(sentence):
+    from nltk.tokenize.destructive import NLTKWordTokenizer
+
     assert sentence_tokenizer()(sentence) == NLTKWordTokenizer().tokenize(sentence)
 
 
