@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 
-from ehrbench.metrics._texts import Memo, word_encoder
+from ehrbench.metrics._texts import Encoder, MatchCounts, Tokenize, by_word, pair_counter
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+ORDER = 4
 
 
-def encoder_13a() -> Callable[[str], npt.NDArray[np.int32]]:
-    """Return a function from a text to the ids of its 13a tokens, equal for equal tokens.
+def tokenizer_13a() -> Tokenize:
+    """Return the 13a tokenizer.
 
-    None of the 13a rules looks past white space except the one that joins a word broken by a hyphen at a line's end, so a
-    word's tokens are found once, by sacrebleu itself.
+    None of its rules looks past white space except the one that joins a word broken by a hyphen at a line's end, so a word's
+    tokens are found once, by sacrebleu itself.
     """
     from sacrebleu.tokenizers.tokenizer_re import TokenizerRegexp
 
@@ -29,8 +27,14 @@ def encoder_13a() -> Callable[[str], npt.NDArray[np.int32]]:
             return [word[:-1], word[-1]]
         return split(f" {word} ").split()
 
-    ids = word_encoder(split_word)
-    return Memo(lambda text: ids(_clean(text))).__getitem__
+    tokenize = by_word(split_word)
+    return lambda text: tokenize(_clean(text))
+
+
+@lru_cache(maxsize=1)
+def counter_13a() -> Callable[[Iterable[str], Iterable[str]], MatchCounts]:
+    """Return the counter of n-grams, n = 1 to 4, of 13a tokens."""
+    return pair_counter(Encoder(tokenizer_13a()), ORDER)
 
 
 def _clean(text: str) -> str:

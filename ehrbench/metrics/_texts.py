@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ehrbench.metrics.metric import Scorable, Statistics
 
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Ids = npt.NDArray[np.int32]
+    Counts = npt.NDArray[np.int64]
+
+REMEMBERED_CHARACTERS = 20_000_000
+REMEMBERED_CALLS = 64
+
+Tokenize = Callable[[str], Iterable[Hashable]]
 
 PairScores = Callable[[Sequence[str], Sequence[str]], Iterable[Any]]
 """(answers, references), of equal length, to one score a pair."""
@@ -29,31 +37,76 @@ class Memo(dict[Any, Any]):
         return value
 
 
-class Vocabulary(dict[str, int]):
+class Vocabulary(dict[Hashable, int]):
     """Tokens numbered in the order in which they are first asked for."""
 
-    def __missing__(self, token: str) -> int:
+    def __missing__(self, token: Hashable) -> int:
         number = self[token] = len(self)
         return number
 
 
-def encoder(tokenize: Callable[[str], Iterable[str]]) -> Callable[[str], Ids]:
-    """Return a function from a text to its tokens' ids; each distinct text is tokenised once, equal tokens share an id."""
-    import numpy as np
-
-    number = Vocabulary().__getitem__
-    memo = Memo(lambda text: np.fromiter(map(number, tokenize(text)), dtype=np.int32))
-    return memo.__getitem__
+def by_word(split_word: Tokenize) -> Tokenize:
+    """Make a tokeniser that treats each run of non-space characters on its own; a distinct word is split once."""
+    words = Memo(split_word).__getitem__
+    return lambda text: chain.from_iterable(map(words, text.split()))
 
 
-def word_encoder(split_word: Callable[[str], Iterable[str]]) -> Callable[[str], Ids]:
-    """Return an encoder for a tokeniser that treats each run of non-space characters on its own: a word is split once."""
-    import numpy as np
+class Encoder:
+    """Texts as arrays of token ids, each distinct text encoded once.
 
-    number = Vocabulary().__getitem__
-    numbers = Memo(lambda word: [number(token) for token in split_word(word)]).__getitem__
-    memo = Memo(lambda text: np.fromiter(chain.from_iterable(map(numbers, text.split())), dtype=np.int32))
-    return memo.__getitem__
+    What was encoded is remembered from one metric to the next, up to a bound; equal tokens have equal ids within one call.
+    """
+
+    def __init__(self, tokenize: Tokenize) -> None:
+        """Make an encoder for a tokeniser."""
+        self._tokenize = tokenize
+        self._lock = Lock()  # two threads would give two tokens one number
+        self._forget()
+
+    def pairs(self, answers: Iterable[str], references: Iterable[str]) -> tuple[list[Ids], list[Ids]]:
+        """Encode answers and their references, in one numbering."""
+        with self._lock:
+            if self._characters > REMEMBERED_CHARACTERS:
+                self._forget()
+            return [self._texts[text] for text in answers], [self._texts[text] for text in references]
+
+    def _forget(self) -> None:
+        self._number = Vocabulary().__getitem__
+        self._texts = Memo(self._encode)
+        self._characters = 0
+
+    def _encode(self, text: str) -> Ids:
+        import numpy as np
+
+        self._characters += len(text)
+        return np.fromiter(map(self._number, self._tokenize(text)), dtype=np.int32)
+
+
+class MatchCounts(NamedTuple):
+    """N-gram counts of pairs, for n = 1 to some order: int64[pairs, order] each, and token counts int64[pairs]."""
+
+    matches: Counts
+    """N-grams in both, each as often as in the one that has fewer."""
+    answer: Counts
+    """N-grams of the answer."""
+    reference: Counts
+    answer_length: Counts
+    reference_length: Counts
+
+
+def pair_counter(encoder: Encoder, order: int) -> Callable[[Iterable[str], Iterable[str]], MatchCounts]:
+    """Return a function from answers and references to n-gram counts.
+
+    It remembers its latest answers, because the metrics of a family ask for the same texts in turn.
+    """
+    from ehrbench.metrics._ngrams import clipped_matches, lengths, totals
+
+    @lru_cache(maxsize=REMEMBERED_CALLS)
+    def count(answers: tuple[str, ...], references: tuple[str, ...]) -> MatchCounts:
+        a, r = encoder.pairs(answers, references)
+        return MatchCounts(clipped_matches(a, r, order), totals(a, order), totals(r, order), lengths(a), lengths(r))
+
+    return lambda answers, references: count(tuple(answers), tuple(references))
 
 
 def best_of_references(scorables: Sequence[Scorable], pair_scores: PairScores) -> list[Statistics | None]:

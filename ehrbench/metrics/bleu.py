@@ -11,25 +11,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ehrbench.metrics._mteval import encoder_13a
+from ehrbench.metrics._mteval import ORDER, counter_13a
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
-
-ORDER = 4
 
 
 def score_bleu(scorables: Sequence[Scorable]) -> list[Statistics | None]:
     """Give correct[4], total[4], answer length, reference length of each item; None for an item without references."""
-    from ehrbench.metrics._ngrams import clipped_matches, totals
+    import numpy as np
 
-    ids = encoder_13a()
     out: list[Statistics | None] = [None] * len(scorables)
     single = [i for i, scorable in enumerate(scorables) if len(scorable.references) == 1]
-    answers = [ids(scorables[i].answer) for i in single]
-    references = [ids(scorables[i].references[0]) for i in single]
-    correct, possible = clipped_matches(answers, references, ORDER), totals(answers, ORDER)
-    for row, i in enumerate(single):
-        lengths = (float(len(answers[row])), float(len(references[row])))
-        out[i] = (*map(float, correct[row]), *map(float, possible[row]), *lengths)
+    counts = counter_13a()([scorables[i].answer for i in single], [scorables[i].references[0] for i in single])
+    columns = (counts.matches, counts.answer, counts.answer_length[:, None], counts.reference_length[:, None])
+    for i, row in zip(single, np.concatenate(columns, axis=1, dtype=np.float64).tolist(), strict=True):
+        out[i] = tuple(row)
     for i, scorable in enumerate(scorables):
         if len(scorable.references) > 1:
             out[i] = _several_references(scorable)

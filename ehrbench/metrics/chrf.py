@@ -9,7 +9,7 @@ import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ehrbench.metrics._texts import Memo, best_of_references, word_encoder
+from ehrbench.metrics._texts import Encoder, Memo, best_of_references, by_word
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ def _chrf_pp(answers: Sequence[str], references: Sequence[str]) -> npt.NDArray[n
     from ehrbench.metrics._ngrams import clipped_matches, totals
 
     matches, in_answer, in_reference = [], [], []
-    for encode, order in ((Memo(_characters).__getitem__, CHAR_ORDER), (word_encoder(split_punctuation), WORD_ORDER)):
-        a, r = [encode(text) for text in answers], [encode(text) for text in references]
+    characters = Memo(_characters)
+    texts = [characters[text] for text in answers], [characters[text] for text in references]
+    for (a, r), order in ((texts, CHAR_ORDER), (Encoder(by_word(split_punctuation)).pairs(answers, references), WORD_ORDER)):
         matches.append(clipped_matches(a, r, order))
         in_answer.append(totals(a, order))
         in_reference.append(totals(r, order))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ehrbench.metrics._mteval import encoder_13a
+from ehrbench.metrics._mteval import ORDER, counter_13a
 from ehrbench.metrics._texts import best_of_references
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
 
@@ -17,19 +17,13 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-ORDER = 4
-
 
 def _google_bleu(answers: Sequence[str], references: Sequence[str]) -> npt.NDArray[np.float64]:
     import numpy as np
 
-    from ehrbench.metrics._ngrams import clipped_matches, totals
-
-    ids = encoder_13a()
-    a, r = [ids(text) for text in answers], [ids(text) for text in references]
-    matches = clipped_matches(a, r, ORDER).sum(axis=1)
-    larger = np.maximum(totals(a, ORDER).sum(axis=1), totals(r, ORDER).sum(axis=1))
-    scores: npt.NDArray[np.float64] = matches / np.maximum(larger, 1)
+    counts = counter_13a()(answers, references)
+    larger = np.maximum(counts.answer.sum(axis=1), counts.reference.sum(axis=1))
+    scores: npt.NDArray[np.float64] = counts.matches.sum(axis=1) / np.maximum(larger, 1)
     return scores
 
 

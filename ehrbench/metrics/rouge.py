@@ -7,11 +7,11 @@ none and scores 0. An empty answer or reference scores 0, both empty too.
 from __future__ import annotations
 
 import sys
-from collections.abc import Hashable, Sequence
-from functools import partial
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from ehrbench.metrics._texts import best_of_references, encoder
+from ehrbench.metrics._texts import Encoder, MatchCounts, best_of_references, pair_counter
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
 
 if TYPE_CHECKING:
@@ -25,10 +25,20 @@ _SEPARATORS = bytes.maketrans(
 )
 
 
-def tokenize(text: str) -> list[str]:
+def tokenize(text: str) -> list[bytes]:
     """Lower-cased runs of a-z and 0-9: the tokens of ``rouge_score``'s default tokenizer."""
     # Lower first: some letters beyond ASCII have a lower case within it (the Kelvin sign).
-    return text.lower().encode("ascii", "replace").translate(_SEPARATORS).decode("ascii").split()
+    return text.lower().encode("ascii", "replace").translate(_SEPARATORS).split()
+
+
+@lru_cache(maxsize=1)
+def _encoder() -> Encoder:
+    return Encoder(tokenize)
+
+
+@lru_cache(maxsize=1)
+def _counter() -> Callable[[Iterable[str], Iterable[str]], MatchCounts]:
+    return pair_counter(_encoder(), 2)
 
 
 def f_measure(matches: npt.ArrayLike, answer: npt.ArrayLike, reference: npt.ArrayLike) -> Scores:
@@ -43,21 +53,16 @@ def f_measure(matches: npt.ArrayLike, answer: npt.ArrayLike, reference: npt.Arra
 
 
 def _rouge_n(answers: Sequence[str], references: Sequence[str], n: int) -> Scores:
-    from ehrbench.metrics._ngrams import clipped_matches, totals
-
-    ids = encoder(tokenize)
-    a, r = [ids(text) for text in answers], [ids(text) for text in references]
-    return f_measure(clipped_matches(a, r, n)[:, -1], totals(a, n)[:, -1], totals(r, n)[:, -1])
+    counts = _counter()(answers, references)
+    return f_measure(counts.matches[:, n - 1], counts.answer[:, n - 1], counts.reference[:, n - 1])
 
 
 def _rouge_l(answers: Sequence[str], references: Sequence[str]) -> Scores:
     from rapidfuzz.distance.LCSseq import similarity
 
-    ids = encoder(tokenize)
-    a, r = [ids(text) for text in answers], [ids(text) for text in references]
+    a, r = _encoder().pairs(answers, references)
     # A token is one character to rapidfuzz, which saves it the hashing of tokens.
-    characters = {text: _as_characters(ids(text)) for text in {*answers, *references}}
-    longest = [similarity(characters[x], characters[y]) for x, y in zip(answers, references, strict=True)]
+    longest = [similarity(_as_characters(x), _as_characters(y)) for x, y in zip(a, r, strict=True)]
     return f_measure(longest, [len(x) for x in a], [len(x) for x in r])
 
 
