@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 import typing
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
-from typer.testing import CliRunner
 
-from ehrbench.cli.tasks import app
 from ehrbench.tasks.answers import ANSWERS
 from ehrbench.tasks.catalog import load_catalog
 from ehrbench.tasks.schema import TaskSpec
 from ehrbench.tasks.task_file import merge
 from ehrbench.tasks.yaml_file import read_yaml
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "writing-a-task.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "writing-a-task.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r'^```(?P<kind>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<body>.*?)^```$', re.DOTALL | re.MULTILINE)
 
 
@@ -36,15 +39,24 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def commands() -> list[list[str]]:
     bodies = [block["body"] for block in BLOCK.finditer(PAGE) if block["kind"] == "console"]
-    return [shlex.split(line[2:]) for body in bodies for line in body.splitlines() if line.startswith("$ ")]
+    lines = [shlex.split(line[2:]) for body in bodies for line in body.splitlines() if line.startswith("$ ")]
+    assert all(line[0] == "ehrbench" for line in lines)
+    return [[sys.executable, "-m", *line] for line in lines]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def test_the_example_needs_no_python(files: Path) -> None:
-    validate = next(command for command in commands() if command[:3] == ["ehrbench", "tasks", "validate"])
-    done = CliRunner().invoke(app, validate[2:])
-    assert done.exit_code == 0, done.output
-    assert done.stdout.startswith("ward.yes_no (clean): 3 of 3 items rendered")
-    assert "problem" in done.stdout
+    validated, ran = (subprocess.run(command, capture_output=True, text=True, env=environment()) for command in commands())
+    assert validated.returncode == 0, validated.stderr
+    assert validated.stdout.startswith("ward.yes_no (clean): 3 of 3 items rendered")
+    assert validated.stdout.endswith("1 task checked, no problems\n")
+    assert ran.returncode == 0, ran.stderr
+    (result,) = (json.loads(path.read_text()) for path in files.glob("results/*/ward.yes_no/*/result.json"))
+    assert result["outcomes"] == {"answered": 3}
+    assert not result.get("partial", False)
 
 
 def test_the_table_and_its_include(files: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,6 +125,13 @@ def test_validate_of_a_name(folder: Path) -> None:
     done = call("validate", "mine.one", "medal*", "--include-path", "t", "--json")
     assert json.loads(done.stdout)["checked"] == ["mine.one", "medalign"]
     assert "unknown task or group 'mine.tow'" in str(call("validate", "mine.tow", "--include-path", "t").exception)
+
+
+def test_a_shell_completes_task_names() -> None:
+    asked = {"_EHRBENCH_COMPLETE": "complete_bash", "COMP_WORDS": "ehrbench tasks show med", "COMP_CWORD": "3"}
+    code = "from ehrbench.cli import app; app(prog_name='ehrbench')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **asked})
+    assert done.stdout.split() == ["medalign"]
 
 
 def test_completion() -> None:
