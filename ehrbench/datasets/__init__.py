@@ -11,6 +11,7 @@ READERS: Registry[Reader] = Registry(
     {
         "jsonl": "ehrbench.datasets.jsonl:read",
         "medalign": "ehrbench.datasets.medalign:read",
+        "mimic_instr": "ehrbench.datasets.mimic_instr:read",
     },
     "ehrbench.readers",
 )

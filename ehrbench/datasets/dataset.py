@@ -24,6 +24,9 @@ class Dataset:
     """Every file that decides an item or a record: hashed into the manifest."""
     load_record: Callable[[str], Record] | None = None
     """Loads one record by id; None for tasks without records."""
+    open_data: bool = False
+    """True where the reader has proof that these very files are openly licensed, though the task is credentialed (a rebuild from
+    the open MIMIC-IV demo). It may loosen the policy gate, never the task file."""
     warnings: Sequence[str] = field(default_factory=tuple)
     """What was odd but harmless, counted ("3 files in ehrs/ have no number for a name"); printed once."""
 
