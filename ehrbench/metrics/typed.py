@@ -6,8 +6,8 @@ decimal where it was computed, else nothing); items without it, such as paraphra
 
 - ``yes_no``: the first word that affirms or denies.
 - ``number``, ``time``, ``duration``: the first number that the question does not itself contain, a number with the gold's unit
-  before others; 40 = 40.0, hours = days where the answer has two decimals. A number with another known unit is wrong, one without
-  a unit is not.
+  before others (several that differ are no answer); 40 = 40.0, and hours may be given as days with two decimals. A number with
+  another known unit is wrong, one without a unit is not.
 - ``count``: the same for ``3 times``, ``three instances``, ``once``.
 - ``list``: every member of the set stands in the answer, and nothing else but the question's and filler words.
 - ``text``: the same for one member.
@@ -65,9 +65,12 @@ def _yes_no(gold: Mapping[str, Any], answer: str, scorable: Scorable) -> bool:
     return False
 
 
-def _first(found: list[Quantity], unit: str) -> Quantity | None:
-    """The number that answers: one with the gold's unit before others, else the first."""
-    return next((q for q in found if unit and _has_unit(q, unit) and not math.isnan(q.value)), found[0] if found else None)
+def _stated(found: list[Quantity], unit: str) -> Quantity | None:
+    """The number that answers: the one with the gold's unit, else the first; none where several differ, as in a copied record."""
+    with_unit = [q for q in found if unit and _has_unit(q, unit) and not math.isnan(q.value)]
+    if len({q.value for q in with_unit}) > 1:
+        return None
+    return with_unit[0] if with_unit else found[0] if found else None
 
 
 def _has_unit(quantity: Quantity, unit: str) -> bool:
@@ -81,7 +84,7 @@ def _close(value: float, gold: float, tolerance: float) -> bool:
 
 def _number(gold: Mapping[str, Any], answer: str, scorable: Scorable) -> bool:
     unit = normal_unit(gold.get("unit"))
-    said = _first(without_quoted(quantities(answer), scorable.question), unit)
+    said = _stated(without_quoted(quantities(answer), scorable.question), unit)
     if said is None or not _close(said.value, gold["value"], gold.get("tolerance", 0.0)):
         return False
     return not (unit and said.unit and not _has_unit(said, unit))
@@ -90,7 +93,7 @@ def _number(gold: Mapping[str, Any], answer: str, scorable: Scorable) -> bool:
 def _span(gold: Mapping[str, Any], answer: str, scorable: Scorable) -> bool:
     """Times and durations: compared in hours where the units differ."""
     unit = normal_unit(gold.get("unit")) or "hours"
-    said = _first(without_quoted(quantities(answer), scorable.question), unit)
+    said = _stated(without_quoted(quantities(answer), scorable.question), unit)
     if said is None:
         return False
     if not said.unit or said.unit == unit:

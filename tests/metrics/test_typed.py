@@ -63,6 +63,8 @@ def test_whether_a_measurement_was_normal_may_be_said_so() -> None:
         ("39-41 mg/dL", 0),
         ("1, 2, 40", 0),
         ("41, then 40 mg/dL", 1),
+        ("40 mg/dL, later 41 mg/dL", 0),
+        ("40 mg/dL, and again 40.0 mg/dL", 1),
         ("forty", 0),
         ("", 0),
         ("-40 mg/dL", 0),
