@@ -95,6 +95,7 @@ class Server:
         self.requests: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         self.in_flight = self.peak = self.connections = self.bytes_in = 0
+        self.alive: set[_Connection] = set()
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
         self._loop = asyncio.new_event_loop()
@@ -133,10 +134,15 @@ class Server:
             self._loop.run_forever()
         finally:
             server.close()
-            for connection in list(_Connection.alive.get(id(self), ())):
-                connection.transport.abort()
-            self._loop.run_until_complete(asyncio.sleep(0))
+            self._loop.run_until_complete(self._hang_up())
             self._loop.close()
+
+    async def _hang_up(self) -> None:
+        await asyncio.sleep(0.01)  # what was accepted a moment ago becomes a connection first
+        while self.alive:
+            for connection in self.alive:
+                connection.transport.abort()
+            await asyncio.sleep(0)
 
     def serve_forever(self) -> None:
         """Serve in this thread until interrupted."""
@@ -201,7 +207,6 @@ class Server:
 
 
 class _Connection(asyncio.Protocol):
-    alive: dict[int, set[_Connection]] = {}
     transport: asyncio.Transport
 
     def __init__(self, server: Server) -> None:
@@ -212,10 +217,10 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.server.connections += 1
-        self.alive.setdefault(id(self.server), set()).add(self)
+        self.server.alive.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.alive[id(self.server)].discard(self)
+        self.server.alive.discard(self)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data

@@ -8,6 +8,7 @@ import socket
 import time
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import aiohttp
@@ -40,7 +41,8 @@ class Patience(NamedTuple):
     """Longest wait after the first attempt; it doubles from there."""
 
 
-class Outcome(NamedTuple, Generic[T]):
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T]):
     """How one call ended."""
 
     value: T | None
