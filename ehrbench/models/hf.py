@@ -117,7 +117,6 @@ class HFModel:
         self.context_length = context_length
         self.thinks: bool = chat.thinks
         self._folder = folder
-        self.thinks = chat.thinks
         self._chat = chat
         self._options = options
         self._limits = limits
