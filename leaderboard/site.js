@@ -102,12 +102,12 @@
   var boards = doc.querySelector(".boards"), parts = ["data", "protocol", "track", "context", "window", "prompt"], controls = {};
   var sections = boards ? all("section.setting", boards) : [], status = make("p", { "class": "status", role: "status" });
   function search(parent) {
-    var label = make("label", {}, "Model "), input = make("input", { type: "search", autocomplete: "off", spellcheck: "false" });
+    var label = make("label", {}, "Model "), input = make("input", { type: "search", name: "q", autocomplete: "off", spellcheck: "false" });
     input.addEventListener("input", function () { var state = read(); state.q = input.value; write(state, true); show(state); });
     label.appendChild(input); parent.appendChild(label); controls.q = input;
   }
   function choice(parent, key, label, values) {
-    var box = make("label", {}, label + " "), select = make("select", {});
+    var box = make("label", {}, label + " "), select = make("select", { name: key });
     select.appendChild(make("option", { value: "" }, "all"));
     values.forEach(function (value) { select.appendChild(make("option", { value: value }, value)); });
     select.addEventListener("change", function () { var state = read(); state[key] = select.value; write(state); show(state); });

@@ -145,7 +145,7 @@ def make_site(
 
 def _figures(table: Table, entries: Sequence[Entry]) -> list[Markup]:
     own = [entry for entry in entries if entry.setting == table.setting]
-    return [drawing for drawing in (intervals(table), against_cost(own)) if drawing is not None]
+    return [drawing for drawing in (intervals(table), against_cost(own, table.title)) if drawing is not None]
 
 
 def _agreement(files: dict[str, str], extra: Supplements) -> dict[str, Any]:

@@ -165,7 +165,7 @@ def against_context(entries: Sequence[Entry]) -> Markup | None:
     return figure(_RIGHT, bottom + 46, parts, f"Score against context length for {len(shown)} models", caption)
 
 
-def against_cost(entries: Sequence[Entry]) -> Markup | None:
+def against_cost(entries: Sequence[Entry], where: str) -> Markup | None:
     """Score against cost, or against tokens where costs are unknown, with the Pareto line; None below two models."""
     own = [e for e in entries if e.result.kind == "run" and not e.hidden and not e.result.partial]
     own = [e for e in own if (m := e.primary) is not None and m.value is not None]
@@ -214,7 +214,7 @@ def against_cost(entries: Sequence[Entry]) -> Markup | None:
         if p in labelled and all(abs(x - a) > 130 or abs(y - b) > 12 for a, b in placed):
             placed.append((x, y))
             parts.append(text(x, y, p.model[:24], "name"))
-    caption = f"Score against {unit}. The line joins the models that no other beats at their price or below."
+    caption = f"{where}: score against {unit}. The line joins the models that no other beats at their price or below."
     return figure(_RIGHT, bottom + 46, parts, f"Score against cost for {len(points)} runs", caption)
 
 

@@ -80,7 +80,7 @@ def path(points: Sequence[tuple[float, float]], css: str, closed: bool = False) 
 def figure(width: float, height: float, parts: Sequence[Markup], label: str, caption: str) -> Markup:
     """A figure with its caption; ``label`` is what a screen reader says of the drawing."""
     frame = Markup(
-        '<figure><div class="draw" tabindex="0" role="region" aria-label="{caption}">'
+        '<figure><div class="draw" tabindex="0" role="group" aria-label="{caption}">'
         '<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{label}">{parts}</svg>'
         "</div>"
         "<figcaption>{caption}</figcaption></figure>"

@@ -1,0 +1,329 @@
+"""The built site in a real browser, from a file, without a network."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ehrbench.assets import asset_dir
+from ehrbench.leaderboard.build import build
+from ehrbench.results.store import write_result
+from ehrbench.results.supplements import HeadToHead, HumanStats, Interval, Pair, SystemJudgement
+from tests.leaderboard.sample import HOSTILE, season
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.browser
+
+CHROMIUM = os.environ.get("EHRBENCH_CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("browser")
+    write_result(folder / "in/season.results.json", season(12, hostile=True))
+    (folder / "in/human.json").write_text(_human().model_dump_json())
+    build([folder / "in", asset_dir("published")], folder / "site")
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}: install one or set EHRBENCH_CHROMIUM")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+class Reader:
+    """A page, and everything that went wrong on it."""
+
+    def __init__(self, browser: Any, **options: Any) -> None:
+        self.context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900}, **options)
+        self.page = self.context.new_page()
+        self.wrong: list[str] = []
+        self.page.on("console", lambda message: self.wrong.append(message.text))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.wrong.append(f"dialog {dialog.message}"))
+        self.page.on("request", self._request)
+
+    def open(self, path: Path, fragment: str = "") -> Any:
+        self.page.goto(path.as_uri() + fragment)
+        return self.page
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith(("file:", "data:")) or request.resource_type != "document":
+            self.wrong.append(f"requested {request.resource_type} {request.url[:80]}")
+
+
+@pytest.fixture
+def reader(browser: Any) -> Iterator[Reader]:
+    one = Reader(browser)
+    yield one
+    one.context.close()
+
+
+TABLE = "#clean_truncate_8192 table"
+
+
+def names(page: Any, table: str = TABLE) -> list[str]:
+    found: list[str] = page.eval_on_selector_all(
+        f"{table} tbody tr",
+        "rows => rows.filter(r => r.checkVisibility()).map(r => r.cells[0].querySelector('a').textContent.trim())",
+    )
+    return found
+
+
+def values(page: Any, column: int, table: str = TABLE) -> list[str | None]:
+    script = f"rows => rows.map(r => r.cells[{column}].getAttribute('data-v'))"
+    found: list[str | None] = page.eval_on_selector_all(f"{table} tbody tr", script)
+    return found
+
+
+def test_every_page_opens_without_a_complaint_or_a_request(site: Path, reader: Reader) -> None:
+    pages = sorted(site.rglob("*.html"))
+    assert len(pages) > 100
+    for path in [*sorted(site.glob("*.html")), *sorted((site / "suites").iterdir()), *pages[::6]]:
+        reader.open(path)
+        assert reader.page.locator("h1").count() == 1, path
+    assert reader.wrong == []
+
+
+def test_hostile_names_render_as_text(site: Path, reader: Reader) -> None:
+    page = reader.open(site / "suites/medalign.html")
+    shown = names(page)
+    assert "<script>alert(1)</script>" in shown
+    assert "../../etc/passwd" in shown
+    assert any(re.fullmatch("x{63}…", name) for name in shown)
+    for name in HOSTILE:
+        (link,) = page.eval_on_selector_all(
+            f"{TABLE} tbody th a", "(links, name) => links.filter(a => a.textContent === name).map(a => a.href)", name
+        ) or [None]
+        if link is not None:
+            page.goto(link)
+            assert page.locator("h1").text_content() == name
+            assert page.url.startswith((site / "models").as_uri())
+            page.go_back()
+    assert page.locator("script").count() == 1
+    assert reader.wrong == []
+
+
+def test_columns_sort_by_mouse_and_keyboard_with_missing_last(site: Path, reader: Reader) -> None:
+    page = reader.open(site / "tasks/medalign.html")
+    as_built = names(page)
+    head = page.locator(f"{TABLE} thead th").nth(1)
+    head.locator("button").click()
+    down = values(page, 1)
+    assert head.get_attribute("aria-sort") == "descending"
+    numbers = [float(value) for value in down if value is not None]
+    assert numbers == sorted(numbers, reverse=True)
+    assert down.count(None) == 1
+    assert down[-1] is None
+    head.locator("button").focus()
+    page.keyboard.press("Enter")
+    up = values(page, 1)
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert [float(value) for value in up if value is not None] == numbers[::-1]
+    assert up[-1] is None
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") is None
+    assert names(page) == as_built
+    page.locator(f"{TABLE} thead th").nth(0).locator("button").click()
+    assert names(page) == sorted(as_built, key=str.lower) or names(page)[0] == min(as_built, key=str.lower)
+    assert reader.wrong == []
+
+
+def test_filters_hide_whole_tables_and_say_so(site: Path, reader: Reader) -> None:
+    page = reader.open(site / "tasks/medalign.html")
+    assert page.locator(".status").text_content().startswith("6 of 6 tables")
+    page.locator("select[name=context]").select_option("refine")
+    visible = page.eval_on_selector_all("section.setting", "all => all.filter(s => s.checkVisibility()).map(s => s.id)")
+    assert visible == ["clean_refine_2048"]
+    assert re.match(r"1 of 6 tables, \d+ of \d+ rows shown; filtered by context “refine”", page.locator(".status").text_content())
+    page.locator("select[name=context]").select_option("")
+    page.locator("input[name=q]").fill("model-0 instruct")
+    found = names(page)
+    assert found
+    assert all(re.match(r"model-0\d-instruct$", name) for name in found)
+    page.locator("input[name=q]").fill("nothing is called this")
+    assert page.locator(".status").text_content().startswith("0 of 6 tables, 0 of")
+    assert reader.wrong == []
+
+
+def test_a_permalink_restores_the_view_and_back_undoes_it(site: Path, reader: Reader) -> None:
+    page = reader.open(site / "tasks/medalign.html")
+    page.locator(f"{TABLE} thead th").nth(2).locator("button").click()
+    page.locator("select[name=window]").select_option("8k")
+    order, address = names(page), page.url
+    other = Reader(reader.context.browser)
+    again = other.open(site / "index.html")
+    again.goto(address)
+    assert names(again) == order
+    assert again.locator("select[name=window]").input_value() == "8k"
+    assert again.locator(f"{TABLE} thead th").nth(2).get_attribute("aria-sort") == "descending"
+    other.context.close()
+    page.go_back()
+    assert page.locator("select[name=window]").input_value() == ""
+    page.go_back()
+    assert page.locator(f"{TABLE} thead th").nth(2).get_attribute("aria-sort") is None
+    again = reader.open(site / "index.html", "#q=%E0%A4%A&sort=a~b~c&protocol=%22%3E%3Cscript%3E")
+    assert reader.wrong == []
+
+
+def test_the_theme_follows_the_system_until_chosen(site: Path, browser: Any) -> None:
+    for scheme in ("light", "dark"):
+        reader = Reader(browser, color_scheme=scheme)
+        page = reader.open(site / "index.html")
+        grounds = {scheme: _lightness(page)}
+        page.get_by_role("button", name="Theme: auto").click()
+        grounds["light"] = _lightness(page)
+        page.get_by_role("button", name="Theme: light").click()
+        grounds["dark"] = _lightness(page)
+        assert grounds["light"] > 240
+        assert grounds["dark"] < 40
+        reader.open(site / "methods.html")
+        assert _lightness(page) < 40
+        reader.context.close()
+
+
+def test_everything_is_there_without_javascript(site: Path, browser: Any) -> None:
+    reader = Reader(browser, java_script_enabled=False)
+    page = reader.open(site / "tasks/medalign.html")
+    assert page.locator(f"{TABLE} tbody tr").count() == 20
+    assert page.locator("section.setting:visible").count() == 6
+    assert page.locator("figure svg").count() >= 4
+    assert page.locator(".files a").count() >= 12
+    assert page.locator("button").count() == 0
+    reader.context.close()
+
+
+@pytest.mark.parametrize("width", [320, 640])
+def test_a_phone_scrolls_tables_and_never_the_page(site: Path, browser: Any, width: int) -> None:
+    reader = Reader(browser)
+    reader.page.set_viewport_size({"width": width, "height": 700})
+    for name in ("index.html", "suites/meds_bench.html", "tasks/medalign.html", "agreement.html", "methods.html", "models.html"):
+        page = reader.open(site / name)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+    small = page.eval_on_selector_all("button", "all => all.filter(b => Math.min(b.offsetWidth, b.offsetHeight) < 24).length")
+    assert small == 0
+    reader.context.close()
+
+
+def test_print_has_every_row_and_no_controls(site: Path, reader: Reader, tmp_path: Path) -> None:
+    page = reader.open(site / "suites/meds_bench.html")
+    page.emulate_media(media="print")
+    assert page.locator(".controls").is_hidden()
+    assert page.locator(".sort").first.is_hidden()
+    assert page.locator("tbody tr:visible").count() == page.locator("tbody tr").count()
+    assert page.evaluate("getComputedStyle(document.querySelector('thead')).display") == "table-header-group"
+    page.pdf(path=str(tmp_path / "a.pdf"), prefer_css_page_size=True)
+    data = (tmp_path / "a.pdf").read_bytes()
+    assert data.startswith(b"%PDF")
+    width, height = (float(v) for v in re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", data)[0])
+    assert width > height
+
+
+def test_the_numbers_on_the_page_are_the_downloads_numbers(site: Path, reader: Reader) -> None:
+    page = reader.open(site / "suites/meds_bench.html")
+    cells = json.loads((site / "data/suites-meds_bench-clean.json").read_text())
+    expected = {(c["model"], c["column"]): c.get("value") for c in cells}
+    table = "#clean table"
+    heads = page.eval_on_selector_all(f"{table} thead th", "all => all.map(h => h.dataset.key)")
+    rows = page.eval_on_selector_all(
+        f"{table} tbody tr",
+        "all => all.map(r => [r.cells[0].querySelector('a').textContent, ...Array.from(r.cells).slice(1).map(c => c.dataset.v)])",
+    )
+    shown = {(row[0], key): float(v) for row in rows for key, v in zip(heads[1:], row[1:], strict=True) if v is not None}
+    assert shown == {key: value for key, value in expected.items() if value is not None}
+
+
+def test_the_first_view_is_quick(site: Path, reader: Reader) -> None:
+    page = reader.open(site / "index.html")
+    page.reload()
+    seconds = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd / 1000")
+    assert seconds < 1.5  # 0.3 s on a machine of one's own; tests share theirs
+
+
+AXE = next(
+    (
+        path
+        for path in (
+            Path(os.environ.get("EHRBENCH_AXE", "node_modules/axe-core/axe.min.js")),
+            Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js",
+        )
+        if path.is_file()
+    ),
+    None,
+)
+
+
+@pytest.mark.skipif(AXE is None, reason="no axe-core: npm install axe-core, or set EHRBENCH_AXE to axe.min.js")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(site: Path, browser: Any, scheme: str) -> None:
+    assert AXE is not None
+    reader = Reader(browser, color_scheme=scheme, bypass_csp=True)
+    for name in ("index.html", "suites/medalign.html", "tasks/medalign.html", "agreement.html", "methods.html", "models.html"):
+        page = reader.open(site / name)
+        # Stuck cells lie over others, whose contrast could then not be judged.
+        page.add_style_tag(content=".board tbody th{position:static!important}.hidden{display:none}")
+        page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+        page.add_script_tag(path=str(AXE))
+        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+        found = page.evaluate("tags => axe.run(document, {runOnly: tags})", tags)
+        faults = [(one["id"], one["nodes"][0]["html"][:160]) for one in found["violations"]]
+        # Axe cannot judge text in drawings; test_contrast computes it from the style sheet.
+        doubts = [one["nodes"] for one in found["incomplete"] if one["id"] == "color-contrast"]
+        unsure = [node["html"][:160] for nodes in doubts for node in nodes if not node["html"].startswith("<text")]
+        assert faults == [], name
+        assert unsure == [], name
+    reader.context.close()
+
+
+def _lightness(page: Any) -> float:
+    red, green, blue = (
+        float(v) for v in re.findall(r"[\d.]+", page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))[:3]
+    )
+    return (red + green + blue) / 3
+
+
+def _human() -> HumanStats:
+    systems = ["sys-a", "sys-b", "sys-c"]
+    pairs = [
+        Pair(a=a, b=b, wins=round(0.45 + 0.2 * (j - i), 2), ties=0.1, n=40)
+        for i, a in enumerate(systems)
+        for j, b in enumerate(systems)
+        if i != j
+    ]
+    rank = Interval(value=2.0, low=1.8, high=2.2, n=40)
+    return HumanStats(
+        task="medalign",
+        suite="medalign",
+        title="Synthetic sample",
+        synthetic=True,
+        n_items=40,
+        systems=[
+            SystemJudgement(name=name, correct=Interval(value=0.5, low=0.4, high=0.6, n=40), mean_rank=rank) for name in systems
+        ],
+        head_to_head=[
+            HeadToHead(judge="clinicians", label="Clinicians", pairs=pairs),
+            HeadToHead(judge="rouge_l", label="ROUGE-L", pairs=pairs),
+        ],
+        command="ehrbench human-stats --task medalign --data-dir sample",
+    )
