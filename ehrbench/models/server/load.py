@@ -22,7 +22,7 @@ ARGUMENTS = {
     "api_key_env": "environment variable that holds the key",
     "concurrency": "calls in flight at most (default 32)",
     "extra_body": "JSON object of further fields of every call",
-    "first_wait": "seconds before the first retry (default 1); it doubles from there",
+    "first_wait": "longest wait before the first retry in seconds (default 0.5); it doubles from there",
     "max_retries": "further attempts after a failure that may pass (default 8)",
     "omit": "fields that the server does not take, separated by commas (temperature,seed)",
     "prices": "JSON file of prices per million tokens",
@@ -109,7 +109,7 @@ def _model(
         max_retries=arguments.integer("max_retries", 8, 0, 100),
         retry_seconds=arguments.number("retry_seconds", 600.0, 0.0),
         timeout=arguments.number("timeout", 900.0, 0.01),
-        first_wait=arguments.number("first_wait", 1.0, 0.0, 60.0),
+        first_wait=arguments.number("first_wait", 0.5, 0.0, 60.0),
     )
     prices = arguments.text("prices")
     tokenizer, render = _tokenizer(arguments.text("tokenizer"), dialect.thinking)

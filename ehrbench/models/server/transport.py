@@ -37,7 +37,7 @@ class Patience(NamedTuple):
     """No attempt begins later than this after the first."""
     timeout: float = 900.0
     """Seconds of one attempt."""
-    first_wait: float = 1.0
+    first_wait: float = 0.5
     """Longest wait after the first attempt; it doubles from there."""
 
 
