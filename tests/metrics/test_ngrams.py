@@ -30,13 +30,13 @@ def check(pairs, order):
 ids = st.lists(st.integers(0, 4), max_size=15)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(ids, ids), min_size=1, max_size=6), st.integers(1, 6))
 def test_small_vocabularies(pairs, order):
     check(pairs, order)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(*[st.lists(st.sampled_from([0, 1, 9_999, 2**31 - 2]), max_size=9)] * 2), min_size=1, max_size=5))
 def test_large_ids_are_renumbered_within_their_pair(pairs):
     check(pairs, 6)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ehrbench.stats.aggregate import AGGREGATES
@@ -116,6 +116,7 @@ def test_clustered_stderr_by_hand():
     assert math.isnan(clustered_stderr([0, 1], ["a", "a"]))
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=30))
 def test_clustered_stderr_of_single_items_is_the_usual_one(values):
     n = len(values)

@@ -77,7 +77,7 @@ def test_rounding_noise_is_a_tie():
 numbers = st.lists(st.lists(st.integers(0, 3), min_size=4, max_size=4), min_size=1, max_size=5)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(numbers, st.data())
 def test_reversing_one_side_reverses_tau(human, data):
     metric = data.draw(st.lists(st.lists(st.integers(0, 3), min_size=4, max_size=4), min_size=len(human), max_size=len(human)))
