@@ -6,6 +6,7 @@ from collections import OrderedDict
 from threading import Lock, RLock
 from typing import NamedTuple
 
+from ehrbench.context.blocks import tokenise
 from ehrbench.context.joints import Run, in_step, run_of
 from ehrbench.context.totals import totals
 from ehrbench.hashing import hash_text
@@ -58,7 +59,7 @@ class RecordTokens:
         """Every token of the text."""
         with self._lock:
             if self._run is None or self._run.offset > 0:
-                self._run = run_of(self.tokenizer.encode(self.text))
+                self._run = tokenise(self.text, self.tokenizer)
             return self._run
 
     def tail(self, tokens: int) -> Run:
@@ -153,7 +154,7 @@ class RecordTokens:
         text, reach = self.text, _JOINT_CHARS[-1]
         newline = text.find("\n", start, start + reach)
         start = start if newline < 0 else newline + 1
-        window = run_of(self.tokenizer.encode(text[start:]), shift=start)
+        window = tokenise(text, self.tokenizer, start)
         before = max(0, start - reach)
         across = run_of(self.tokenizer.encode(text[before : start + reach]), shift=before)
         found = in_step(text, across, window, begin=start, end=start + reach)

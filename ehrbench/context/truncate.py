@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ehrbench.context.cut import keep_end, keep_start, shrink
 from ehrbench.context.fitted import Fitted
-from ehrbench.context.spans import Span, fitted
+from ehrbench.context.spans import Span, counted, fitted
 from ehrbench.context.window import Frame, Window
 from ehrbench.records.record import Record
 from ehrbench.tasks.schema import RecordSpec
@@ -21,6 +21,7 @@ def truncate(record: Record, frame: Frame, window: Window, spec: RecordSpec) -> 
     Raises:
         Overflow: instruction and answer cue alone do not fit, or leave no room for any of the record.
     """
+    counted(record, window).total  # noqa: B018 - where it is not known yet, one tokenisation gives it and every tail
     cut = keep_end if spec.keep == "end" else keep_start
     span = shrink(record, frame, Span(0, len(record.text)), window, cut)
     return fitted("truncate", record, [span], window)

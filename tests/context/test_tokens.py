@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ehrbench.context import totals
+from ehrbench.context.blocks import tokenise
 from ehrbench.context.tokens import RecordTokens, TokenCache
 from ehrbench.home import home_dir
 from ehrbench.models.protocol import Tokens
@@ -47,6 +48,27 @@ def test_a_stitched_count_is_the_count_of_the_whole_text(name, data):
     before, after = data.draw(texts(3, 3)), data.draw(texts(3, 3))
     tokens = RecordTokens(text, tokenizer(name))
     assert tokens.count(before, start, end, after) == tokenizer(name).count(before + text[start:end] + after)
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+@given(data=st.data())
+@SLOW
+def test_blocks_have_the_tokens_of_the_whole(name, data):
+    text = data.draw(texts(12))
+    start = data.draw(st.integers(0, len(text)))
+    run = tokenise(text, tokenizer(name), start, block=data.draw(st.integers(500, 3000)), overlap=400)
+    whole = tokenizer(name).encode(text[start:])
+    assert list(run.ids) == list(whole.ids)
+    assert list(run.starts) == [start + at for at in whole.starts]
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_ordinary_blocks_are_read_once(name):
+    counting = Counting(name)
+    text = LINES * 4
+    run = tokenise(text, counting, block=20_000, overlap=1000)
+    assert list(run.ids) == list(tokenizer(name).encode(text).ids)
+    assert counting.chars < 1.2 * len(text)
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
