@@ -88,16 +88,26 @@ class Chain:
 
     def _broken(self, framed: Framed, step: int) -> tuple[Limit, int] | None:
         """The first limit that a later prompt breaks, with the prompt's tokens."""
-        if not self.window.limits or self.record is None or self.fitted is None:
-            return None
-        frame = Frame.split(self.prompt_text(framed.messages), framed.sentinel)
-        part = self.fitted.parts[step]
         for limit in self.window.limits:
-            tokens = record_tokens(self.record.text, limit.tokenizer)
-            n = tokens.count(frame.before, part.start, part.start + len(part.text), frame.after)
-            if n > limit.room:
+            if (n := self._count(framed, step, limit.tokenizer)) > limit.room:
                 return limit, n
         return None
+
+    def prompt_tokens(self, step: int, tokenizer: Tokenizer) -> int:
+        """Tokens of one call's prompt, exactly, the record not tokenised again; a later step's without the previous answer."""
+        first = step == 0 or self.fitted is None
+        framed = frames(self.prompt, self.slots) if first else refine_frames(self.prompt, self.slots, step + 1, self.steps, "")
+        return self._count(framed, step, tokenizer)
+
+    def _count(self, framed: Framed, step: int, tokenizer: Tokenizer) -> int:
+        text = self.prompt_text(framed.messages)
+        if self.record is None or self.fitted is None:
+            return tokenizer.count(text)
+        frame, part = Frame.split(text, framed.sentinel), self.fitted.parts[step]
+        end = part.start + len(part.text)
+        if not self.record.text.startswith(part.text, part.start):  # retrieved pieces do not stand side by side
+            return tokenizer.count(frame.before + part.text + frame.after)
+        return record_tokens(self.record.text, tokenizer).count(frame.before, part.start, end, frame.after)
 
 
 def chain(

@@ -129,6 +129,16 @@ def test_an_empty_record_is_asked_about_once():
     assert calls.messages(0)[0].content.endswith("EHR: \n\nQuestion: q\n\nAnswer:")
 
 
+@pytest.mark.parametrize("policy", ["truncate", "refine", "retrieve"])
+def test_prompt_tokens_are_those_of_the_messages(policy):
+    llama3, chunked = tokenizer("llama3"), RecordSpec.model_validate({"context": policy, "chunk_tokens": 400})
+    calls = chain(record(200), PROMPT, {"question": "atorvastatin 40 mg?"}, chunked, window(900), chat)
+    for step in range(calls.steps):
+        assert calls.prompt_tokens(step, llama3) == llama3.count(chat(calls.messages(step, "")))
+    alone = chain(None, PromptSpec(user="{{ question }}"), {"question": "Why?"}, None, window(900), chat)
+    assert alone.prompt_tokens(0, llama3) == llama3.count(chat(alone.messages(0)))
+
+
 def test_overflow_survives_a_process_border():
     import pickle
 
