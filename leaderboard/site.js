@@ -47,8 +47,8 @@
 
   var tables = all("table.board");
   tables.forEach(function (table, at) {
-    var section = table.closest("section"), rows = all("tbody tr", table);
-    table._id = (section && section.id) || "t" + at;
+    var named = table.closest("section[id], details[id]"), rows = all("tbody tr", table);
+    table._id = (named && named.id) || "t" + at;
     rows.forEach(function (row, k) { row._place = k; });
     all("thead th", table).forEach(function (head, column) {
       var key = head.getAttribute("data-key");
@@ -141,7 +141,8 @@
       all("tbody tr", section).forEach(function (row) {
         var name = (row.getAttribute("data-name") || "").toLowerCase();
         var on = words.every(function (word) { return name.indexOf(word) >= 0; }) && (!controls.rows || !state.rows || row.classList.contains(state.rows));
-        row.hidden = !on; allRows += 1; n += on ? 1 : 0;
+        row.hidden = !on;
+        if (!row.closest("details")) { allRows += 1; n += on ? 1 : 0; }
       });
       if (section !== lone) { section.hidden = !fits || !n; }
       if (fits && n) { shownTables += 1; shownRows += n; }

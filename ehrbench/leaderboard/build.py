@@ -22,7 +22,7 @@ from ehrbench.leaderboard.contexts import context_views
 from ehrbench.leaderboard.downloads import table_csv, table_json
 from ehrbench.leaderboard.entries import MIN_GROUPS, Entry, make_entries
 from ehrbench.leaderboard.figures import against_cost, intervals
-from ehrbench.leaderboard.pages import Slugs, overview_tables, suite_tables, task_tables
+from ehrbench.leaderboard.pages import Slugs, overview_tables, strata_tables, suite_tables, task_tables
 from ehrbench.leaderboard.render import Renderer
 from ehrbench.leaderboard.tables import Table, metric_cell
 from ehrbench.leaderboard.text import number, show, slugs, tokens
@@ -109,7 +109,8 @@ def make_site(
     files: dict[str, str] = {"data/results.json": dumps([_public(entry) for entry in entries])}
 
     def page(template: str, place: str, tables: Sequence[Table] = (), **values: Any) -> None:
-        links = {table.id: _download(files, place, table) for table in tables}
+        parts = [part for several in values.get("parts", {}).values() for part in several]
+        links = {table.id: _download(files, place, table) for table in (*tables, *parts)}
         values.setdefault("figures", {})
         files[place] = renderer.page(template, place, tables=tables, files=links, **values)
 
@@ -129,8 +130,10 @@ def make_site(
             "contexts": context_views(own),
         }
         tables = task_tables(own, slug)
+        place = f"tasks/{slug['task'][task]}.html"
         values["figures"] = {table.id: _figures(table, own) for table in tables}
-        page("task.html", f"tasks/{slug['task'][task]}.html", tables, **values)
+        values["parts"] = {table.id: strata_tables(table, own, slug) for table in tables}
+        page("task.html", place, tables, **values)
     names = sorted({entry.row.name for entry in entries}, key=lambda name: (name.lower(), name))
     page("models.html", "models.html", models=[_model_line(name, entries, slug) for name in names])
     for name in names:
@@ -186,7 +189,7 @@ def _public(entry: Entry) -> Result:
     result = entry.result
     if entry.hidden:
         return result.model_copy(update={"metrics": [], "strata": {}, "outcomes": {}, "context": None})
-    if result.data_policy != "credentialed" or result.synthetic or result.kind != "run":
+    if not entry.guarded:
         return result
     strata = {name: [m for m in metrics if (m.n or 0) >= MIN_GROUPS] for name, metrics in result.strata.items()}
     return result.model_copy(update={"strata": {name: metrics for name, metrics in strata.items() if metrics}})

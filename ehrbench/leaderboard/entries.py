@@ -78,10 +78,16 @@ class Entry:
     setting: Setting
 
     @property
+    def guarded(self) -> bool:
+        """Whether its numbers are about real patients under a data use agreement."""
+        result = self.result
+        return result.kind == "run" and not result.synthetic and result.data_policy == "credentialed"
+
+    @property
     def hidden(self) -> bool:
         """Whether its numbers rest on too few patients to be shown."""
         result = self.result
-        if result.kind != "run" or result.synthetic or result.data_policy != "credentialed":
+        if not self.guarded:
             return False
         groups = result.n_groups if result.n_groups is not None else result.n_items
         return groups is None or groups < MIN_GROUPS

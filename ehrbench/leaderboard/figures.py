@@ -145,7 +145,7 @@ def against_context(entries: Sequence[Entry]) -> Markup | None:
     labels: list[tuple[float, str, int]] = []
     for (name, policy), chain in lines.items():
         k = shown.index(name)
-        style = f"c{k % MAX_LINES}" + (" dash" if policy not in ("truncate", "full") else "")
+        style = f"c{k % MAX_LINES}" + (" dash" if not policy.startswith(("truncate", "full")) else "")
         if len(chain) > 1 and all(p.low is not None and p.high is not None for p in chain):
             band = [(across(p.x), up(p.high or 0)) for p in chain] + [(across(p.x), up(p.low or 0)) for p in reversed(chain)]
             parts.append(path(band, f"area {style}", closed=True))

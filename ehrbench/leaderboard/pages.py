@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from ehrbench.leaderboard.entries import Entry, RowKey, Setting
+from ehrbench.leaderboard.entries import MIN_GROUPS, Entry, RowKey, Setting
 from ehrbench.leaderboard.ranks import RankRange, rank_ranges
 from ehrbench.leaderboard.tables import (
     Cell,
@@ -21,6 +22,7 @@ from ehrbench.leaderboard.tables import (
     task_cells,
 )
 from ehrbench.leaderboard.text import count, number, show, tokens
+from ehrbench.leaderboard.text import slug as safe_name
 from ehrbench.leaderboard.words import suite_name
 from ehrbench.results.schema import MetricResult
 
@@ -70,6 +72,46 @@ def suite_tables(entries: Sequence[Entry], slug: Slugs) -> list[Table]:
 def task_tables(entries: Sequence[Entry], slug: Slugs) -> list[Table]:
     """One table a setting; one column a metric, one row a configuration, and how much of the record was seen."""
     return [_task_table(own, setting, slug) for setting, own in _by_setting(entries)]
+
+
+def strata_tables(table: Table, entries: Sequence[Entry], slug: Slugs) -> list[Table]:
+    """Tables of subsets beside a task's table: one a dimension, the primary metric in one column a subset."""
+    own = [entry for entry in entries if entry.setting == table.setting and entry.result.strata and not entry.hidden]
+    dimensions = sorted({name.partition("=")[0] for entry in own for name in entry.result.strata})
+    return [_strata_table(table, own, dimension, slug) for dimension in dimensions]
+
+
+def _strata_table(table: Table, entries: Sequence[Entry], dimension: str, slug: Slugs) -> Table:
+    names = sorted({n for entry in entries for n in entry.result.strata if n.partition("=")[0] == dimension})
+    columns = []
+    for name in names:
+        metric = next((m for e in entries if (m := _stratum(e, name)) is not None), None)
+        if metric is not None:
+            label, sub = show(name.partition("=")[2] or name, 60), show(metric.label, 40)
+            columns.append(Column(name, label, sub, "", metric.higher_is_better, metric.range))
+    model_names = _names(entries)
+    rows = []
+    for key, several in by_row(entries).items():
+        for entry in several:
+            cells = [_subset_cell(_stratum(entry, column.key), entry) for column in columns]
+            rows.append(_row(key, [entry], cells, slug, model_names))
+    title = show(f"{table.title}: by {dimension}", 140)
+    return Table(safe_name(f"{table.id}-by-{dimension}"), title, table.setting, tuple(columns), _sorted(rows, columns))
+
+
+def _stratum(entry: Entry, name: str) -> MetricResult | None:
+    return next((m for m in entry.result.strata.get(name, ()) if m.name == entry.result.primary), None)
+
+
+def _subset_cell(metric: MetricResult | None, entry: Entry) -> Cell:
+    """A subset's number; it has no rank, and its n is not held against the run's."""
+    if metric is None or (entry.guarded and (metric.n or 0) < MIN_GROUPS):
+        return Cell()
+    cell = metric_cell(metric, entry)
+    n = "" if metric.n is None else f"n {count(metric.n)}"
+    marks = ("partial",) if entry.result.partial else ()
+    notes = tuple(note for note in cell.notes if note.startswith("Interval"))
+    return replace(cell, n_text=n, marks=marks, notes=notes, n_items=None, n_expected=None)
 
 
 def _overview_table(entries: Sequence[Entry], setting: Setting, slug: Slugs) -> Table:
@@ -185,8 +227,6 @@ def _means(
 
 
 def _ranked(cell: Cell, rank: RankRange | None) -> Cell:
-    from dataclasses import replace
-
     return replace(cell, rank=rank)
 
 

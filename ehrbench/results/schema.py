@@ -157,8 +157,10 @@ class Result(_Part):
 
     @property
     def partial(self) -> bool:
-        """Whether fewer items were run than the release has."""
-        return self.n_expected is not None and self.n_items is not None and self.n_items < self.n_expected
+        """Whether fewer items were run than the release has; the synthetic sample is no part of a release."""
+        if self.synthetic or self.n_expected is None or self.n_items is None:
+            return False
+        return self.n_items < self.n_expected
 
     def metric(self, name: str) -> MetricResult | None:
         """The number of one metric, or None."""

@@ -71,6 +71,10 @@ def _run(name: str, task: str, value: float, policy: str, window: int, rng: rand
             make_metric(round(value * 0.8, 4), 0.03, "chrf_pp"),
             make_metric(None, name="bertscore"),
         ],
+        strata={
+            "category=Care planning": [make_metric(round(value * 0.9, 4), 0.07, n=14)],
+            "category=Retrieve & summarize": [make_metric(round(value * 1.05, 4), 0.05, n=26)],
+        },
         context=ContextInfo(
             policy=policy, window=window, share_seen_median=seen, share_seen_quartiles=(seen / 2, 1.0), n_records_cut=9
         ),
