@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ehrbench.context import Frame, Limit, Overflow, Window
 from ehrbench.context.fit import fit
+from ehrbench.context.pieces import entry_pieces
 from ehrbench.context.retrieve import joined, merged
 from ehrbench.context.spans import Span
 from ehrbench.errors import UsageError
@@ -314,3 +315,20 @@ def test_a_chat_template_that_drops_the_record_is_named():
     assert Frame.split("<s>HERE</s>", "HERE") == ("<s>", "</s>")
     with pytest.raises(UsageError, match="0 times"):
         Frame.split("<s></s>", "HERE")
+
+
+def test_the_open_sample_record(shared_dir):
+    """Retrieval and entry-wise chunks of a record in the release's own markup."""
+    from ehrbench.records.medalign_xml import load_record
+
+    record = load_record(shared_dir / "data" / "medalign-public" / "sample-ehr-clean.xml", "sample")
+    pieces = entry_pieces(record)
+    assert "".join(record.text[start:end] for start, end in pieces) == record.text
+    assert len(pieces) >= len(record.entries) > 10
+    chunked = fit(record, FRAME, FRAME, window(("llama3",), 2048), spec("refine", chunk_tokens=1000, split="entries"), "?")
+    assert "".join(part.text for part in chunked.parts) == record.text
+    boundaries = {span.start for span in pieces}
+    assert all(part.start in boundaries for part in chunked.parts)
+    found = fit(record, FRAME, None, window(("llama3",), 1500), spec("retrieve"), "What is the blood pressure?")
+    assert "blood pressure" in found.parts[0].text.lower()
+    assert 0 < found.seen_tokens < found.total_tokens
