@@ -102,7 +102,7 @@
   var boards = doc.querySelector(".boards"), parts = ["data", "protocol", "track", "context", "window", "prompt"], controls = {};
   var sections = boards ? all("section.setting", boards) : [], status = make("p", { "class": "status", role: "status" });
   function search(parent) {
-    var label = make("label", {}, "Model "), input = make("input", { type: "search", name: "q", autocomplete: "off", spellcheck: "false" });
+    var label = make("label", {}, "Search "), input = make("input", { type: "search", name: "q", autocomplete: "off", spellcheck: "false" });
     input.addEventListener("input", function () { var state = read(); state.q = input.value; write(state, true); show(state); });
     label.appendChild(input); parent.appendChild(label); controls.q = input;
   }
