@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -60,19 +61,13 @@ def mimic_instr(
     from dataclasses import asdict
 
     from ehrbench.cli.output import print_json
-    from ehrbench.datasets.data_dir import chosen_data_dir, is_sample
-    from ehrbench.datasets.samples import ensure_sample
     from ehrbench.errors import UsageError
     from ehrbench.mimic.prepare import Options, prepare
     from ehrbench.mimic.tables import Mimic
 
     if hadm_id and not everything:
         raise UsageError("--hadm-id restricts --all; give both")
-    if out is None:
-        if is_sample(None):
-            raise UsageError("$EHRBENCH_DATA is 'sample', which is no folder to write to; name one with --out")
-        out = Path(chosen_data_dir(None)) / "mimic_instr"
-    root = ensure_sample("mimic") if mimic == "sample" else Path(mimic)
+    target = _target(out, "mimic_instr")
     options = Options(
         profile=profile.value,
         seed=seed,
@@ -85,10 +80,9 @@ def mimic_instr(
         hadm_ids=tuple(hadm_id or ()),
         split_file=split,
     )
-    say = (lambda _: None) if as_json else (lambda line: typer.echo(f"… {line}", err=True))
-    summary = prepare(Mimic(root, ed=ed, note=notes, cache=cache), out, options, say)
+    summary = prepare(Mimic(_release(mimic), ed=ed, note=notes, cache=cache), target, options, _say(as_json))
     if as_json:
-        print_json({"out": str(out), **asdict(summary)})
+        print_json({"out": str(target), **asdict(summary)})
         return
     for step, n in summary.steps.items():
         typer.echo(f"{n:>9,} admissions {step}")
@@ -103,5 +97,81 @@ def mimic_instr(
         typer.echo(f"note: {n:,} rows of {event_type} left out, whose item the release's dictionary does not name", err=True)
     for warning in summary.warnings:
         typer.echo(f"note: {warning}", err=True)
-    licence = "the open demo: ODbL 1.0" if summary.open_data else "credentialed data"
-    typer.echo(f"{out} ({licence})")
+    typer.echo(f"{target} ({_licence(summary.open_data)})")
+
+
+class WindowBy(str, Enum):
+    """Which time of an event decides whether a window has it."""
+
+    available = "available"
+    timestamp = "timestamp"
+
+
+class Durations(str, Enum):
+    """What becomes of a duration that runs on beyond a window."""
+
+    clip = "clip"
+    keep = "keep"
+
+
+@app.command("mimic_prediction")
+def mimic_prediction(
+    mimic: Annotated[str, typer.Option(help="Folder of MIMIC-IV, with hosp/ and icu/; or 'sample'.")],
+    ccs: Annotated[Path | None, typer.Option(help="Folder of AHRQ's single-level CCS files, for the phenotypes.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write. [default: mimic_prediction in $EHRBENCH_DATA or ./data]")
+    ] = None,
+    profile: Annotated[Profile, typer.Option(help="Events shown, less the billed diagnoses.")] = Profile.paper,
+    seed: Annotated[int, typer.Option(help="Decides the split.")] = 0,
+    window_by: Annotated[
+        WindowBy, typer.Option(help="Events stored by the window's end, or that happened by then.")
+    ] = WindowBy.available,
+    durations: Annotated[
+        Durations, typer.Option(help="Durations that run on: cut at the window's end, or kept.")
+    ] = Durations.clip,
+    long_stay_hours: Annotated[float, typer.Option(min=0, help="A longer hospital stay is a long one.")] = 168,
+    split: Annotated[Path | None, typer.Option(help="CSV with split and subject_id or hadm_id, in place of ours.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for Parquet copies of the tables, for quicker repeats.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Build the prediction benchmark: mortality, length of stay, readmission and 25 phenotypes, with what each may see."""
+    from dataclasses import asdict
+
+    from ehrbench.cli.output import print_json, print_table
+    from ehrbench.mimic.prepare_prediction import PredictionOptions, prepare_prediction
+    from ehrbench.mimic.tables import Mimic
+
+    target = _target(out, "mimic_prediction")
+    options = PredictionOptions(profile.value, seed, window_by.value, durations.value, long_stay_hours, ccs, split)
+    summary = prepare_prediction(Mimic(_release(mimic), cache=cache), target, options, _say(as_json))
+    if as_json:
+        print_json({"out": str(target), **asdict(summary)})
+        return
+    rows = [(task, n, summary.positives.get(task)) for task, n in summary.admissions.items()]
+    print_table(("task", "admissions", "positive"), rows, numbers=(1, 2))
+    if summary.skipped:
+        typer.echo(f"note: {summary.skipped}", err=True)
+    typer.echo(f"{target} ({_licence(summary.open_data)})")
+
+
+def _release(mimic: str) -> Path:
+    from ehrbench.datasets.samples import SAMPLE_WORD, ensure_sample
+
+    return ensure_sample("mimic") if mimic == SAMPLE_WORD else Path(mimic)
+
+
+def _target(out: Path | None, suite: str) -> Path:
+    from ehrbench.datasets.data_dir import chosen_data_dir, is_sample
+    from ehrbench.errors import UsageError
+
+    if out is None and is_sample(None):
+        raise UsageError("$EHRBENCH_DATA is 'sample', which is no folder to write to; name one with --out")
+    return Path(chosen_data_dir(None)) / suite if out is None else out
+
+
+def _say(silent: bool) -> Callable[[str], None]:
+    return (lambda _: None) if silent else (lambda line: typer.echo(f"… {line}", err=True))
+
+
+def _licence(open_data: bool) -> str:
+    return "the open demo: ODbL 1.0" if open_data else "credentialed data"

@@ -8,9 +8,8 @@ next is read. The same release, options and polars version give the same bytes.
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
@@ -19,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 from ehrbench.errors import UsageError
 from ehrbench.jsonl import encode, write_atomically
 from ehrbench.mimic.cohort import Cohort, build_cohort
-from ehrbench.mimic.events import EVENT_TABLES, LISTED_TYPES, STATIC_TYPES, Profile, event_rows, sort_events
+from ehrbench.mimic.events import EVENT_TABLES, LISTED_TYPES, STATIC_TYPES, Profile
 from ehrbench.mimic.known import NOTICE, is_open_demo
+from ehrbench.mimic.portions import PORTION, load_portion, replace_files, stage_events, with_split, write_lists
 from ehrbench.mimic.questions import LIVE_TYPES, QUESTION_TYPES, Chart, Question, all_questions, charts, sample_questions
 from ehrbench.mimic.render import merge_events
-from ehrbench.mimic.split import SPLITS, order_by_hash, read_split, split_patients
+from ehrbench.mimic.split import SPLITS, order_by_hash
 from ehrbench.mimic.tables import Mimic
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 FORMAT = "ehrbench mimic_instr"
 FORMAT_VERSION = 1
-PORTION = 2000
-"""Admissions worked on at a time."""
-ROWS_PER_GROUP = 64
-"""Admissions in a row group of the stored lists: what is decoded to read one."""
 MAX_EVENTS = 4000
 """Longest event list that is kept (the paper's limit)."""
 N_QUESTIONS = 6
@@ -112,23 +108,13 @@ def prepare(mimic: Mimic, out: Path, options: Options, progress: Callable[[str],
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".preparing-", dir=out) as folder:
         work = Path(folder)
-        stage = _stage(mimic, cohort, work, progress)
+        stage = stage_events(mimic, cohort, work, EVENT_TABLES, progress)
         chosen = _choose(cohort, stage, options, summary)
         _write_portions(chosen, stage, work / "new", options, summary, progress)
         _write_cohort(chosen, work / "new", options, summary)
         _write_manifest(mimic, work / "new", options, summary)
-        _move(work / "new", out)
+        replace_files(work / "new", out, stale=("records", "qa_all.jsonl"))
     return summary
-
-
-def _stage(mimic: Mimic, cohort: Cohort, work: Path, progress: Callable[[str], None]) -> Mapping[str, Path]:
-    """Reduce each table to the cohort's events, once."""
-    stage = {}
-    for event_type in EVENT_TABLES:
-        progress(f"reading {event_type}")
-        stage[event_type] = work / f"{event_type}.parquet"
-        mimic.sink(event_rows(mimic, cohort, event_type), stage[event_type])
-    return stage
 
 
 def _choose(cohort: Cohort, stage: Mapping[str, Path], options: Options, summary: Summary) -> pl.DataFrame:
@@ -148,16 +134,12 @@ def _choose(cohort: Cohort, stage: Mapping[str, Path], options: Options, summary
             lengths = joined.select("hadm_id", len_selected=pl.col("len_selected") + pl.col("n").fill_null(0).cast(pl.Int64))
     summary.warnings += _count_discharges(cohort, stage["transfers"])
     rows = cohort.admissions.join(lengths, on="hadm_id").sort("hadm_id")
-    chosen = rows.filter(pl.col("len_selected") <= options.max_events)
+    # The split is that of the whole cohort, so that it is the same under each profile and limit.
+    chosen = with_split(rows, options.seed, options.split_file).filter(pl.col("len_selected") <= options.max_events)
     if chosen.is_empty():
         raise UsageError(f"every event list has more than {options.max_events} events; raise --max-events")
-    patients: dict[int, list[int]] = {}
-    for subject, hadm in chosen.select("subject_id", "hadm_id").iter_rows():
-        patients.setdefault(subject, []).append(hadm)
-    split = read_split(options.split_file, patients) if options.split_file else split_patients(patients, options.seed)
-    chosen = chosen.with_columns(split=pl.col("subject_id").replace_strict(split, default=None, return_dtype=pl.String))
     summary.too_long = rows.height - chosen.height
-    summary.admissions, summary.patients = chosen.height, len(patients)
+    summary.admissions, summary.patients = chosen.height, chosen["subject_id"].n_unique()
     summary.splits = {name: chosen.filter(pl.col("split") == name).height for name in SPLITS}
     return chosen
 
@@ -188,8 +170,8 @@ def _write_portions(
     ):
         for number, portion in enumerate(chosen.iter_slices(PORTION)):
             progress(f"writing admissions {number * PORTION + 1} to {number * PORTION + portion.height} of {chosen.height}")
-            events = {event_type: _load(path, event_type, portion) for event_type, path in stage.items()}
-            _write_records(portion, events, new / "records" / f"part-{number:05d}.parquet", options.profile)
+            events = load_portion(stage, portion)
+            write_lists(portion, merge_events(events, options.profile), new / "records" / f"part-{number:05d}.parquet")
             splits = dict(portion.select("hadm_id", "split").iter_rows())
             for chart in charts(portion, {e: events[e] for e in QUESTION_TYPES}):
                 lines = list(_lines("event", sample_questions(chart, options.n_questions, options.seed, options.types), splits))
@@ -216,25 +198,6 @@ def _lines(source: str, questions: Iterable[Question], splits: Mapping[int, str 
     for number, question in enumerate(questions, 1):
         row = {"id": f"{source}-{question.hadm_id}-{number}", "source": source, "split": splits[question.hadm_id]}
         yield encode(row | asdict(question))
-
-
-def _load(path: Path, event_type: str, portion: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
-    low, high = portion["hadm_id"].min(), portion["hadm_id"].max()
-    near = pl.scan_parquet(path).filter(pl.col("hadm_id").is_between(low, high) & pl.col("text").is_not_null())
-    rows = near.join(portion.lazy().select("hadm_id"), on="hadm_id", how="semi").collect()
-    return sort_events(rows, event_type)
-
-
-def _write_records(portion: pl.DataFrame, events: Mapping[str, pl.DataFrame], path: Path, profile: Profile) -> None:
-    import polars as pl
-
-    lists = merge_events(events, profile).group_by("hadm_id", maintain_order=True).agg("at_us", "event_type", "text")
-    rows = (
-        portion.select("hadm_id", "subject_id", pl.col("hadm_intime").alias("admitted")).join(lists, on="hadm_id").sort("hadm_id")
-    )
-    rows.write_parquet(path, compression="zstd", row_group_size=ROWS_PER_GROUP)
 
 
 def _test_subset(chosen: pl.DataFrame, seed: int) -> set[int]:
@@ -297,13 +260,3 @@ def _note_tables(mimic: Mimic, options: Options) -> set[str]:
     if mimic.has("discharge"):
         return {"discharge"}
     return {"edstays", "triage"} if options.chief_complaint == "ed" else set()
-
-
-def _move(new: Path, out: Path) -> None:
-    """Put the new files in the place of the old; the manifest last, so that a folder with one is whole."""
-    (out / "manifest.json").unlink(missing_ok=True)
-    (out / "qa_all.jsonl").unlink(missing_ok=True)
-    shutil.rmtree(out / "records", ignore_errors=True)
-    names: Sequence[str] = sorted(path.name for path in new.iterdir() if path.name != "manifest.json")
-    for name in [*names, "manifest.json"]:
-        (new / name).replace(out / name)

@@ -1,0 +1,92 @@
+"""Working through a release of any size in bounded memory, and putting finished files into their place.
+
+Each table is streamed once and laid aside as Parquet, reduced to the cohort's events; then admissions are taken in portions.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ehrbench.mimic.cohort import Cohort
+from ehrbench.mimic.events import event_rows, sort_events
+from ehrbench.mimic.split import read_split, split_patients
+from ehrbench.mimic.tables import Mimic
+
+if TYPE_CHECKING:
+    import polars as pl
+
+PORTION = 2000
+"""Admissions worked on at a time."""
+ROWS_PER_GROUP = 64
+"""Admissions in a row group of the stored lists: what is decoded to read one."""
+
+
+def stage_events(
+    mimic: Mimic, cohort: Cohort, work: Path, types: Iterable[str], progress: Callable[[str], None]
+) -> Mapping[str, Path]:
+    """Reduce each table to the cohort's events, once; event type to file."""
+    stage = {}
+    for event_type in types:
+        progress(f"reading {event_type}")
+        stage[event_type] = work / f"{event_type}.parquet"
+        mimic.sink(event_rows(mimic, cohort, event_type), stage[event_type])
+    return stage
+
+
+def load_portion(stage: Mapping[str, Path], portion: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The worded events of some admissions by type, sorted.
+
+    Args:
+        stage: what ``stage_events`` wrote.
+        portion: ``hadm_id`` of neighbouring admissions, ascending.
+    """
+    import polars as pl
+
+    low, high = portion["hadm_id"].min(), portion["hadm_id"].max()
+    found = {}
+    for event_type, path in stage.items():
+        near = pl.scan_parquet(path).filter(pl.col("hadm_id").is_between(low, high) & pl.col("text").is_not_null())
+        rows = near.join(portion.lazy().select("hadm_id"), on="hadm_id", how="semi").collect()
+        found[event_type] = sort_events(rows, event_type)
+    return found
+
+
+def write_lists(portion: pl.DataFrame, merged: pl.DataFrame, path: Path) -> None:
+    """Store event lists, a row an admission: ``hadm_id, subject_id, admitted`` and the lists ``at_us, event_type, text``."""
+    import polars as pl
+
+    lists = merged.group_by("hadm_id", maintain_order=True).agg("at_us", "event_type", "text")
+    rows = (
+        portion.select("hadm_id", "subject_id", pl.col("hadm_intime").alias("admitted")).join(lists, on="hadm_id").sort("hadm_id")
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows.write_parquet(path, compression="zstd", row_group_size=ROWS_PER_GROUP)
+
+
+def with_split(admissions: pl.DataFrame, seed: int, split_file: Path | None) -> pl.DataFrame:
+    """Add the column ``split``: of the patient, by hash or from a file; null for patients that the file does not name."""
+    import polars as pl
+
+    patients: dict[int, list[int]] = {}
+    for subject, hadm in admissions.select("subject_id", "hadm_id").iter_rows():
+        patients.setdefault(subject, []).append(hadm)
+    split = read_split(split_file, patients) if split_file else split_patients(patients, seed)
+    return admissions.with_columns(split=pl.col("subject_id").replace_strict(split, default=None, return_dtype=pl.String))
+
+
+def replace_files(new: Path, out: Path, stale: Iterable[str]) -> None:
+    """Put new files in the place of old ones: ``manifest.json`` goes first and comes last, so a folder that has it is whole.
+
+    Args:
+        new: the finished files.
+        out: where they belong; other files there are left alone.
+        stale: names of an earlier preparation that are removed even where there is no new file.
+    """
+    (out / "manifest.json").unlink(missing_ok=True)
+    for name in stale:
+        shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink(missing_ok=True)
+    for name in [*sorted(path.name for path in new.iterdir() if path.name != "manifest.json"), "manifest.json"]:
+        (new / name).replace(out / name)
