@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ehrbench.datasets import Dataset
-from ehrbench.datasets.data_dir import chosen_data_dir, is_sample
+from ehrbench.datasets.data_dir import chosen_data_dir, is_sample, open_dataset
 from ehrbench.datasets.item import Item
-from ehrbench.datasets.opening import open_dataset
 from ehrbench.jsonl import write_atomically
 from ehrbench.models.protocol import Model, Tokenizer
 from ehrbench.runs.approvals import Approval

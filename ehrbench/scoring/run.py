@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ehrbench.datasets.data_dir import open_dataset
 from ehrbench.datasets.item import Item
-from ehrbench.datasets.opening import open_dataset
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.jsonl import read_rows, write_rows
 from ehrbench.metrics import METRICS
