@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ehrbench.cli import approve, data, inspect, leaderboard, models, run, score, tasks, verify
+from ehrbench.cli import approve, data, demo, inspect, leaderboard, models, run, score, tasks, verify
 
 app = typer.Typer(
     name="ehrbench",
@@ -16,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("score")(score.score)
 app.command("verify")(verify.verify)

@@ -96,6 +96,8 @@ def run(
 
 def _one(run: Any, metrics: list[str] | None, no_score: bool, quiet: bool) -> tuple[Path, int, Result | None]:
     """Generate and score one task: its folder, how many items have no answer, and the result."""
+    from collections import Counter
+
     from ehrbench.cli.output import scoring_progress
     from ehrbench.results.schema import SCORED_OUTCOMES
     from ehrbench.runs.execute import generate
@@ -103,6 +105,10 @@ def _one(run: Any, metrics: list[str] | None, no_score: bool, quiet: bool) -> tu
 
     folder, predictions = generate(run, quiet=quiet, say=lambda line: typer.echo(f"ehrbench: {line}", err=True))
     failed = sum(p.outcome not in SCORED_OUTCOMES for p in predictions)
+    reasons = Counter(f"{p.outcome}: {p.error}" for p in predictions if p.outcome not in SCORED_OUTCOMES)
+    for reason, count in reasons.most_common(5):
+        first = next(p.item for p in predictions if f"{p.outcome}: {p.error}" == reason)
+        typer.echo(f"ehrbench: {count} items of {run.task.task} (first: {first}): {reason}", err=True)
     if no_score:
         return folder.path, failed, None
     with scoring_progress(quiet) as progress:

@@ -11,13 +11,14 @@ from ehrbench.context.chain import Chain, chain
 from ehrbench.context.window import Overflow, Window
 from ehrbench.datasets.dataset import Dataset
 from ehrbench.datasets.item import Item
-from ehrbench.errors import UsageError
+from ehrbench.errors import EhrbenchError, UsageError
 from ehrbench.hashing import hash_text
 from ehrbench.records.record import Record
 from ehrbench.runs.chains import ItemChain, overflowed
 from ehrbench.runs.choices import choice_spellings
 from ehrbench.runs.engine import Work
 from ehrbench.runs.fewshot import draw_examples
+from ehrbench.runs.prediction import Prediction
 from ehrbench.tasks.answers import clean
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ def plan_work(run: Prepared, items: Iterable[Item], model_key: str) -> Iterator[
     window = run_window(run)
     task = run.task
     for item in neighbours(items):
-        record = records.load(item) if task.record is not None else None
+        try:
+            record = records.load(item) if task.record is not None else None
+        except EhrbenchError as error:  # a broken record costs its own items and no others; the message names its file
+            yield Prediction(item=item.id, outcome="api_error", answer=None, error=f"record: {error}")
+            continue
         try:
             calls = item_chain(run, item, record, window)
         except Overflow as overflow:

@@ -1,0 +1,46 @@
+"""``ehrbench demo``: the whole way from models to a leaderboard, on synthetic data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Where the demonstration goes.")] = Path("ehrbench-demo"),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Run baselines and six imaginary models on the synthetic sample, score them and build the leaderboard."""
+    from ehrbench.assets import asset_dir
+    from ehrbench.cli.output import print_json, print_table
+    from ehrbench.demo import run_demo
+    from ehrbench.leaderboard.build import build
+
+    runs = []
+    for run in run_demo(out, quiet):
+        runs.append(run)
+        if not as_json:
+            typer.echo(f"{run.result.model.name}: {run.result.n_items} items scored", err=True)
+    built = build([out / "results", asset_dir("published")], out / "site")
+    index = out / "site" / "index.html"
+    if as_json:
+        print_json({"index": str(index), "results": [run.result.model_dump(mode="json") for run in runs]})
+        return
+    names = [metric.name for metric in runs[0].result.metrics if metric.value is not None]
+    labels = [runs[0].result.metric(name).label for name in names]  # type: ignore[union-attr]
+    ranked = sorted(runs, key=lambda run: -(getattr(run.result.metric(names[0]), "value", None) or 0))
+    rows = [[run.result.model.name, *(_cell(run.result.metric(name)) for name in names)] for run in ranked]
+    typer.echo("\nMedAlign on the synthetic sample: value and 95 % interval, resampled by patient\n")
+    print_table(("model", *labels), rows, numbers=range(1, len(names) + 1))
+    for metric in runs[0].result.metrics:
+        if metric.missing:
+            typer.echo(f"\n{metric.label}: {metric.missing}")
+    typer.echo(f"\nThe leaderboard ({built.n_pages} pages, the papers' tables beside these runs) opens from the file:\n{index}")
+
+
+def _cell(metric: object) -> str:
+    value, low, high = (getattr(metric, name, None) for name in ("value", "low", "high"))
+    return "" if value is None else f"{value:.3f} [{low:.3f}, {high:.3f}]" if low is not None else f"{value:.3f}"
