@@ -85,12 +85,15 @@ def run_window(run: Prepared) -> Window:
     reserve = record.reserve if record is not None else None
     if reserve is None:
         reserve = generation.max_tokens + (generation.max_reasoning_tokens if run.model.thinks else 0)
+    context_length = run.model.context_length
+    if record is None and run.tokenizer is None:
+        context_length = None  # nothing here could be cut, and a server says itself when a prompt does not fit
     return Window.of(
         reserve=reserve,
         answer_tokens=generation.max_tokens,
         max_tokens=run.options.max_model_len,
         budget_tokenizer=run.budget_tokenizer,
-        context_length=run.model.context_length,
+        context_length=context_length,
         model_tokenizer=run.model.tokenizer,
     )
 
