@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ehrbench.cli import approve, data, demo, inspect, leaderboard, models, run, score, tasks, verify
+from ehrbench.cli import approve, data, demo, inspect, leaderboard, metrics, models, results, run, score, submit, tasks, verify
 
 app = typer.Typer(
     name="ehrbench",
@@ -21,10 +21,13 @@ app.command("run")(run.run)
 app.command("score")(score.score)
 app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
+app.command("submit")(submit.submit)
 app.command("approve")(approve.approve)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
+app.add_typer(metrics.app, name="metrics")
 app.add_typer(data.app, name="data")
+app.add_typer(results.app, name="results")
 app.add_typer(leaderboard.app, name="leaderboard")
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ehrbench.cli.completion import complete_tasks
+
 if TYPE_CHECKING:
     from ehrbench.results.schema import Result
     from ehrbench.runs.options import RunOptions
@@ -16,7 +18,7 @@ def run(
     model: Annotated[
         str, typer.Option(help="A checkpoint's path or hub id, or backend:name (hf:, openai:, azure:, baseline:, replay:).")
     ],
-    tasks: Annotated[str, typer.Option(help="Tasks, groups or globs, with commas between.")],
+    tasks: Annotated[str, typer.Option(help="Tasks, groups or globs, with commas between.", autocompletion=complete_tasks)],
     data_dir: Annotated[
         str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
     ] = None,

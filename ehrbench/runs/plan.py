@@ -20,6 +20,7 @@ from ehrbench.runs.engine import Work
 from ehrbench.runs.fewshot import draw_examples
 from ehrbench.runs.prediction import Prediction
 from ehrbench.tasks.answers import clean
+from ehrbench.tasks.slots import prompt_slots
 
 if TYPE_CHECKING:
     from ehrbench.runs.execute import Prepared
@@ -76,7 +77,7 @@ def slots_of(run: Prepared, item: Item) -> dict[str, object]:
     """The values a prompt template may use for an item."""
     spec = run.task.fewshot
     examples = draw_examples(run.dataset.items, item, spec, run.task.task, run.options.seed)
-    return {**item.slots, "question": item.question, "choices": list(item.choices), "examples": examples}
+    return prompt_slots(item, examples)
 
 
 def run_window(run: Prepared) -> Window:
