@@ -63,7 +63,8 @@ def run(
     options = _options(dict(locals()))
     silence_libraries()
     chosen = load_catalog(options.include_paths).select(tasks, options.protocol)
-    answering = load_model(model, options.model_args, options.max_model_len)
+    # With a budget tokenizer the window is counted in its tokens, and the model's own window holds beside it.
+    answering = load_model(model, options.model_args, None if budget_tokenizer else options.max_model_len)
     try:
         prepared = [prepare(task, answering, options) for task in chosen]
         if dry_run:

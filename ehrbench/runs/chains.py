@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ehrbench.context.chain import Step as Prompted
 from ehrbench.context.fitted import Fitted
 from ehrbench.context.window import Overflow
 from ehrbench.datasets.item import Item
-from ehrbench.models.protocol import Message, Request, Response
+from ehrbench.models.protocol import Request, Response, Tokenizer
 from ehrbench.results.schema import Outcome
 from ehrbench.runs.keys import call_key
 from ehrbench.runs.prediction import Prediction, Step
@@ -31,28 +32,35 @@ class ItemChain:
     item: Item
     fitted: Fitted | None
     """None for a task without records."""
-    messages: Callable[[int, str | None], tuple[Message, ...]]
-    """The conversation of step k (from 0), given the answer of the step before."""
+    step: Callable[[int, str | None], Prompted]
+    """The conversation of step k (from 0), given the answer of the step before; says whether that answer was cut."""
     length: int
     """Steps there are."""
     generation: GenerationSpec
     seed: int | None
     model_key: str
     clean: Clean
+    prompt_tokens: Callable[[int, Tokenizer], int]
+    """Tokens of step k's prompt, a later step's without the answer it will carry."""
     shown: Callable[[int], tuple[str, Sequence[Any]]] = field(default=lambda step: ("", ()))
     """What step k shows of the record, and the entries in it: for baselines."""
     prefix: str | None = None
     spellings: tuple[tuple[str, ...], ...] = ()
     """Of each choice, where the last step asks for probabilities."""
     steps: list[Step] = field(default_factory=list)
+    previous_cut: set[int] = field(default_factory=set)
+    """Steps whose prompt had no room for the whole answer so far."""
 
     def request(self) -> tuple[Request, str]:
         """The next call and its key."""
         step = len(self.steps)
         record, entries = self.shown(step)
+        prompted = self.step(step, self.steps[-1].text if self.steps else None)
+        if prompted.previous_cut:
+            self.previous_cut.add(step)
         request = Request(
             id=f"{self.item.id}#{step}",
-            messages=self.messages(step, self.steps[-1].text if self.steps else None),
+            messages=prompted.messages,
             max_tokens=self.generation.max_tokens,
             temperature=self.generation.temperature,
             top_p=self.generation.top_p,
@@ -115,6 +123,7 @@ class ItemChain:
             error=last.error,
             probabilities=None if chances is None else dict(zip(self.item.choices, chances, strict=True)),
             hard=last.hard,
+            notes={"previous_answer_cut_in_steps": sorted(k + 1 for k in self.previous_cut)} if self.previous_cut else {},
             **seen(self.fitted),
         )
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ehrbench.errors import UsageError
-from ehrbench.models.protocol import Request
-from ehrbench.runs.chains import ItemChain
 from ehrbench.runs.plan import plan_work
 from ehrbench.runs.prediction import Prediction
 
@@ -47,8 +45,8 @@ def estimate_run(run: Prepared) -> Estimate:
             overflow += 1
             continue
         cut += bool(work.fitted and work.fitted.cut)
-        for request in _requests(work):
-            tokens = tokenizer.count(run.model.prompt_text(request.messages))
+        for step in range(work.length):
+            tokens = work.prompt_tokens(step, tokenizer)
             calls += 1
             prompt_tokens += tokens
             largest = max(largest, tokens)
@@ -75,11 +73,3 @@ def exact_prompt(runs: Sequence[Prepared], item: str) -> Iterator[str]:
             yield run.model.prompt_text(work.request()[0].messages)
             return
     raise UsageError(f"no item '{item}' in {', '.join(run.task.task for run in runs)}")
-
-
-def _requests(chain: ItemChain) -> Iterator[Request]:
-    from ehrbench.runs.prediction import Step
-
-    for _ in range(chain.length):
-        yield chain.request()[0]
-        chain.steps.append(Step(key="", text="", finish="stop"))

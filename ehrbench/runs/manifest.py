@@ -101,6 +101,14 @@ def read_manifest(folder: RunFolder) -> dict[str, Any]:
 
 
 def command_line(argv: list[str] | None = None) -> str:
-    """The command that was given, paths reduced to their last part."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    return " ".join(["ehrbench", *(Path(w).name if "/" in w and not w.startswith("http") else w for w in words)])
+    """The command that was given: paths reduced to their last part, addresses left out."""
+    return " ".join(["ehrbench", *(_public(word) for word in (sys.argv[1:] if argv is None else argv))])
+
+
+def _public(word: str) -> str:
+    key, equals, value = word.rpartition("=")
+    if "://" in value:
+        value = "…"
+    elif "/" in value and Path(value).is_absolute():
+        value = Path(value).name
+    return f"{key}{equals}{value}"

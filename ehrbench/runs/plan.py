@@ -52,7 +52,8 @@ def plan_work(run: Prepared, items: Iterable[Item], model_key: str) -> Iterator[
         yield ItemChain(
             item=item,
             fitted=calls.fitted,
-            messages=calls.messages,
+            step=calls.step,
+            prompt_tokens=calls.prompt_tokens,
             length=calls.steps,
             generation=task.generation,
             seed=run.options.seed,

@@ -1,4 +1,4 @@
-"""Soft pairwise accuracy (Thompson et al. 2024, WMT24's official measure): does a metric separate systems as surely as people do?"""
+"""Soft pairwise accuracy (Thompson et al. 2024, official at WMT24): does a metric separate systems as surely as people do?"""
 
 from __future__ import annotations
 

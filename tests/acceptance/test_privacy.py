@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 import subprocess
 import sys
@@ -28,7 +27,18 @@ def test_a_remote_endpoint_is_refused_without_opening_a_socket(tmp_path: Path) -
         "import sys; sys.argv[0] = 'ehrbench'\n"
         "from ehrbench.cli import main; main()\n"
     )
-    command = [sys.executable, "-c", guard, *RUN, "--model", "openai:gpt", "--data-dir", str(data), "--out", str(tmp_path / "out")]
+    command = [
+        sys.executable,
+        "-c",
+        guard,
+        *RUN,
+        "--model",
+        "openai:gpt",
+        "--data-dir",
+        str(data),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     finished = subprocess.run(
         [*command, "--model-arg", "base_url=https://models.example.org/v1"],
         env={**environment(tmp_path / "home"), "OPENAI_API_KEY": "not-a-key"},
@@ -78,7 +88,9 @@ def test_an_approval_is_for_one_endpoint_and_its_tasks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("context", ["truncate", "refine", "retrieve"])
 def test_canaries_are_found_in_private_and_nowhere_else(tmp_path: Path, context: str) -> None:
     data = write_release(tmp_path / "data")
-    with Server(answer=lambda body: body["messages"][-1]["content"][-900:], poison="tangent 1", script=["500", "garbage"]) as server:
+    with Server(
+        answer=lambda body: body["messages"][-1]["content"][-900:], poison="tangent 1", script=["500", "garbage"]
+    ) as server:
         finished = ehrbench(
             *(*RUN, "--model", "openai:stub", "--data-dir", data, "--out", tmp_path / "out", "--context", context),
             *("--max-model-len", 1500, "--budget-tokenizer", "words", "--model-arg", f"base_url={server.url}"),
@@ -89,7 +101,9 @@ def test_canaries_are_found_in_private_and_nowhere_else(tmp_path: Path, context:
     (folder,) = run_folders(tmp_path / "out")
     private = b"".join(p.read_bytes() for p in (folder / "private").iterdir())
     assert all(canary.encode() in private for canary in CANARIES[:2]), "the answers quote the record and the question"
-    site = ehrbench("leaderboard", "build", tmp_path / "out", "--out", tmp_path / "site", "--data-dir", data, home=tmp_path / "home")
+    site = ehrbench(
+        "leaderboard", "build", tmp_path / "out", "--out", tmp_path / "site", "--data-dir", data, home=tmp_path / "home"
+    )
     assert site.returncode == 0, site.stderr
     said = (finished.stdout + finished.stderr + site.stdout + site.stderr).encode()
     public = [p for p in tmp_path.rglob("*") if p.is_file() and "private" not in p.parts and data not in p.parents]
@@ -103,11 +117,15 @@ def test_canaries_are_found_in_private_and_nowhere_else(tmp_path: Path, context:
 
 def test_private_is_for_its_owner_and_ignored_by_git(tmp_path: Path) -> None:
     data = write_release(tmp_path / "data", entries=3)
-    assert ehrbench(*RUN, "--model", "baseline:bm25", "--data-dir", data, "--out", tmp_path / "out", home=tmp_path).returncode == 0
+    assert (
+        ehrbench(*RUN, "--model", "baseline:bm25", "--data-dir", data, "--out", tmp_path / "out", home=tmp_path).returncode == 0
+    )
     (folder,) = run_folders(tmp_path / "out")
-    assert stat.S_IMODE(os.stat(folder / "private").st_mode) == 0o700
+    assert stat.S_IMODE((folder / "private").stat().st_mode) == 0o700
     subprocess.run(["git", "init", "-q", tmp_path / "out"], check=True)
-    shown = subprocess.run(["git", "-C", tmp_path / "out", "status", "--porcelain", "-uall"], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        ["git", "-C", tmp_path / "out", "status", "--porcelain", "-uall"], capture_output=True, text=True, check=True
+    )
     assert "result.json" in shown.stdout
     assert "private" not in shown.stdout
 
@@ -122,7 +140,18 @@ def test_a_bug_is_reported_without_its_message(tmp_path: Path) -> None:
         "plan.clean = bad\n"
         "from ehrbench.cli import main; main()\n"
     )
-    command = [sys.executable, "-c", broken, *RUN, "--model", "baseline:bm25", "--data-dir", str(data), "--out", str(tmp_path / "out")]
+    command = [
+        sys.executable,
+        "-c",
+        broken,
+        *RUN,
+        "--model",
+        "baseline:bm25",
+        "--data-dir",
+        str(data),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     finished = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=False)
     assert finished.returncode == 1
     assert "RuntimeError" in finished.stderr

@@ -3,13 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny.models import TOKENIZERS, save_tokenizer
 
 from ehrbench.models import Message, Request
 from ehrbench.models.answers import Answer, cap_answer, cut_at_stop, read_answer, stop_rule, token_limit
 from ehrbench.models.chat import Chat, load_chat
 from ehrbench.models.choices import SpellingReader, log_sums, normalised
 from ehrbench.models.hf_tokenizer import load_tokenizer
+from tests.tiny.models import TOKENIZERS, save_tokenizer
 
 CHATML = load_tokenizer(str(TOKENIZERS / "chatml"))
 THINKING = load_chat(CHATML, thinking=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny.models import save_tokenizer
 
 from ehrbench.errors import UsageError
 from ehrbench.models import Message
 from ehrbench.models.chat import Chat, load_chat, merged
 from ehrbench.models.hf_tokenizer import load_tokenizer
+from tests.tiny.models import save_tokenizer
 
 LLAMA31 = """{{- bos_token }}
 {%- if not date_string is defined %}

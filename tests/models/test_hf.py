@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny.models import save_tokenizer, tiny_llama
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.models import ChoiceRequest, Message, Model, Request
 from ehrbench.models.hf import HFModel
 from ehrbench.models.hf import load as load_any
+from tests.tiny.models import save_tokenizer, tiny_llama
 
 pytestmark = pytest.mark.hf
 torch = pytest.importorskip("torch")

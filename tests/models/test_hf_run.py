@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from tiny.models import tiny_llama
 
 from ehrbench.models import Message, Request, Response
 from ehrbench.models.loading import load_model
 from ehrbench.runs.execute import generate, prepare
 from ehrbench.runs.options import RunOptions
 from ehrbench.tasks.catalog import load_catalog
+from tests.tiny.models import tiny_llama
 
 pytestmark = pytest.mark.hf
 torch = pytest.importorskip("torch")

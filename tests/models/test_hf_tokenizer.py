@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny.models import TOKENIZERS, save_tokenizer
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.models import Tokenizer
 from ehrbench.models.hf_tokenizer import HFTokenizer, load_tokenizer
+from tests.tiny.models import TOKENIZERS, save_tokenizer
 
 
 def test_missing_files_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 
+from ehrbench.context.chain import Step as Prompted
 from ehrbench.datasets.item import Item
 from ehrbench.models.protocol import Message, Request, Response
 from ehrbench.runs.chains import ItemChain
@@ -19,7 +20,8 @@ def chain(name: str, length: int) -> ItemChain:
     return ItemChain(
         item=Item(id=name, question=f"question of {name}"),
         fitted=None,
-        messages=lambda step, previous: (Message("user", f"{name} part {step} after {previous}"),),
+        step=lambda step, previous: Prompted((Message("user", f"{name} part {step} after {previous}"),), previous_cut=step == 3),
+        prompt_tokens=lambda step, tokenizer: 1,
         length=length,
         generation=GenerationSpec(),
         seed=0,
@@ -50,6 +52,8 @@ def test_streaming_and_rounds_give_the_same_chains(concurrency: int) -> None:
     assert {p.item: len(p.steps) for p in streamed.predictions} == lengths, "calls = parts"
     assert len(streaming.asked) == sum(lengths.values())
     assert batching.batches == [sum(k > r for k in lengths.values()) for r in range(5)], "one round of all chains is one batch"
+    cut = {p.item: p.notes.get("previous_answer_cut_in_steps") for p in streamed.predictions}
+    assert cut == {name: [4] if k > 3 else None for name, k in lengths.items()}, "an answer that had to be cut is recorded"
     assert len(streamed.calls) == sum(k - 1 for k in lengths.values()), "every step but the last is kept as a call"
 
 

@@ -1,4 +1,4 @@
-"""Tiny checkpoints with random weights, for tests: ``from tiny.models import tiny_llama``. Needs torch and transformers."""
+"""Tiny checkpoints with random weights, for tests: ``from tests.tiny.models import tiny_llama``. Needs torch and transformers."""
 
 from __future__ import annotations
 
