@@ -35,7 +35,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, numb
         return "  ".join(cell.rjust(w) if i in numbers else cell.ljust(w) for i, (cell, w) in pairs).rstrip()
 
     typer.echo(line(header))
-    typer.echo("  ".join("-" * width for width in widths))
+    typer.echo("  ".join("-" * width for width in widths).rstrip())
     for row in cells:
         typer.echo(line(row))
 

@@ -142,7 +142,7 @@ def build_result(run: LoadedRun, metrics: list[MetricResult]) -> Result:
         data_policy=task.data.policy,
         synthetic=bool(manifest.get("synthetic")),
         n_items=len(run.items),
-        n_expected=task.expected_items,
+        n_expected=None if manifest.get("synthetic") else task.expected_items,
         outcomes=count_outcomes(predictions),
         metrics=metrics,
         primary=task.primary,
