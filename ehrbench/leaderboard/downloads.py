@@ -11,7 +11,7 @@ from typing import Any
 from ehrbench.leaderboard.tables import Row, Table
 
 FIELDS = (
-    "model", "variant", "kind", "badges", "data", "protocol", "track", "context", "window", "prompt", "column", "task", "metric",
+    "model", "page", "variant", "kind", "badges", "data", "protocol", "track", "context", "window", "prompt", "column", "task", "metric",
     "value", "low", "high", "n", "n_items", "n_expected", "rank_best", "rank_worst", "missing",
 )  # fmt: skip
 
@@ -68,7 +68,13 @@ def _records(table: Table) -> Iterator[dict[str, Any]]:
 
 
 def _model(row: Row) -> dict[str, Any]:
-    return {"model": row.label, "variant": row.sub, "kind": row.kind, "badges": " ".join(row.badges)}
+    return {
+        "model": row.label,
+        "page": f"models/{row.slug}.html",
+        "variant": row.sub,
+        "kind": row.kind,
+        "badges": " ".join(row.badges),
+    }
 
 
 def _defused(value: object) -> object:

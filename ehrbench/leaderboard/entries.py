@@ -107,7 +107,12 @@ class Entry:
 def make_entries(results: Iterable[Result]) -> list[Entry]:
     """Entries of results, in an order that depends on their content only."""
     entries = [Entry(result, _row_key(result), _setting(result)) for result in results]
-    return sorted(entries, key=lambda e: (e.result.suite, e.result.task, e.setting.order(), e.row, e.result.config_hash))
+
+    def order(entry: Entry) -> tuple[object, ...]:
+        result = entry.result
+        return (result.suite, result.task, entry.setting.order(), entry.row, result.config_hash, result.model_dump_json())
+
+    return sorted(entries, key=order)
 
 
 def choose(entries: Sequence[Entry]) -> Entry:

@@ -48,6 +48,8 @@ class Point(NamedTuple):
 
 def intervals(table: Table, column: int = 0) -> Markup | None:
     """The column's values with their intervals, best on top; None when fewer than two rows have one."""
+    if column >= len(table.columns) or table.columns[column].key in ("seen", "tokens"):
+        return None
     head = table.columns[column]
     rows = [(row, cell) for row in table.rows if (cell := row.cells[column]).value is not None]
     rows.sort(key=lambda pair: -(pair[1].value or 0) if head.higher_is_better else (pair[1].value or 0))

@@ -123,6 +123,8 @@ def _overview_table(entries: Sequence[Entry], setting: Setting, slug: Slugs) -> 
     cells: dict[RowKey, list[Cell]] = {key: [] for key in by_row(entries)}
     for (suite, track, primary), block in sorted(blocks.items()):
         inner = _suite_columns(block, slug)
+        if not inner:
+            continue
         means = _means(block, inner, list(by_row(block)))
         first = inner[0][0]
         tasks = f"{len(inner)} tasks" if len(inner) > 1 else "1 task"
