@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -110,20 +110,21 @@ def _micro(of: Callable[[FloatArray], FloatArray]) -> Additive:
     return Additive(lambda sums, total: of(sums), columns=3)
 
 
-def _macro(of: Callable[[FloatArray], FloatArray], absent_counts: bool) -> Additive:
+def _macro(of: Callable[[FloatArray], FloatArray], over: Literal["seen", "gold", "all"]) -> Additive:
     """Mean over classes; the statistics are tp, fp, fn of class 1, then of class 2, and so on.
 
-    A class that a sample has neither in gold nor in prediction is left out, as scikit-learn does when it takes the classes
-    from the data, or counts as 0 (``absent_counts``), as it does for a fixed list of classes.
+    A class that a sample has neither in gold nor in prediction is left out (``seen``), as scikit-learn does when it takes the
+    classes from the data, or counts as 0 (``all``), as it does for a fixed list of classes. ``gold`` leaves out a class that is
+    only predicted, too: its recall is undefined, and the mean recall is the balanced accuracy.
     """
 
     def finish(sums: FloatArray, total: FloatArray) -> FloatArray:
         counts = sums.reshape(len(sums), -1, 3)
         scores = of(counts)
-        if absent_counts:
+        if over == "all":
             means: FloatArray = scores.mean(axis=1)
             return means
-        present = counts.sum(axis=2) > 0
+        present = (counts if over == "seen" else counts[..., [0, 2]]).sum(axis=2) > 0
         return _divide((scores * present).sum(axis=1), present.sum(axis=1).astype(np.float64))
 
     return Additive(finish)
@@ -222,12 +223,16 @@ AGGREGATES: dict[str, Aggregate] = {
     "micro_precision": _micro(_precision),
     "micro_recall": _micro(_recall),
     # tp, fp, fn of each class in turn
-    "macro_f1": _macro(_f1, absent_counts=False),
-    "macro_precision": _macro(_precision, absent_counts=False),
-    "macro_recall": _macro(_recall, absent_counts=False),
-    "macro_f1_all_classes": _macro(_f1, absent_counts=True),
-    "macro_precision_all_classes": _macro(_precision, absent_counts=True),
-    "macro_recall_all_classes": _macro(_recall, absent_counts=True),
+    "macro_f1": _macro(_f1, "seen"),
+    "macro_precision": _macro(_precision, "seen"),
+    "macro_recall": _macro(_recall, "seen"),
+    "macro_f1_all_classes": _macro(_f1, "all"),
+    "macro_precision_all_classes": _macro(_precision, "all"),
+    "macro_recall_all_classes": _macro(_recall, "all"),
+    "macro_f1_gold_classes": _macro(_f1, "gold"),
+    "macro_precision_gold_classes": _macro(_precision, "gold"),
+    "macro_recall_gold_classes": _macro(_recall, "gold"),
+    "balanced_accuracy": _macro(_recall, "gold"),
     # correct[4], total[4], answer length, reference length
     "corpus_bleu": Additive(_corpus_bleu, columns=2 * BLEU_ORDER + 2),
     # label 0 or 1, score (for the last two: probability of label 1)

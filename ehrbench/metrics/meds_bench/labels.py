@@ -1,0 +1,148 @@
+"""The closed sets of labels, and which of them a text names.
+
+A label is named where its words stand in the text as whole words, whatever the case, accents and marks between them; the longest
+label wins where two overlap, and one right after "not" is not named. A text that names exactly one label is an answer; one
+that names several is ambiguous, one that names none cannot be parsed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+_WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
+_NEGATIONS = frozenset(("not", "non"))
+
+
+class LabelSet(NamedTuple):
+    """Labels in the release's spelling, and what else people call them."""
+
+    labels: tuple[str, ...]
+    also: Mapping[str, str] = {}
+    """Another name to the label."""
+    words: Mapping[str, str] = {}
+    """Names that count only where a text holds no label and no other name."""
+
+
+NLI = LabelSet(
+    ("entailment", "neutral", "contradiction"),
+    {
+        **dict.fromkeys(("entail", "entails", "entailed"), "entailment"),
+        **dict.fromkeys(("contradict", "contradicts", "contradicted", "contradictory"), "contradiction"),
+    },
+)
+HEALTH_FACT = LabelSet(("0", "1", "2"), words={"false": "0", "mixture": "1", "mixed": "1", "true": "2"})
+"""PUBHEALTH's order: false, mixture, true."""
+
+HALLMARKS = LabelSet(
+    (
+        "sustaining proliferative signaling",
+        "evading growth suppressors",
+        "resisting cell death",
+        "enabling replicative immortality",
+        "inducing angiogenesis",
+        "activating invasion and metastasis",
+        "genomic instability and mutation",
+        "tumor promoting inflammation",
+        "cellular energetics",
+        "avoiding immune destruction",
+    ),
+    {
+        "sustaining proliferative signalling": "sustaining proliferative signaling",
+        "genome instability and mutation": "genomic instability and mutation",
+        "tumour promoting inflammation": "tumor promoting inflammation",
+    },
+)
+"""The ten hallmarks of cancer, in the reference's order."""
+
+DDXPLUS = LabelSet(
+    (
+        *("Acute COPD exacerbation / infection", "Acute dystonic reactions", "Acute laryngitis", "Acute otitis media"),
+        *("Acute pulmonary edema", "Acute rhinosinusitis", "Allergic sinusitis", "Anaphylaxis", "Anemia", "Atrial fibrillation"),
+        *("Boerhaave", "Bronchiectasis", "Bronchiolitis", "Bronchitis", "Bronchospasm / acute asthma exacerbation", "Chagas"),
+        *("Chronic rhinosinusitis", "Cluster headache", "Croup", "Ebola", "Epiglottitis", "GERD", "Guillain-Barré syndrome"),
+        *("HIV (initial infection)", "Influenza", "Inguinal hernia", "Larygospasm", "Localized edema", "Myasthenia gravis"),
+        *("Myocarditis", "PSVT", "Pancreatic neoplasm", "Panic attack", "Pericarditis", "Pneumonia"),
+        *("Possible NSTEMI / STEMI", "Pulmonary embolism", "Pulmonary neoplasm", "SLE", "Sarcoidosis"),
+        *("Scombroid food poisoning", "Spontaneous pneumothorax", "Spontaneous rib fracture", "Stable angina", "Tuberculosis"),
+        *("URTI", "Unstable angina", "Viral pharyngitis", "Whooping cough"),
+    ),
+    {
+        "Laryngospasm": "Larygospasm",
+        "Systemic lupus erythematosus": "SLE",
+        "Gastroesophageal reflux disease": "GERD",
+        "Upper respiratory tract infection": "URTI",
+        "Paroxysmal supraventricular tachycardia": "PSVT",
+    },
+)
+"""The 49 pathologies of DDXPlus."""
+
+_INTRAOPERATIVE_AND_OTHER = "Intraoperative radiation with other radiation before/after surgery"
+SEER = LabelSet(
+    (
+        "No radiation and/or cancer-directed surgery",
+        "Radiation prior to surgery",
+        "Radiation after surgery",
+        "Radiation before and after surgery",
+        "Intraoperative radiation",
+        _INTRAOPERATIVE_AND_OTHER,
+        "Surgery both before and after radiation",
+        "Sequence unknown, but both were given",
+    ),
+    {
+        "Intraoperative rad with other rad before/after surgery": _INTRAOPERATIVE_AND_OTHER,
+        "Radiation before surgery": "Radiation prior to surgery",
+    },
+)
+"""SEER's sequence of radiation and surgery; the release's definition lists seven."""
+
+
+def normal_words(text: str) -> tuple[str, ...]:
+    """Words in lower case without accents; "&" is "and", marks are left out, a decimal number stays one word."""
+    plain = "".join(mark for mark in unicodedata.normalize("NFKD", text) if not unicodedata.combining(mark))
+    return tuple(_WORD.findall(plain.casefold().replace("&", " and ")))
+
+
+@lru_cache(maxsize=256)
+def _names(labels: tuple[str, ...], also: tuple[tuple[str, str], ...]) -> list[tuple[tuple[str, ...], str]]:
+    """Words of each name with its label, longest first."""
+    names = {normal_words(name): label for name, label in also if label in labels}
+    names.update((normal_words(label), label) for label in labels)
+    return sorted(names.items(), key=lambda pair: (-len(pair[0]), pair[0]))
+
+
+def named_labels(text: str, known: LabelSet) -> list[str]:
+    """The distinct labels that a text names, in the set's order."""
+    said = normal_words(text)
+    found = _find(said, _names(known.labels, tuple(known.also.items())))
+    if not found and known.words:
+        found = _find(said, [((name,), label) for name, label in known.words.items()])
+    return [label for label in known.labels if label in found]
+
+
+def _find(said: Sequence[str], names: Sequence[tuple[tuple[str, ...], str]]) -> set[str]:
+    free = list(said)
+    present = set(said)
+    found = set()
+    for words, label in names:
+        if not words or not present.issuperset(words):
+            continue
+        for start in range(len(free) - len(words) + 1):
+            if tuple(free[start : start + len(words)]) == words:
+                free[start : start + len(words)] = [""] * len(words)
+                if not (start and said[start - 1] in _NEGATIONS):
+                    found.add(label)
+    return found
+
+
+def with_choices(known: LabelSet, choices: Sequence[str]) -> LabelSet:
+    """The set that an item's own choices make, where it has any."""
+    if not choices:
+        return known
+    own = {normal_words(label): label for label in choices}
+    also = {name: own[normal_words(label)] for name, label in known.also.items() if normal_words(label) in own}
+    words = {name: own[normal_words(label)] for name, label in known.words.items() if normal_words(label) in own}
+    return LabelSet(tuple(choices), also, words)
