@@ -6,7 +6,22 @@ import sys
 
 import typer
 
-from ehrbench.cli import approve, data, demo, inspect, leaderboard, metrics, models, results, run, score, submit, tasks, verify
+from ehrbench.cli import (
+    approve,
+    data,
+    demo,
+    inspect,
+    judge,
+    leaderboard,
+    metrics,
+    models,
+    results,
+    run,
+    score,
+    submit,
+    tasks,
+    verify,
+)
 
 app = typer.Typer(
     name="ehrbench",
@@ -19,6 +34,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("score")(score.score)
+app.command("judge")(judge.judge)
 app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
 app.command("submit")(submit.submit)

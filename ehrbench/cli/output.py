@@ -19,6 +19,23 @@ def print_json(data: Any) -> None:
     typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
 
 
+def key_values(pairs: Sequence[str] | None, option: str) -> dict[str, str]:
+    """Options of the form ``key=value`` as a mapping.
+
+    Raises:
+        UsageError: one is not of that form.
+    """
+    from ehrbench.errors import UsageError
+
+    arguments: dict[str, str] = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{option} '{pair}' is not key=value")
+        arguments[key] = value
+    return arguments
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[int] = ()) -> None:
     """Print a table with aligned columns.
 

@@ -122,6 +122,7 @@ def _options(given: dict[str, Any]) -> RunOptions:
     """The command's arguments, checked, as run options."""
     from dataclasses import fields
 
+    from ehrbench.cli.output import key_values
     from ehrbench.errors import UsageError
     from ehrbench.runs.options import RunOptions
 
@@ -133,12 +134,7 @@ def _options(given: dict[str, Any]) -> RunOptions:
     }.items():
         if given[name] is not None and given[name] not in legal:
             raise UsageError(f"--{name} is '{given[name]}': expected {', '.join(legal)}")
-    arguments: dict[str, str] = {}
-    for pair in given["model_arg"] or []:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise UsageError(f"--model-arg '{pair}' is not key=value")
-        arguments[key] = value
+    arguments = key_values(given["model_arg"], "--model-arg")
     values = {f.name: given[f.name] for f in fields(RunOptions) if f.name in given}
     return RunOptions(**{**values, "model_args": arguments, "include_paths": tuple(given["include_path"] or ())})
 

@@ -30,9 +30,12 @@ class Dataset:
     warnings: Sequence[str] = field(default_factory=tuple)
     """What was odd but harmless, counted ("3 files in ehrs/ have no number for a name"); printed once."""
 
+    derived_from: str | None = None
+    """Digest of what the items were made from, for items that are made from runs and not from files."""
+
     def digest(self) -> str:
         """SHA-256 over the files, independent of where the release lies."""
-        return hash_files(self.root, self.files)
+        return self.derived_from or hash_files(self.root, self.files)
 
 
 Reader = Callable[[Path, Mapping[str, Any]], Dataset]

@@ -180,18 +180,13 @@ def signature(run: LoadedRun, n_cut: int) -> str:
 
 
 def find_runs(paths: Sequence[Path]) -> list[RunFolder]:
-    """Every run at or below the given folders.
+    """Every run at or below the given folders; judges' own runs are left out, for their scores are verdicts.
 
     Raises:
         UsageError: there is none.
     """
-    found = sorted(
-        {
-            manifest.parent
-            for path in paths
-            for manifest in ([path / "manifest.json"] if (path / "manifest.json").is_file() else path.rglob("manifest.json"))
-        }
-    )
-    if not found:
+    found = {manifest.parent for path in paths for manifest in (path.rglob("manifest.json") if path.is_dir() else ())}
+    runs = [RunFolder(path) for path in sorted(found) if not path.parent.name.startswith("judge.")]
+    if not runs:
         raise UsageError(f"no run at or below {', '.join(map(str, paths))}: a run folder has a manifest.json")
-    return [RunFolder(path) for path in found]
+    return runs

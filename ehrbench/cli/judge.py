@@ -1,0 +1,70 @@
+"""``ehrbench judge``: a judge model's relative scores of runs against a reference run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def judge(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders to judge, of one model; several are also pooled.")],
+    by: Annotated[list[str], typer.Option("--judge", help="The judge, as for run --model; repeatable for several judges.")],
+    reference: Annotated[list[Path], typer.Option(help="Runs of the reference model on the same tasks; repeatable.")],
+    protocol: Annotated[str, typer.Option(help="clean: both orders, retries. paper: the published order and formula.")] = "clean",
+    judge_arg: Annotated[
+        list[str] | None, typer.Option("--judge-arg", help="key=value for the judge's backend; repeatable.")
+    ] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
+    out: Annotated[Path, typer.Option(help="Where the judge's own runs go.")] = Path("results"),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Judge answers against a reference model's. The same command goes on where it was stopped; no verdict is bought twice."""
+    from ehrbench.cli.output import key_values, print_json, print_result
+    from ehrbench.errors import INCOMPLETE_EXIT_CODE, UsageError
+    from ehrbench.judge.judging import judge_run
+    from ehrbench.judge.report import JudgedRun, judge_agreement, judge_result, write_judgement
+    from ehrbench.models.loading import load_model
+    from ehrbench.runs.folder import open_run
+    from ehrbench.runs.policy import silence_libraries
+    from ehrbench.scoring.run import load_run
+
+    if protocol not in ("clean", "paper"):
+        raise UsageError(f"--protocol is '{protocol}': expected clean or paper")
+    silence_libraries()
+    candidates = [load_run(open_run(path), data_dir) for path in runs]
+    references = {r.task.task: r for r in (load_run(open_run(path), data_dir) for path in reference)}
+    for candidate in candidates:
+        if candidate.task.task not in references:
+            raise UsageError(f"no --reference run of task '{candidate.task.task}', which {candidate.folder.path} is a run of")
+    by_judge: list[list[JudgedRun]] = []
+    for spec in by:
+        model = load_model(spec, key_values(judge_arg, "--judge-arg"), None)
+        try:
+            judged = []
+            for c in candidates:
+                r = references[c.task.task]
+                synthetic = bool(c.manifest.get("synthetic"))
+                verdicts = judge_run(c, r, model, protocol, out, synthetic=synthetic, quiet=quiet)  # type: ignore[arg-type]
+                judged.append(JudgedRun(c, r, model.identity, verdicts))
+                write_judgement(judged[-1], protocol)  # type: ignore[arg-type]
+            by_judge.append(judged)
+        finally:
+            model.close()
+    results = [judge_result([one], protocol) for judged in by_judge for one in judged]  # type: ignore[arg-type]
+    results += [judge_result(judged, protocol) for judged in by_judge if len(judged) > 1]  # type: ignore[arg-type]
+    agreement = judge_agreement(by_judge)
+    if as_json:
+        print_json({"results": [r.model_dump(mode="json") for r in results], "agreement_alpha": agreement})
+    else:
+        for result in results:
+            print_result(result)
+            for caveat in result.caveats:
+                typer.echo(caveat)
+        if len(by_judge) > 1:
+            shown = "not defined" if agreement is None else f"{agreement:.3f}"
+            typer.echo(f"\nagreement of the judges, Krippendorff's alpha (interval): {shown}")
+    if any(one.judgement.failed_calls for judged in by_judge for one in judged):
+        raise typer.Exit(INCOMPLETE_EXIT_CODE)
