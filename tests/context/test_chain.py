@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from context.texts import texts, tokenizer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from ehrbench.models.protocol import Message
 from ehrbench.records.record import Record
 from ehrbench.tasks.prompts import render, render_refine
 from ehrbench.tasks.schema import PromptSpec, RecordSpec
+from tests.context.texts import texts, tokenizer
 
 SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 PROMPT = PromptSpec(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from context.texts import texts, tokenizer
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from ehrbench.context.spans import Span
 from ehrbench.errors import UsageError
 from ehrbench.records.record import Entry, Record
 from ehrbench.tasks.schema import RecordSpec
+from tests.context.texts import texts, tokenizer
 
 SLOW = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 PAIRS = (("llama3",), ("llama2",), ("wordpiece",), ("words",), ("llama2", "chatml"), ("wordpiece", "llama3"))

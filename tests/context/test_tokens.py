@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from context.texts import TOKENIZERS, texts, tokenizer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from ehrbench.context.blocks import tokenise
 from ehrbench.context.tokens import RecordTokens, TokenCache
 from ehrbench.home import home_dir
 from ehrbench.models.protocol import Tokens
+from tests.context.texts import TOKENIZERS, texts, tokenizer
 
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 LINES = "".join(

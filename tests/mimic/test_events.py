@@ -7,13 +7,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tiny_mimic import write_table
 
 from ehrbench.errors import UsageError
 from ehrbench.mimic.cohort import Cohort, build_cohort
 from ehrbench.mimic.events import EVENT_TABLES, event_rows, sort_events
 from ehrbench.mimic.render import event_lists, merge_events, render
 from ehrbench.mimic.tables import Mimic
+from tests.mimic.tiny_mimic import write_table
 
 TOTALS = {  # rows, admissions
     "labevents": (44_184, 119),

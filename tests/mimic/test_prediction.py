@@ -4,13 +4,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tiny_mimic import write_table
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.mimic.ccs import Ccs, load_ccs
 from ehrbench.mimic.cohort import Cohort, build_cohort
 from ehrbench.mimic.prediction import PHENOTYPES, PredictionTask, outcomes, phenotypes
 from ehrbench.mimic.tables import Mimic
+from tests.mimic.tiny_mimic import write_table
 
 POSITIVES = {
     "mortality": "20755971 21607814 22081550 22130791 22987108 24540843 27617929 28661809 29276678 29842315",

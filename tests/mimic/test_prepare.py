@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_mimic import write_table
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.mimic.prepare import Options, prepare
 from ehrbench.mimic.split import SPLITS, read_split, split_patients
 from ehrbench.mimic.tables import Mimic
+from tests.mimic.tiny_mimic import write_table
 
 
 def rows(path: Path) -> list[dict[str, object]]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tiny_mimic import write_table
 
 from ehrbench.errors import EhrbenchError, MissingError, UsageError
 from ehrbench.mimic.schema import TABLES
 from ehrbench.mimic.tables import Mimic
+from tests.mimic.tiny_mimic import write_table
 
 LAB = {"labevent_id": 1, "subject_id": 10, "hadm_id": 20, "itemid": 5, "charttime": "2150-01-01 10:00:00", "value": "0042"}
 
