@@ -11,8 +11,8 @@ from typing import Any
 from ehrbench.leaderboard.tables import Row, Table
 
 FIELDS = (
-    "model", "page", "variant", "kind", "badges", "data", "protocol", "track", "context", "window", "prompt", "column", "task", "metric",
-    "value", "low", "high", "n", "n_items", "n_expected", "rank_best", "rank_worst", "missing",
+    "model", "page", "variant", "kind", "badges", "data", "protocol", "track", "context", "window", "prompt", "column",
+    "task", "metric", "value", "low", "high", "n", "n_items", "n_expected", "rank_best", "rank_worst", "missing",
 )  # fmt: skip
 
 
