@@ -22,9 +22,11 @@ from ehrbench.leaderboard.contexts import context_views
 from ehrbench.leaderboard.downloads import table_csv, table_json
 from ehrbench.leaderboard.entries import MIN_GROUPS, Entry, make_entries
 from ehrbench.leaderboard.figures import against_cost, intervals
-from ehrbench.leaderboard.pages import Slugs, overview_tables, strata_tables, suite_tables, task_tables
+from ehrbench.leaderboard.layout import Slugs
+from ehrbench.leaderboard.pages import overview_tables, suite_tables
 from ehrbench.leaderboard.render import Renderer
 from ehrbench.leaderboard.tables import Table, metric_cell
+from ehrbench.leaderboard.task_pages import strata_tables, task_tables
 from ehrbench.leaderboard.text import number, show, slugs, tokens
 from ehrbench.leaderboard.words import METRICS, suite_name
 from ehrbench.results.schema import Result

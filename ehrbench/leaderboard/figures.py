@@ -30,7 +30,9 @@ MAX_ROWS = 60
 MAX_LINES = 7
 """Models in the context figure: as many as there are colours."""
 MAX_LABELS = 14
-_NAMES = 210.0
+_NAMES = 165.0
+_WIDE = 560.0
+"""Interval plots: narrow enough that a phone shows names and most of the drawing."""
 _RIGHT = 720.0
 _STEP = 20.0
 
@@ -58,21 +60,21 @@ def intervals(table: Table, column: int = 0) -> Markup | None:
         return None
     ends = [end for _, cell in rows for end in (cell.value, cell.low, cell.high) if end is not None]
     low, high = padded(ends)
-    scale = Scale(low, high, _NAMES + 10, _RIGHT - 60)
+    scale = Scale(low, high, _NAMES + 10, _WIDE - 60)
     height = len(rows) * _STEP + 40
     parts = _axis(scale, low, high, height - 30)
     for k, (row, cell) in enumerate(rows):
         y = 16 + k * _STEP
         css = "run" if row.kind == "run" else "paper"
-        name = row.label if len(row.label) <= 30 else row.label[:29] + "…"
+        name = row.label if len(row.label) <= 24 else row.label[:23] + "…"
         parts.append(text(_NAMES, y + 4, name, "name", "end"))
         if cell.low is not None and cell.high is not None:
             parts.append(line(scale(cell.low), y, scale(cell.high), y, f"bar {css}"))
         value = cell.value or 0.0
         parts.append(dot(scale(value), y, f"dot {css}", value_title(row.label, value, cell.low, cell.high, head.span)))
-        parts.append(text(_RIGHT, y + 4, cell.text, "value", "end"))
+        parts.append(text(_WIDE, y + 4, cell.text, "value", "end"))
     caption = f"{head.label}, {table.title}: values and 95 % intervals; hollow points are published rows."
-    return figure(_RIGHT, height, parts, f"Interval plot of {len(rows)} models; the table has the numbers", caption)
+    return figure(_WIDE, height, parts, f"Interval plot of {len(rows)} models; the table has the numbers", caption)
 
 
 def caterpillar(table: Correlation) -> Markup | None:
@@ -83,7 +85,7 @@ def caterpillar(table: Correlation) -> Markup | None:
     values: list[Interval] = [*metrics, *([table.inter_rater] if table.inter_rater else [])]
     ends = [end for one in values for end in (one.value, one.low, one.high) if end is not None]
     low, high = padded([*ends, 0.0])
-    scale = Scale(low, high, _NAMES + 10, _RIGHT - 60)
+    scale = Scale(low, high, _NAMES + 10, _WIDE - 60)
     height = len(metrics) * _STEP + 58
     parts: list[Markup] = []
     ceiling = table.inter_rater
@@ -92,20 +94,20 @@ def caterpillar(table: Correlation) -> Markup | None:
             parts.append(rect(scale(ceiling.low), 20, scale(ceiling.high) - scale(ceiling.low), height - 50, "band"))
         parts.append(line(scale(ceiling.value), 20, scale(ceiling.value), height - 30, "ceiling"))
         label = f"between raters {number(ceiling.value, table.span, printed=True)}"
-        parts.append(text(min(scale(ceiling.value), _RIGHT - 70), 13, label, "note", "middle"))
+        parts.append(text(min(scale(ceiling.value), _WIDE - 70), 13, label, "note", "middle"))
     parts += _axis(scale, low, high, height - 30, top=20)
     for k, metric in enumerate(metrics):
         y = 34 + k * _STEP
-        parts.append(text(_NAMES, y + 4, show(metric.label, 30), "name", "end"))
+        parts.append(text(_NAMES, y + 4, show(metric.label, 24), "name", "end"))
         if metric.low is not None and metric.high is not None:
             parts.append(line(scale(metric.low), y, scale(metric.high), y, "bar run"))
         title = value_title(show(metric.label, 60), metric.value, metric.low, metric.high, table.span)
         parts.append(dot(scale(metric.value), y, "dot run", title))
-        parts.append(text(_RIGHT, y + 4, number(metric.value, table.span, printed=True), "value", "end"))
+        parts.append(text(_WIDE, y + 4, number(metric.value, table.span, printed=True), "value", "end"))
     caption = f"{show(table.statistic, 120)}: each metric with its 95 % interval"
     caption += ", beside the agreement between raters (line and band)." if ceiling else "."
     return figure(
-        _RIGHT, height, parts, f"Agreement of {len(metrics)} metrics with clinicians; the table has the numbers", caption
+        _WIDE, height, parts, f"Agreement of {len(metrics)} metrics with clinicians; the table has the numbers", caption
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ehrbench.assets import asset_dir
 
@@ -38,6 +39,7 @@ class Renderer:
             f"default-src 'none'; style-src '{_source_hash(css)}'; script-src '{_source_hash(js)}'; img-src data:; "
             "base-uri 'none'; form-action 'none'"
         )
+        self._environment.filters["breaks"] = _breaks
         # Our own two files are the only text that is not escaped.
         self._environment.globals.update(site=site, css=Markup(css), js=Markup(js), csp=policy)  # noqa: S704
 
@@ -51,6 +53,11 @@ class Renderer:
         """
         root = "../" * page.count("/")
         return self._environment.get_template(template).render(page=page, root=root, **values)
+
+
+def _breaks(name: str) -> Markup:
+    """A dotted name that a browser may break after its dots and underscores."""
+    return Markup(re.sub(r"([._])(?=\w)", r"\1<wbr>", str(escape(name))))  # noqa: S704
 
 
 def _source_hash(text: str) -> str:

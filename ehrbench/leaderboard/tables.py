@@ -78,6 +78,8 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = field(default_factory=tuple)
+    part: bool = False
+    """Whether it shows one category of the table before it."""
 
 
 def metric_cell(metric: MetricResult | None, entry: Entry, rank: RankRange | None = None) -> Cell:

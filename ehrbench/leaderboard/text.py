@@ -59,11 +59,19 @@ def number(value: float, span: tuple[float, float] = (0.0, 1.0), printed: bool =
     return ("0" + text[2:] if float(text) == 0 and text.startswith("-") else text).replace("-", "−")
 
 
+def pad(text: str, decimals: int) -> str:
+    """A written number with at least so many decimals."""
+    have = len(text.partition(".")[2])
+    return text if have >= decimals or not decimals else text + ("" if have else ".") + "0" * (decimals - have)
+
+
 def interval(low: float | None, high: float | None, span: tuple[float, float], printed: bool = False) -> str:
     """A 95 % interval, or nothing."""
     if low is None or high is None:
         return ""
     a, b = number(low, span, printed), number(high, span, printed)
+    decimals = max(len(a.partition(".")[2]), len(b.partition(".")[2]))
+    a, b = pad(a, decimals), pad(b, decimals)
     return f"{a} to {b}" if "−" in a + b else f"{a}–{b}"
 
 

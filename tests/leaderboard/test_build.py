@@ -96,6 +96,16 @@ def test_settings_never_share_a_table(site: dict[str, str]) -> None:
         assert sections == ["clean_truncate_8192", "clean_refine_2048", "clean_truncate_2048", "paper_clinicians"]
 
 
+def test_a_suite_of_many_tasks_is_shown_by_category() -> None:
+    names = [f"s.{category}.t{k}" for category in ("mcqa", "ner_x") for k in range(6)]
+    page = make_site([make_result("m", 0.3 + 0.01 * k, task=name) for k, name in enumerate(names)])["suites/s.html"]
+    sections = re.findall(r'<section class="setting" id="([^"]+)"', page)
+    assert sections == ["clean_truncate_8192", "clean_truncate_8192-mcqa", "clean_truncate_8192-ner_x"]
+    first = page.split("</section>")[0]
+    assert 'href="../suites/s.html#clean_truncate_8192-ner_x">ner x</a>' in first
+    assert re.findall(r'<span class="v">([^<]+)</span>', first) == ["0.325", "0.385"]
+
+
 def test_downloads_hold_what_the_page_shows(site: dict[str, str]) -> None:
     rows = list(csv.DictReader(io.StringIO(site["data/suites-medalign-clean_truncate_8192.csv"])))
     again = json.loads(site["data/suites-medalign-clean_truncate_8192.json"])
