@@ -37,9 +37,9 @@ def _names() -> list[str]:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from ehrbench.metrics import METRICS
+    from ehrbench.scoring.score import resolve
 
-    metric = METRICS.get(name)
+    metric = resolve(name)
     missing = metric.unavailable()
     return {
         "name": metric.name,

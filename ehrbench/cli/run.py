@@ -42,6 +42,9 @@ def run(
     seed: Annotated[int, typer.Option(help="Seed of sampling and of drawn examples.")] = 0,
     out: Annotated[Path, typer.Option(help="Where results go.")] = Path("results"),
     metrics: Annotated[str | None, typer.Option(help="Metrics instead of the task's, with commas between.")] = None,
+    metric_arg: Annotated[
+        list[str] | None, typer.Option("--metric-arg", help="metric.name=value, as comet.checkpoint=PATH; repeatable.")
+    ] = None,
     executor: Annotated[str, typer.Option(help="local.")] = "local",
     model_arg: Annotated[list[str] | None, typer.Option("--model-arg", help="key=value for the backend; repeatable.")] = None,
     include_path: Annotated[list[Path] | None, typer.Option(help="Folder with further task files; repeatable.")] = None,
@@ -56,11 +59,13 @@ def run(
     """Run tasks. The same command again continues an interrupted run and repeats nothing that is finished."""
     from ehrbench.errors import INCOMPLETE_EXIT_CODE, INTERRUPTED_EXIT_CODE
     from ehrbench.models.loading import load_model
+    from ehrbench.neural.arguments import parse_arguments
     from ehrbench.runs.execute import prepare
     from ehrbench.runs.policy import silence_libraries
     from ehrbench.tasks.catalog import load_catalog
 
     options = _options(dict(locals()))
+    arguments = parse_arguments(metric_arg or ())
     silence_libraries()
     chosen = load_catalog(options.include_paths).select(tasks, options.protocol)
     # With a budget tokenizer the window is counted in its tokens, and the model's own window holds beside it.
@@ -71,7 +76,7 @@ def run(
             _print_dry_run(prepared, show_prompt, as_json)
             return
         names = metrics.split(",") if metrics else None
-        results = [_one(run, names, no_score, quiet) for run in prepared]
+        results = [_one(run, names, arguments, no_score, quiet) for run in prepared]
     except KeyboardInterrupt:
         typer.echo("ehrbench: interrupted; what is finished is kept, the same command goes on from there", err=True)
         raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
@@ -81,24 +86,27 @@ def run(
         from ehrbench.cli.output import print_json
 
         print_json(
-            [{"folder": str(folder), **(result.model_dump(mode="json") if result else {})} for folder, _, result in results]
+            [{"folder": str(folder), **(result.model_dump(mode="json") if result else {})} for folder, _, result, _ in results]
         )
     else:
-        for folder, _, result in results:
+        for folder, _, result, _ in results:
             if result is not None:
                 _print_result(result)
             typer.echo(f"\n{folder}")
-    failed = sum(n for _, n, _ in results)
+    failed = sum(n for _, n, _, _ in results)
     if failed:
         typer.echo(
             f"ehrbench: {failed} items ended without an answer; the same command tries those that failed on the server again",
             err=True,
         )
+    if failed or any(broken for *_, broken in results):
         raise typer.Exit(INCOMPLETE_EXIT_CODE)
 
 
-def _one(run: Any, metrics: list[str] | None, no_score: bool, quiet: bool) -> tuple[Path, int, Result | None]:
-    """Generate and score one task: its folder, how many items have no answer, and the result."""
+def _one(
+    run: Any, metrics: list[str] | None, arguments: dict[str, str], no_score: bool, quiet: bool
+) -> tuple[Path, int, Result | None, int]:
+    """Generate and score one task: its folder, how many items have no answer, the result, and how many metrics failed."""
     from collections import Counter
 
     from ehrbench.cli.output import scoring_progress
@@ -113,9 +121,16 @@ def _one(run: Any, metrics: list[str] | None, no_score: bool, quiet: bool) -> tu
         first = next(p.item for p in predictions if f"{p.outcome}: {p.error}" == reason)
         typer.echo(f"ehrbench: {count} items of {run.task.task} (first: {first}): {reason}", err=True)
     if no_score:
-        return folder.path, failed, None
+        return folder.path, failed, None, 0
+    broken = []
+
+    def tell(name: str, error: Exception) -> None:
+        broken.append(name)
+        typer.echo(f"ehrbench: {error}", err=True)
+
     with scoring_progress(quiet) as progress:
-        return folder.path, failed, score_run(load_run(folder), metrics, progress=progress)
+        result = score_run(load_run(folder), metrics, arguments=arguments, progress=progress, failed=tell)
+    return folder.path, failed, result, len(broken)
 
 
 def _options(given: dict[str, Any]) -> RunOptions:

@@ -11,16 +11,20 @@ import typer
 def verify(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
+    metric_arg: Annotated[
+        list[str] | None, typer.Option("--metric-arg", help="metric.name=value, as the run was scored with; repeatable.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check that a result follows from its predictions and its data; exits 1 when it does not."""
     from ehrbench.cli.output import print_json
+    from ehrbench.neural.arguments import parse_arguments
     from ehrbench.runs.folder import open_run
     from ehrbench.scoring.run import load_run
     from ehrbench.scoring.verify import verify_run
 
     loaded = load_run(open_run(run), data_dir)
-    problems = verify_run(loaded)
+    problems = verify_run(loaded, parse_arguments(metric_arg or ()))
     if as_json:
         print_json({"run": str(loaded.folder.path), "verified": not problems, "problems": problems})
     elif problems:

@@ -41,6 +41,8 @@ METRICS: Registry[Metric] = Registry(
         "chrf_pp": "ehrbench.metrics.chrf:CHRF_PP",
         "google_bleu": "ehrbench.metrics.google_bleu:GOOGLE_BLEU",
         "meteor": "ehrbench.metrics.meteor:METEOR",
+        "bertscore": "ehrbench.neural.bertscore:BERTSCORE",
+        "bertscore_deberta": "ehrbench.neural.bertscore:BERTSCORE_DEBERTA",
         "typed_match": "ehrbench.metrics.typed:TYPED_MATCH",
         "typed_yes_no": "ehrbench.metrics.typed:YES_NO",
         "typed_number": "ehrbench.metrics.typed:NUMBER",

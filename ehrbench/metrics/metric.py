@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Kind = Literal["item_mean", "corpus", "set_f1", "macro_f1", "auroc", "auprc", "calibration", "relative"]
 Need = Literal["reference", "labels", "choices", "question", "source", "probabilities"]
@@ -32,6 +32,30 @@ class Scorable:
 
 Statistics = tuple[float, ...]
 """What an item contributes: one number for a mean, counts for a corpus metric."""
+
+
+class ScoredAll(NamedTuple):
+    """What ``Metric.score_all`` gives."""
+
+    statistics: Sequence[Statistics | None]
+    """In the order of the items; None where undefined."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the number must know of these items ("3 texts were cut at 512 tokens"), one sentence each."""
+
+
+@dataclass(frozen=True)
+class SourceRule:
+    """How a source-augmented metric wants ``Scorable.source`` to be made; ``scoring.sources`` carries it out."""
+
+    mode: Literal["bm25", "instruction", "empty"]
+    max_tokens: int
+    """Largest source in the metric's own tokens, special tokens not counted."""
+    count: Callable[[Sequence[str]], Sequence[int]]
+    """Tokens of each text, without special tokens."""
+    piece_words: int = 200
+    """Longest piece of the record, in words."""
+    beside: Callable[[Scorable], str] = lambda scorable: ""
+    """What stands in the same input and takes room from the source."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +92,16 @@ class Metric:
     """Why it cannot be computed on this machine, as one sentence with the next step; None when it can."""
     processes: bool = True
     """False when ``score`` holds its own pool, device or worker and must run in the calling process."""
+    score_all: Callable[[Sequence[Scorable], Callable[[int], None]], ScoredAll] | None = None
+    """Scores all items in one call and says how many more are done: for metrics that gain by seeing all texts at once."""
+    source: SourceRule | None = None
+    """Set where ``needs`` has "source"."""
+    bounded: bool = True
+    """False where ``range`` is only the usual one: values outside are legal, and there is no worst value."""
+    tolerance: float = 1e-9
+    """By how much the same computation may differ on another day (order of sums on a device)."""
+    configure: Callable[[Mapping[str, str]], Metric] | None = None
+    """Makes the metric that arguments (``comet.checkpoint`` and so on, all metrics' together) ask for; None: it takes none."""
 
     def signature(self) -> str:
         """One line that says how a number was made, as sacrebleu's does: ``chrf_pp|v:1|order:6|sacrebleu:2.6.0``."""

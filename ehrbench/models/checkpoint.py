@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,11 @@ def weights_hash(folder: Path) -> str:
     Raises:
         MissingError: the folder is not a checkpoint.
     """
-    files = [folder / "config.json", *require_weights(folder)]
+    return hash_files_once([folder / "config.json", *require_weights(folder)])
+
+
+def hash_files_once(files: Sequence[Path]) -> str:
+    """SHA-256 over files and their names, each file read only once in its life (see ``weights_hash``)."""
     # Hashing releases the interpreter's lock, and a large checkpoint has dozens of files.
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         hashes = list(pool.map(_hash_once, files))

@@ -43,8 +43,36 @@ def compute(
     Raises:
         EhrbenchError: the metric failed; the message names metric and item and holds no text of the item.
     """
+    return compute_noted(metric, scorables, processes=processes, progress=progress)[0]
+
+
+def compute_noted(
+    metric: Metric,
+    scorables: Sequence[Scorable],
+    *,
+    processes: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[list[Statistics | None], tuple[str, ...]]:
+    """As ``compute``, with what the metric has to say about these items."""
+    if metric.score_all is None:
+        return _in_chunks(metric, scorables, processes, progress or (lambda n: None)), ()
+    try:
+        found = metric.score_all(scorables, progress or (lambda n: None))
+    except EhrbenchError:
+        raise
+    except Exception as error:
+        # The exception's text may quote an item.
+        raise EhrbenchError(
+            f"metric '{metric.name}' failed ({type(error).__name__}); if memory is short, give it smaller batches "
+            f"(--metric-arg {metric.name}.batch=4)"
+        ) from None
+    return _checked(metric.name, scorables, found.statistics), found.notes
+
+
+def _in_chunks(
+    metric: Metric, scorables: Sequence[Scorable], processes: int | None, report: Callable[[int], None]
+) -> list[Statistics | None]:
     chunks = list(_chunks(scorables))
-    report = progress or (lambda n: None)
     processes = _usable_cores() if processes is None else processes
     out: list[Statistics | None] = []
     for i, chunk in enumerate(chunks):
@@ -85,12 +113,16 @@ def _score_chunk(name: str, score: Score, chunk: Sequence[Scorable]) -> list[Sta
         raise
     except Exception:
         raise _failure(name, score, chunk) from None
+    return _checked(name, chunk, found)
+
+
+def _checked(name: str, chunk: Sequence[Scorable], found: Sequence[Statistics | None]) -> list[Statistics | None]:
     if len(found) != len(chunk):
         raise EhrbenchError(f"metric '{name}' gave {len(found)} results for {len(chunk)} items")
     for scorable, statistics in zip(chunk, found, strict=True):
         if statistics is not None and not all(map(math.isfinite, statistics)):
             raise EhrbenchError(f"metric '{name}': the statistics of item '{scorable.item}' are not finite numbers")
-    return found
+    return list(found)
 
 
 def _failure(name: str, score: Score, chunk: Sequence[Scorable]) -> EhrbenchError:

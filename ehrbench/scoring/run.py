@@ -6,15 +6,15 @@ Works in any environment: it needs the run's folder and the task's data, not the
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ehrbench.datasets.data_dir import open_dataset
 from ehrbench.datasets.item import Item
-from ehrbench.errors import MissingError, UsageError
+from ehrbench.errors import EhrbenchError, MissingError, UsageError
 from ehrbench.jsonl import read_rows, write_rows
-from ehrbench.metrics import METRICS
+from ehrbench.records.record import Record
 from ehrbench.results.schema import MetricResult, ModelInfo, Result
 from ehrbench.results.store import write_result
 from ehrbench.runs.folder import RunFolder
@@ -23,7 +23,8 @@ from ehrbench.runs.prediction import Prediction
 from ehrbench.runs.store import read_predictions
 from ehrbench.scoring.outcome import add_usage, context_info, count_outcomes
 from ehrbench.scoring.scorables import join
-from ehrbench.scoring.score import Scored, missing, score, score_rows, strata, unscored
+from ehrbench.scoring.score import Scored, resolve, score, score_rows, strata, unscored
+from ehrbench.scoring.sources import with_sources
 from ehrbench.tasks.schema import TaskSpec
 
 
@@ -37,6 +38,8 @@ class LoadedRun(NamedTuple):
     predictions: dict[str, Prediction]
     data_dir: str | None
     """Where the data were found."""
+    load_record: Callable[[str], Record] | None = None
+    """Reads one record; None for tasks without records."""
 
 
 Progress = Callable[[str, int, int], None]
@@ -65,15 +68,17 @@ def load_run(folder: RunFolder, data_dir: str | None = None) -> LoadedRun:
             f"{manifest['config']['data_hash'][:12]}); give the run's data with --data-dir, or run again"
         )
     items = dataset.items[: manifest["config"]["limit"]]
-    return LoadedRun(folder, manifest, task, items, read_predictions(folder.predictions), data_dir)
+    return LoadedRun(folder, manifest, task, items, read_predictions(folder.predictions), data_dir, dataset.load_record)
 
 
 def score_run(
     run: LoadedRun,
     metrics: Sequence[str] | None = None,
     *,
+    arguments: Mapping[str, str] | None = None,
     processes: int | None = None,
     progress: Progress | None = None,
+    failed: Callable[[str, EhrbenchError], None] | None = None,
     write: bool = True,
 ) -> Result:
     """Score and write the result.
@@ -81,47 +86,83 @@ def score_run(
     Args:
         run: what ``load_run`` read.
         metrics: names to add to what is there; None: the task's own, one that cannot be computed here noted with its reason.
+        arguments: of metrics (``{"comet.checkpoint": PATH}``).
         processes: worker processes; None: as the work is worth.
         progress: told how far each metric is.
+        failed: told of a metric that failed while the others went on; None: the first such error is raised at the end, when
+            everything else is written.
         write: False only computes.
 
     Raises:
         MissingError: a metric that was asked for by name cannot be computed on this machine.
+        EhrbenchError: a metric failed.
     """
-    asked = list(dict.fromkeys(metrics or run.task.metrics))
+    asked = {name: resolve(name, arguments) for name in metrics or run.task.metrics}
+    reasons = {name: metric.unavailable() for name, metric in asked.items()}
+    if metrics:
+        for lacking in filter(None, reasons.values()):
+            raise MissingError(lacking)
     scorables, groups = join(run.task, run.items, run.predictions)
+    stored = _stored(run.folder, whole=not metrics)
     results: dict[str, MetricResult] = {}
     scored: list[Scored] = []
-    for name in asked:
-        reason = missing(name)
-        if reason and metrics:
-            raise MissingError(reason)
-        if reason:
+    failures: list[tuple[str, EhrbenchError]] = []
+    for name, metric in asked.items():
+        if reason := reasons[name]:
             results[name] = unscored(name, reason)
             continue
         tell = (lambda done, name=name: progress(name, done, len(scorables))) if progress else None
-        one = score(METRICS.get(name), scorables, groups, len(run.items), processes=processes, progress=tell)
+        try:
+            full = with_sources(metric, scorables, run)
+            one = score(metric, full, groups, len(run.items), processes=processes, progress=tell)
+        except EhrbenchError as error:
+            failures.append((name, error))
+            results[name] = unscored(name, str(error))
+            continue
         scored.append(one)
         results[name] = one.result
-    kept = _kept_metrics(run.folder, set(asked)) if metrics else []
+    # A number that another environment computed from these very answers outlives one that this environment lacks.
+    kept = [m for m in stored.metrics if m.name not in results or (results[m.name].value is None and m.value is not None)]
+    names = {metric.name for metric in kept}
+    made = [metric for metric in results.values() if metric.name not in names]
     order = {name: i for i, name in enumerate(run.task.metrics)}
-    result = build_result(run, sorted([*results.values(), *kept], key=lambda m: (order.get(m.name, len(order)), m.name)))
-    result.strata = strata(scored, scorables, groups, run.task.strata)
+    result = build_result(run, sorted([*made, *kept], key=lambda m: (order.get(m.name, len(order)), m.name)))
+    result.strata = _joined(
+        strata(scored, scorables, groups, run.task.strata),
+        {stratum: [m for m in found if m.name in names] for stratum, found in stored.strata.items()},
+    )
     result.n_groups = len({g if g is not None else i for i, g in enumerate(groups)})
     if write:
-        rows = [row for row in read_rows(run.folder.scores) if metrics and row["metric"] not in results]
+        rows = [row for row in read_rows(run.folder.scores) if row["metric"] in names]
         write_rows(run.folder.scores, [*rows, *(row for one in scored for row in score_rows(one, scorables))])
         write_result(run.folder.result, result)
+    for name, failure in failures:
+        if failed is None:
+            raise failure
+        failed(name, failure)
     return result
 
 
-def _kept_metrics(folder: RunFolder, asked: set[str]) -> list[MetricResult]:
-    """Metrics of the stored result that are not scored anew."""
+class _Stored(NamedTuple):
+    metrics: Sequence[MetricResult] = ()
+    strata: Mapping[str, Sequence[MetricResult]] = {}
+
+
+def _stored(folder: RunFolder, whole: bool) -> _Stored:
+    """What was scored before; nothing where ``whole`` is scored anew and answers were added in the meantime."""
     if not folder.result.exists():
-        return []
+        return _Stored()
+    if whole and folder.result.stat().st_mtime_ns < folder.predictions.stat().st_mtime_ns:
+        return _Stored()
     from ehrbench.results.store import read_result
 
-    return [metric for metric in read_result(folder.result).metrics if metric.name not in asked]
+    result = read_result(folder.result)
+    return _Stored(result.metrics, result.strata)
+
+
+def _joined(new: Mapping[str, list[MetricResult]], old: Mapping[str, Sequence[MetricResult]]) -> dict[str, list[MetricResult]]:
+    found = {name: [*new.get(name, ()), *old.get(name, ())] for name in [*new, *(name for name in old if name not in new)]}
+    return {name: metrics for name, metrics in found.items() if metrics}
 
 
 def build_result(run: LoadedRun, metrics: list[MetricResult]) -> Result:

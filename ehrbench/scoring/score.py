@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ehrbench.metrics import METRICS
@@ -24,9 +26,19 @@ class Scored(NamedTuple):
     result: MetricResult
 
 
-def missing(name: str) -> str | None:
+def resolve(name: str, arguments: Mapping[str, str] | None = None) -> Metric:
+    """The metric of that name under the arguments (``{"comet.checkpoint": PATH}``).
+
+    Raises:
+        UsageError: no such metric, or an argument with an illegal value.
+    """
+    metric = METRICS.get(name)
+    return metric if metric.configure is None else metric.configure(arguments or {})
+
+
+def missing(name: str, arguments: Mapping[str, str] | None = None) -> str | None:
     """Why a metric cannot be computed on this machine; None when it can."""
-    return METRICS.get(name).unavailable()
+    return resolve(name, arguments).unavailable()
 
 
 def score(
@@ -48,9 +60,11 @@ def score(
         processes: worker processes; None: as many as there are cores, when the work is worth them.
         progress: told how many items are done.
     """
-    from ehrbench.scoring.compute import compute
+    from ehrbench.scoring.compute import compute_noted
 
-    statistics = compute(metric, scorables, processes=processes, progress=progress)
+    statistics, notes = compute_noted(metric, scorables, processes=processes, progress=progress)
+    if notes:
+        metric = replace(metric, note="; ".join(filter(None, (metric.note, *notes))))
     return Scored(metric, statistics, summarise(metric, statistics, groups, n_items))
 
 
@@ -66,7 +80,7 @@ def summarise(
         "label": metric.label,
         "n": len(defined),
         "n_undefined": len(statistics) - len(defined),
-        "range": metric.range,
+        "range": metric.range if metric.bounded else _span(metric, [s for s, _ in defined]),
         "higher_is_better": metric.higher_is_better,
         "signature": metric.signature(),
         "note": metric.note,
@@ -86,9 +100,15 @@ def summarise(
     )
 
 
+def _span(metric: Metric, statistics: Sequence[Statistics]) -> tuple[float, float]:
+    """The usual range, widened to what was found, for a metric without bounds."""
+    found = [metric.item_score(one) for one in statistics]
+    return min([metric.range[0], *map(math.floor, found)]), max([metric.range[1], *map(math.ceil, found)])
+
+
 def _strict(metric: Metric, value: float, n_undefined: int, n: int, n_items: int) -> float | None:
     """The mean over all items, one without an answer counting as the worst value."""
-    if metric.aggregate != "mean":
+    if metric.aggregate != "mean" or not metric.bounded:
         return None
     worst = metric.range[0] if metric.higher_is_better else metric.range[1]
     denominator = n_items - n_undefined

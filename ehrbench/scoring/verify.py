@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from ehrbench.metrics import METRICS
 from ehrbench.results.schema import MetricResult, Result
 from ehrbench.results.store import read_result
 from ehrbench.runs.options import config_hash
@@ -15,16 +16,16 @@ from ehrbench.tasks.answers import clean
 TOLERANCE = 1e-9
 
 
-def verify_run(run: LoadedRun) -> list[str]:
+def verify_run(run: LoadedRun, arguments: Mapping[str, str] | None = None) -> list[str]:
     """Every disagreement between a run's files, one sentence each; empty when all of it holds.
 
     Checked: the folder's name and the manifest's hash against the configuration; one prediction an item; each cleaned answer
     against the raw one; each metric that can be computed here, value and interval; counts of outcomes.
     """
-    return list(_problems(run))
+    return list(_problems(run, arguments or {}))
 
 
-def _problems(run: LoadedRun) -> Iterator[str]:
+def _problems(run: LoadedRun, arguments: Mapping[str, str]) -> Iterator[str]:
     actual = config_hash(run.manifest["config"])
     if run.manifest["config_hash"] != actual:
         yield "manifest.json: config_hash is not the hash of config"
@@ -43,15 +44,15 @@ def _problems(run: LoadedRun) -> Iterator[str]:
     if not run.folder.result.exists():
         yield "there is no result.json; `ehrbench score` writes it"
         return
-    yield from _compare(read_result(run.folder.result), run)
+    yield from _compare(read_result(run.folder.result), run, arguments)
 
 
-def _compare(stored: Result, run: LoadedRun) -> Iterator[str]:
-    names = [metric.name for metric in stored.metrics if metric.value is not None and missing(metric.name) is None]
-    made = score_run(run, names, write=False) if names else None
+def _compare(stored: Result, run: LoadedRun, arguments: Mapping[str, str]) -> Iterator[str]:
+    names = [metric.name for metric in stored.metrics if metric.value is not None and missing(metric.name, arguments) is None]
+    made = score_run(run, names, write=False, arguments=arguments) if names else None
     for metric in stored.metrics:
         if metric.value is not None and metric.name not in names:
-            yield f"{metric.name}: cannot be computed on this machine: {missing(metric.name)}"
+            yield f"{metric.name}: cannot be computed on this machine: {missing(metric.name, arguments)}"
     for metric in made.metrics if made else []:
         if metric.name in names:
             yield from _differences(stored.metric(metric.name), metric)
@@ -61,10 +62,11 @@ def _compare(stored: Result, run: LoadedRun) -> Iterator[str]:
 
 def _differences(stored: MetricResult | None, made: MetricResult) -> Iterator[str]:
     assert stored is not None
+    tolerance = max(TOLERANCE, METRICS.get(made.name).tolerance)
     for name in ("value", "low", "high", "strict_value", "n"):
         old, new = getattr(stored, name), getattr(made, name)
         if (old is None) != (new is None) or (
-            old is not None and not math.isclose(old, new, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+            old is not None and not math.isclose(old, new, rel_tol=tolerance, abs_tol=tolerance)
         ):
             yield f"{made.name}.{name}: stored {old}, recomputed {new}"
     if stored.signature != made.signature:

@@ -1,0 +1,208 @@
+"""BERTScore (Zhang et al. 2020): greedy matching of token states by cosine; F1.
+
+MedAlign's setting: ``distilbert-base-uncased``, layer 5, no idf, no rescaling. Numbers are those of the ``bert-score`` library,
+which is not used itself: it fails on an empty answer under transformers 5 and keeps every state in memory. An empty answer or
+reference scores 0; with several references the highest F1 counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ehrbench.errors import MissingError, UsageError
+from ehrbench.metrics.metric import Metric, Scorable, ScoredAll, Statistics
+from ehrbench.neural.arguments import Settings
+from ehrbench.neural.weights import find_weights, label
+
+if TYPE_CHECKING:
+    from ehrbench.neural.encoder import Encoded, TextEncoder
+
+LAYERS = {"distilbert-base-uncased": 5, "bert-base-uncased": 9, "roberta-large": 17, "deberta-xlarge-mnli": 40}
+"""The layer that the authors chose on WMT16, by the last part of the checkpoint's name."""
+STATES_AT_ONCE = 300_000
+"""Tokens whose states are held at a time: 0.9 GB at DistilBERT's width."""
+
+
+class _Choice(NamedTuple):
+    folder: Path
+    layer: int
+    device: str | None
+    dtype: str
+    batch: int
+
+
+def configure(given: Mapping[str, str]) -> Metric:
+    """The metric under the arguments ``bertscore.*``.
+
+    Raises:
+        UsageError: an argument has an illegal value, or the layer of an unknown checkpoint is not given.
+    """
+    settings = Settings("bertscore", given)
+    return _configured(_BARE, "distilbert-base-uncased", settings.text("checkpoint"), settings.text("layer"), settings)
+
+
+def configure_deberta(given: Mapping[str, str]) -> Metric:
+    """BERTScore with the encoder that its authors found to agree best with people; a metric of its own, under its own name."""
+    bare = replace(_BARE, name="bertscore_deberta", label="BERTScore (DeBERTa)")
+    return _configured(bare, "microsoft/deberta-xlarge-mnli", None, None, Settings("bertscore", given))
+
+
+def _configured(bare: Metric, default: str, checkpoint: str | None, layer: str | None, settings: Settings) -> Metric:
+    from ehrbench.models.checkpoint import require_weights
+
+    batch = settings.number("batch", 32)
+    dtype = settings.choice("dtype", ("float32", "bfloat16"))
+    missing = _missing_libraries()
+    try:
+        weights = find_weights("BERTScore", checkpoint, default)
+        shown = label(weights, [weights.folder / "config.json", *require_weights(weights.folder)])
+    except MissingError as error:
+        reason = missing or str(error)
+        return replace(bare, unavailable=lambda: reason)
+    known = LAYERS.get(weights.name.rsplit("/", 1)[-1], 0)
+    chosen = settings.number("layer", known) if layer else known
+    if not chosen:
+        raise UsageError(
+            f"bertscore.checkpoint is {weights.name}, whose best layer is not known here: give it with --metric-arg "
+            f"bertscore.layer=N (known: {', '.join(f'{key} {value}' for key, value in LAYERS.items())})"
+        )
+    choice = _Choice(weights.folder, chosen, settings.text("device"), dtype, batch)
+    return replace(
+        bare,
+        settings={**bare.settings, "checkpoint": shown, "layer": chosen, "dtype": dtype},
+        score=partial(_score, choice),
+        score_all=partial(score_all, choice),
+        unavailable=lambda: missing,
+    )
+
+
+def _missing_libraries() -> str | None:
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        return "BERTScore needs torch and transformers: pip install 'ehrbench[bertscore]'"
+    return None
+
+
+def _score(choice: _Choice, scorables: Sequence[Scorable]) -> Sequence[Statistics | None]:
+    return score_all(choice, scorables, lambda n: None).statistics
+
+
+def score_all(choice: _Choice, scorables: Sequence[Scorable], done: Callable[[int], None]) -> ScoredAll:
+    """F1 of each item, the highest over its references; None for an item without references."""
+    encoder = _load(choice)
+    texts = list(
+        dict.fromkeys(text.strip() for s in scorables if s.references for text in (s.answer, *s.references) if text.strip())
+    )
+    ids, n_cut = encoder.token_ids(texts)
+    tokens = dict(zip(texts, ids, strict=True))
+    best: dict[int, float] = {}
+    told = 0
+    for block in _blocks(scorables, tokens):
+        wanted = list(dict.fromkeys(t for k in block for t in _texts_of(scorables[k]) if t in tokens))
+        progress = _Share(len(block), len(wanted), done)
+        states = dict(zip(wanted, encoder.encode([tokens[t] for t in wanted], progress), strict=True))
+        for k in block:
+            answer, *references = _texts_of(scorables[k])
+            best[k] = max(f1(states.get(answer), states.get(reference)) for reference in references)
+        progress.finish()
+        told += len(block)
+    done(len(scorables) - told)
+    notes = (f"{n_cut} of {len(texts)} texts are longer than the encoder's {encoder.max_tokens} tokens and were cut at the end",)
+    return ScoredAll([(best[k],) if k in best else None for k in range(len(scorables))], notes if n_cut else ())
+
+
+class _Share:
+    """Progress in items from progress in texts."""
+
+    def __init__(self, items: int, texts: int, done: Callable[[int], None]) -> None:
+        self._items, self._texts, self._done = items, max(texts, 1), done
+        self._encoded = self._told = 0
+
+    def __call__(self, n: int) -> None:
+        self._encoded += n
+        self._tell(self._items * self._encoded // self._texts)
+
+    def finish(self) -> None:
+        self._tell(self._items)
+
+    def _tell(self, items: int) -> None:
+        if items > self._told:
+            self._done(items - self._told)
+            self._told = items
+
+
+def _texts_of(scorable: Scorable) -> list[str]:
+    return [scorable.answer.strip(), *(reference.strip() for reference in scorable.references)]
+
+
+def _blocks(scorables: Sequence[Scorable], tokens: Mapping[str, Sequence[int]]) -> Iterator[list[int]]:
+    """Items whose texts are held together; items with the same references meet, so that those are encoded once."""
+    order = sorted((k for k, s in enumerate(scorables) if s.references), key=lambda k: scorables[k].references)
+    block: list[int] = []
+    held: set[str] = set()
+    size = 0
+    for k in order:
+        new = {text for text in _texts_of(scorables[k]) if text in tokens} - held
+        more = sum(len(tokens[text]) for text in new)
+        if block and size + more > STATES_AT_ONCE:
+            yield block
+            block, held, size = [], set(), 0
+            new = {text for text in _texts_of(scorables[k]) if text in tokens}
+            more = sum(len(tokens[text]) for text in new)
+        block.append(k)
+        held |= new
+        size += more
+    if block:
+        yield block
+
+
+def f1(answer: Encoded | None, reference: Encoded | None) -> float:
+    """BERTScore's F1 of one pair, at most 1; 0 where a text has no token.
+
+    Every token may be matched, the special ones at the ends included; only the others count in the means.
+    """
+    if answer is None or reference is None or not bool(answer.counts.any()) or not bool(reference.counts.any()):
+        return 0.0
+    similarity = answer.states @ reference.states.T
+    precision = float(similarity.max(dim=1).values[answer.counts].mean())
+    recall = float(similarity.max(dim=0).values[reference.counts].mean())
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+@lru_cache(maxsize=1)
+def _load(choice: _Choice) -> TextEncoder:
+    if (reason := _missing_libraries()) is not None:
+        raise MissingError(reason)
+    from ehrbench.neural.encoder import TextEncoder
+
+    return TextEncoder(choice.folder, choice.layer, device=choice.device, dtype=choice.dtype, batch=choice.batch)
+
+
+def _unconfigured(scorables: Sequence[Scorable]) -> Sequence[Statistics | None]:
+    raise MissingError(configure({}).unavailable() or "BERTScore must be configured before it scores: call Metric.configure")
+
+
+_BARE = Metric(
+    "bertscore",
+    1,
+    "BERTScore",
+    "item_mean",
+    _unconfigured,
+    settings={"score": "f1", "idf": "no", "rescale": "no", "references": "max"},
+    libraries=("torch", "transformers"),
+    processes=False,
+    tolerance=1e-5,
+)
+
+BERTSCORE = replace(_BARE, configure=configure, unavailable=lambda: configure({}).unavailable())
+BERTSCORE_DEBERTA = replace(
+    _BARE,
+    name="bertscore_deberta",
+    label="BERTScore (DeBERTa)",
+    configure=configure_deberta,
+    unavailable=lambda: configure_deberta({}).unavailable(),
+)
