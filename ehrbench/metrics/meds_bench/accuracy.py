@@ -35,7 +35,7 @@ _WORDS: dict[WordTask, tuple[Callable[[str], str | None], tuple[str, ...]]] = {
 _GOLD_PHRASE = re.compile(r"^\s*the (?:diagnosis result|treatment planning) is\s*:?\s*", re.IGNORECASE)
 
 
-def label_set(task: LabelTask, choices: Sequence[str]) -> LabelSet:
+def label_set(task: LabelTask, choices: tuple[str, ...]) -> LabelSet:
     """The labels of an item: its own choices, else the built-in set."""
     return with_choices(LABEL_SETS[task], choices)
 
@@ -125,7 +125,7 @@ def count_labels(scorables: Sequence[Scorable], task: LabelTask) -> list[Statist
     known = LABEL_SETS[task]
     scores: list[Statistics | None] = []
     for s in scorables:
-        gold = named_labels(s.references[0], known) if s.references else []
+        gold = named_labels(s.references[0], known) if s.references else ()
         if len(gold) != 1:
             scores.append(None)
             continue

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
+SHORT = 100
+"""Characters of a text that is remembered with what it names."""
 _NEGATIONS = frozenset(("not", "non"))
 
 
@@ -21,20 +23,20 @@ class LabelSet(NamedTuple):
     """Labels in the release's spelling, and what else people call them."""
 
     labels: tuple[str, ...]
-    also: Mapping[str, str] = {}
-    """Another name to the label."""
-    words: Mapping[str, str] = {}
+    also: tuple[tuple[str, str], ...] = ()
+    """Other names, each with its label."""
+    words: tuple[tuple[str, str], ...] = ()
     """Names that count only where a text holds no label and no other name."""
 
 
 NLI = LabelSet(
     ("entailment", "neutral", "contradiction"),
-    {
-        **dict.fromkeys(("entail", "entails", "entailed"), "entailment"),
-        **dict.fromkeys(("contradict", "contradicts", "contradicted", "contradictory"), "contradiction"),
-    },
+    (
+        *((word, "entailment") for word in ("entail", "entails", "entailed")),
+        *((word, "contradiction") for word in ("contradict", "contradicts", "contradicted", "contradictory")),
+    ),
 )
-HEALTH_FACT = LabelSet(("0", "1", "2"), words={"false": "0", "mixture": "1", "mixed": "1", "true": "2"})
+HEALTH_FACT = LabelSet(("0", "1", "2"), words=(("false", "0"), ("mixture", "1"), ("mixed", "1"), ("true", "2")))
 """PUBHEALTH's order: false, mixture, true."""
 
 HALLMARKS = LabelSet(
@@ -50,11 +52,11 @@ HALLMARKS = LabelSet(
         "cellular energetics",
         "avoiding immune destruction",
     ),
-    {
-        "sustaining proliferative signalling": "sustaining proliferative signaling",
-        "genome instability and mutation": "genomic instability and mutation",
-        "tumour promoting inflammation": "tumor promoting inflammation",
-    },
+    (
+        ("sustaining proliferative signalling", "sustaining proliferative signaling"),
+        ("genome instability and mutation", "genomic instability and mutation"),
+        ("tumour promoting inflammation", "tumor promoting inflammation"),
+    ),
 )
 """The ten hallmarks of cancer, in the reference's order."""
 
@@ -70,13 +72,13 @@ DDXPLUS = LabelSet(
         *("Scombroid food poisoning", "Spontaneous pneumothorax", "Spontaneous rib fracture", "Stable angina", "Tuberculosis"),
         *("URTI", "Unstable angina", "Viral pharyngitis", "Whooping cough"),
     ),
-    {
-        "Laryngospasm": "Larygospasm",
-        "Systemic lupus erythematosus": "SLE",
-        "Gastroesophageal reflux disease": "GERD",
-        "Upper respiratory tract infection": "URTI",
-        "Paroxysmal supraventricular tachycardia": "PSVT",
-    },
+    (
+        ("Laryngospasm", "Larygospasm"),
+        ("Systemic lupus erythematosus", "SLE"),
+        ("Gastroesophageal reflux disease", "GERD"),
+        ("Upper respiratory tract infection", "URTI"),
+        ("Paroxysmal supraventricular tachycardia", "PSVT"),
+    ),
 )
 """The 49 pathologies of DDXPlus."""
 
@@ -92,10 +94,10 @@ SEER = LabelSet(
         "Surgery both before and after radiation",
         "Sequence unknown, but both were given",
     ),
-    {
-        "Intraoperative rad with other rad before/after surgery": _INTRAOPERATIVE_AND_OTHER,
-        "Radiation before surgery": "Radiation prior to surgery",
-    },
+    (
+        ("Intraoperative rad with other rad before/after surgery", _INTRAOPERATIVE_AND_OTHER),
+        ("Radiation before surgery", "Radiation prior to surgery"),
+    ),
 )
 """SEER's sequence of radiation and surgery; the release's definition lists seven."""
 
@@ -107,20 +109,28 @@ def normal_words(text: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def _names(labels: tuple[str, ...], also: tuple[tuple[str, str], ...]) -> list[tuple[tuple[str, ...], str]]:
+def _names(known: LabelSet) -> list[tuple[tuple[str, ...], str]]:
     """Words of each name with its label, longest first."""
-    names = {normal_words(name): label for name, label in also if label in labels}
-    names.update((normal_words(label), label) for label in labels)
+    names = {normal_words(name): label for name, label in known.also}
+    names.update((normal_words(label), label) for label in known.labels)
     return sorted(names.items(), key=lambda pair: (-len(pair[0]), pair[0]))
 
 
-def named_labels(text: str, known: LabelSet) -> list[str]:
+def named_labels(text: str, known: LabelSet) -> tuple[str, ...]:
     """The distinct labels that a text names, in the set's order."""
+    return _short(text, known) if len(text) <= SHORT else _named(text, known)
+
+
+def _named(text: str, known: LabelSet) -> tuple[str, ...]:
     said = normal_words(text)
-    found = _find(said, _names(known.labels, tuple(known.also.items())))
-    if not found and known.words:
-        found = _find(said, [((name,), label) for name, label in known.words.items()])
-    return [label for label in known.labels if label in found]
+    found = _find(said, _names(known))
+    if not found:
+        found = _find(said, [((name,), label) for name, label in known.words])
+    return tuple(label for label in known.labels if label in found)
+
+
+_short = lru_cache(maxsize=1 << 14)(_named)
+"""Labels themselves are asked for over and over."""
 
 
 def _find(said: Sequence[str], names: Sequence[tuple[tuple[str, ...], str]]) -> set[str]:
@@ -138,11 +148,14 @@ def _find(said: Sequence[str], names: Sequence[tuple[tuple[str, ...], str]]) -> 
     return found
 
 
-def with_choices(known: LabelSet, choices: Sequence[str]) -> LabelSet:
+@lru_cache(maxsize=1 << 10)
+def with_choices(known: LabelSet, choices: tuple[str, ...]) -> LabelSet:
     """The set that an item's own choices make, where it has any."""
     if not choices:
         return known
     own = {normal_words(label): label for label in choices}
-    also = {name: own[normal_words(label)] for name, label in known.also.items() if normal_words(label) in own}
-    words = {name: own[normal_words(label)] for name, label in known.words.items() if normal_words(label) in own}
-    return LabelSet(tuple(choices), also, words)
+    also, words = (
+        tuple((name, own[normal_words(label)]) for name, label in names if normal_words(label) in own)
+        for names in (known.also, known.words)
+    )
+    return LabelSet(choices, also, words)
