@@ -27,6 +27,7 @@ MODELS: Registry[Backend] = Registry(
         "hf": "ehrbench.models.hf:load",
         "openai": "ehrbench.models.server.load:openai",
         "replay": "ehrbench.models.replay:load",
+        "vllm": "ehrbench.models.vllm:load",
     },
     entry_point_group="ehrbench.models",
 )
@@ -99,7 +100,7 @@ def _own_backends() -> list[BackendInfo]:
     no_torch = f"{' and '.join(torch)} not installed: pip install 'ehrbench[hf]'" if torch else None
     azure = None if os.environ.get("AZURE_OPENAI_API_KEY") else "AZURE_OPENAI_API_KEY is not set"
     needs = "a server; OPENAI_API_KEY where it asks for a key"
-    vllm = None if find_spec("vllm") else "vllm not installed"
+    vllm = None if find_spec("vllm") else "vllm not installed: pip install 'ehrbench[vllm]'"
     return [
         BackendInfo("azure", _example("azure"), "a deployment of Azure OpenAI", "AZURE_OPENAI_API_KEY", azure),
         BackendInfo("baseline", _example("baseline"), "bm25, newest or empty: what any model has to beat", "nothing", None),
