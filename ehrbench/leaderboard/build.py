@@ -28,7 +28,7 @@ from ehrbench.leaderboard.render import Renderer
 from ehrbench.leaderboard.tables import Table, metric_cell
 from ehrbench.leaderboard.task_pages import strata_tables, task_tables
 from ehrbench.leaderboard.text import number, show, slugs, tokens
-from ehrbench.leaderboard.words import METRICS, suite_name
+from ehrbench.leaderboard.words import explain, suite_name
 from ehrbench.results.schema import Result
 from ehrbench.results.store import dumps, find_results
 from ehrbench.results.supplements import Supplements, find_supplements
@@ -274,7 +274,7 @@ def _metrics(entries: Sequence[Entry], slug: Slugs) -> list[dict[str, Any]]:
                 "slug": slug["metric"][name],
                 "name": show(name, 60),
                 "label": show(first.label, 60),
-                "words": METRICS.get(name, ""),
+                "words": explain(name),
                 "range": f"{number(first.range[0], first.range)} to {number(first.range[1], first.range)}",
                 "higher": first.higher_is_better,
                 "notes": sorted({show(metric.note) for metric in several if metric.note})[:8],

@@ -9,9 +9,15 @@ from dataclasses import replace
 from ehrbench.leaderboard.entries import Entry, RowKey, Setting
 from ehrbench.leaderboard.tables import Cell, Column, Row, make_row
 from ehrbench.leaderboard.text import number, pad, show, tokens
+from ehrbench.results.schema import MetricResult
 
 Slugs = dict[str, dict[str, str]]
 """Slugs by kind (``model``, ``task``, ``suite``, ``metric``) and name."""
+
+
+def family(metric: MetricResult) -> str:
+    """What a metric measures, whatever its variant: "Accuracy" of "Accuracy (containment)"."""
+    return show(metric.label, 40).split(" (")[0] or show(metric.name, 40)
 
 
 def in_order(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ...]:

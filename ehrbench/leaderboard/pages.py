@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from ehrbench.leaderboard.entries import Entry, RowKey, Setting
-from ehrbench.leaderboard.layout import Slugs, baseline, by_setting, in_order, run_names, setting_title, table_row
+from ehrbench.leaderboard.layout import Slugs, baseline, by_setting, family, in_order, run_names, setting_title, table_row
 from ehrbench.leaderboard.ranks import RankRange, rank_ranges
 from ehrbench.leaderboard.tables import Cell, Column, Table, by_row, mean_cell, task_cells
 from ehrbench.leaderboard.text import show
@@ -16,6 +17,14 @@ from ehrbench.leaderboard.words import suite_name
 
 MAX_COLUMNS = 10
 """Tasks that one table of a suite shows; more are shown by category."""
+
+
+class Kind(NamedTuple):
+    """What a primary metric measures: means are over one kind only."""
+
+    family: str
+    range: tuple[float, float]
+    higher_is_better: bool
 
 
 def overview_tables(entries: Sequence[Entry], slug: Slugs) -> list[Table]:
@@ -68,24 +77,24 @@ def suite_tables(entries: Sequence[Entry], slug: Slugs) -> list[Table]:
 
 
 def _overview_table(entries: Sequence[Entry], setting: Setting, slug: Slugs) -> Table:
-    blocks: dict[tuple[str, str, str], list[Entry]] = defaultdict(list)
+    blocks: dict[tuple[str, str, Kind], list[Entry]] = defaultdict(list)
     for entry in entries:
-        blocks[entry.result.suite, entry.setting.track, entry.result.primary].append(entry)
+        blocks[entry.result.suite, entry.setting.track, _kind(entry)].append(entry)
     names = run_names(entries)
     columns: list[Column] = []
     cells: dict[RowKey, list[Cell]] = {key: [] for key in by_row(entries)}
-    for (suite, track, primary), block in sorted(blocks.items()):
+    for (suite, track, kind), block in sorted(blocks.items()):
         inner = _suite_columns(block, slug)
         if not inner:
             continue
-        means = _means(block, inner, list(by_row(block)))
+        means = _means(inner, list(by_row(block)))
         first = inner[0][0]
         tasks = f"{len(inner)} tasks" if len(inner) > 1 else "1 task"
         columns.append(
             Column(
-                key="-".join(part for part in (suite, track, primary) if part),
+                key="-".join(part for part in (suite, track, kind.family) if part),
                 label=suite_name(suite),
-                sub=show(", ".join(part for part in (track, first.sub, tasks) if part), 80),
+                sub=show(", ".join(part for part in (track, kind.family, tasks) if part), 80),
                 href=f"suites/{slug['suite'][suite]}.html",
                 higher_is_better=first.higher_is_better,
                 span=first.span,
@@ -95,6 +104,13 @@ def _overview_table(entries: Sequence[Entry], setting: Setting, slug: Slugs) -> 
             row.append(means.get(key, Cell()))
     rows = [table_row(key, entries, row, slug, names) for key, row in cells.items()]
     return Table(setting.id, setting_title(setting), setting, tuple(columns), in_order(rows, columns))
+
+
+def _kind(entry: Entry) -> Kind:
+    metric = entry.primary
+    if metric is None:
+        return Kind("", (0.0, 0.0), True)
+    return Kind(family(metric), metric.range, metric.higher_is_better)
 
 
 def _category(entry: Entry) -> str:
@@ -114,19 +130,19 @@ def _category_table(categories: Mapping[str, list[Entry]], entries: Sequence[Ent
     columns: list[Column] = []
     cells: dict[RowKey, list[Cell]] = {key: [] for key in by_row(entries)}
     for category, several in sorted(categories.items()):
-        blocks: dict[str, list[Entry]] = defaultdict(list)
+        blocks: dict[Kind, list[Entry]] = defaultdict(list)
         for entry in several:
-            blocks[entry.result.primary].append(entry)
-        for primary, block in sorted(blocks.items()):
+            blocks[_kind(entry)].append(entry)
+        for kind, block in sorted(blocks.items()):
             inner = _suite_columns(block, slug)
             if not inner:
                 continue
             first = inner[0][0]
-            sub = f"{first.sub}, {len(inner)} task{'s' if len(inner) > 1 else ''}"
-            key = f"{category}-{primary}"
+            sub = f"{kind.family}, {len(inner)} task{'s' if len(inner) > 1 else ''}"
+            key = f"{category}-{kind.family}"
             href = f"suites/{slug['suite'][block[0].result.suite]}.html#{_category_id(setting, category)}"
             columns.append(Column(key, _category_name(category), sub, href, first.higher_is_better, first.span))
-            means = _means(block, inner, list(by_row(block)))
+            means = _means(inner, list(by_row(block)))
             for row_key, row in cells.items():
                 row.append(means.get(row_key, Cell()))
     names = run_names(entries)
@@ -141,11 +157,12 @@ def _suite_table(entries: Sequence[Entry], setting: Setting, slug: Slugs, catego
     per_task = [task_cells(block, column_metric) for _, block, column_metric in columns]
     cells: dict[RowKey, list[Cell]] = {key: [cells[key][0] if key in cells else Cell() for cells in per_task] for key in keys}
     shown = [column for column, _, _ in columns]
-    if len(columns) > 1 and len({metric for _, _, metric in columns}) == 1:
-        means = _means(entries, columns, keys)
+    kinds = {_kind(block[0]) for _, block, _ in columns}
+    if len(columns) > 1 and len(kinds) == 1:
+        means = _means(columns, keys)
         for key in keys:
             cells[key].insert(0, means.get(key, Cell()))
-        shown.insert(0, Column("mean", "Mean", shown[0].sub, "methods.html#mean", shown[0].higher_is_better, shown[0].span))
+        shown.insert(0, Column("mean", "Mean", kinds.pop().family, "methods.html#mean", shown[0].higher_is_better, shown[0].span))
     rows = [table_row(key, entries, row, slug, names) for key, row in cells.items()]
     return Table(setting.id, setting_title(setting), setting, tuple(shown), in_order(rows, shown))
 
@@ -172,9 +189,7 @@ def _suite_columns(entries: Sequence[Entry], slug: Slugs, category: str = "") ->
     return columns
 
 
-def _means(
-    entries: Sequence[Entry], columns: Sequence[tuple[Column, list[Entry], str]], keys: Sequence[RowKey]
-) -> dict[RowKey, Cell]:
+def _means(columns: Sequence[tuple[Column, list[Entry], str]], keys: Sequence[RowKey]) -> dict[RowKey, Cell]:
     per_task = [task_cells(block, metric) for _, block, metric in columns]
     if len(columns) == 1:
         return {key: cell for key, (cell, _) in per_task[0].items()}

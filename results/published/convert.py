@@ -16,6 +16,7 @@ from ehrbench.results.store import write_result
 from ehrbench.results.supplements import Correlation, Fact, Facts, HeadToHead, HumanStats, Interval, MetricAgreement, Pair
 
 HERE = Path(__file__).parent
+JUDGE = "judge gpt-35-turbo-0125, reference gpt-4-0125-preview"
 Rows = list[dict[str, str]]
 
 NO_INTERVAL = "The paper prints no interval."
@@ -266,16 +267,28 @@ MEDS_TASKS: dict[tuple[str, str], tuple[str, int | None, bool]] = {
 }
 
 MEDS_METRICS = {
+    # printed name: our metric's base name, its label, a note; scripts and languages have metrics of their own (_meds_name)
     "Accuracy": ("accuracy", "Accuracy", ""),
     "BLEU": ("bleu_1", "BLEU-1", "Printed as BLEU."),
-    "ROUGE": ("rouge_l_set", "ROUGE-L (sets)", "Printed as ROUGE; the code computes ROUGE-L over sets of words."),
-    "F1": ("ner_f1", "F1", "The scorer drops the last letter of the last entity and depends on the order of entities."),
-    "Macro-F1": ("macro_f1", "Macro-F1", ""),
-    "Macro-Precision": ("macro_precision", "Macro-precision", ""),
-    "Macro-Recall": ("macro_recall", "Macro-recall", ""),
+    "ROUGE": ("rouge_l_set", "ROUGE-L (word sets)", "Printed as ROUGE; the code computes ROUGE-L over sets of words."),
+    "F1": ("ner_f1_cut", "Micro F1 (last letter cut)", "The scorer drops the last letter of the last entity."),
+    "Macro-F1": ("hoc_macro_f1", "Macro F1 (ten classes)", ""),
+    "Macro-Precision": ("hoc_macro_precision", "Macro precision (ten classes)", ""),
+    "Macro-Recall": ("hoc_macro_recall", "Macro recall (ten classes)", ""),
+}
+
+MEDS_ACCURACIES = {
+    "mcqa": ("mcqa_first_letter", "Accuracy (first letter)"),
+    "information_extraction": ("ie_containment", "Accuracy (containment)"),
+    "diagnosis": ("diagnosis_containment", "Accuracy (containment)"),
+    "treatment_planning": ("treatment_containment", "Accuracy (containment)"),
+    "clinical_outcome_prediction": ("outcome_true_false", "Accuracy (true or false)"),
+    "fact_verification": ("fact_containment", "Accuracy (containment, first line)"),
+    "nli": ("nli_containment", "Accuracy (containment)"),
 }
 
 MEDS_TASK_CAVEATS = {
+    "mcqa": "The released scorer reads no answer in another language than English, so it cannot have made this table.",
     "fact_verification.pubmedqa": "Every gold answer is “no”: the accuracy measures how often “no” stands in the first line.",
     "fact_verification.health_fact": "A constant answer scores 50.4 % (the majority class) or 32.7 % (class 0, as MEDITRON).",
     "treatment_planning.seer": "The inputs hold treatment codes, vital status and cause of death: the target leaks.",
@@ -300,11 +313,11 @@ def meds_bench(rows: Rows) -> list[Result]:
         n, credentialed = facts.get(task, (None, False))
         if any("another n" in row["note"] for row in several):
             n = None
-        metrics = [_meds_metric(row, n) for row in sorted(several, key=lambda row: list(MEDS_METRICS).index(row["metric"]))]
-        # The paper's text classification table leads with F1.
-        primary = next((m.name for m in metrics if m.name == "macro_f1"), metrics[0].name)
+        several.sort(key=lambda row: list(MEDS_METRICS).index(row["metric"]))
+        metrics = [_meds_metric(row, n, task.removeprefix("meds_bench.")) for row in several]
+        primary = metrics[0].name
         caveats = list(dict.fromkeys(_sentence(row["note"]) for row in several if row["note"]))
-        caveats += [MEDS_TASK_CAVEATS[key]] if (key := task.removeprefix("meds_bench.")) in MEDS_TASK_CAVEATS else []
+        caveats += [text for key, text in MEDS_TASK_CAVEATS.items() if f"{task}.".startswith(f"meds_bench.{key}.")]
         results.append(
             Result(
                 kind="published",
@@ -324,11 +337,25 @@ def meds_bench(rows: Rows) -> list[Result]:
     return results
 
 
-def _meds_metric(row: dict[str, str], n: int | None) -> MetricResult:
-    name, label, note = MEDS_METRICS[row["metric"]]
+def _meds_metric(row: dict[str, str], n: int | None, task: str) -> MetricResult:
+    name, label, note = _meds_name(row["metric"], task)
     if not row["value"]:
         return MetricResult(name=name, label=label, value=None, missing="not reported by the paper", n=None)
     return MetricResult(name=name, label=label, value=_share(row["value"]), n=n, note=note)
+
+
+def _meds_name(printed: str, task: str) -> tuple[str, str, str]:
+    """The metric that ehrbench's paper protocol gives the task."""
+    name, label, note = MEDS_METRICS[printed]
+    category, _, rest = task.partition(".")
+    if name == "accuracy":
+        name, label = MEDS_ACCURACIES[category]
+        return (f"{name}_yes_no", "Accuracy (first letter, yes or no)", note) if task == "mcqa.pubmedqa" else (name, label, note)
+    if name in ("bleu_1", "rouge_l_set"):
+        script = {"explanation": "explanation", "rationale": "rationale"}.get(category, "ebms" if rest == "ebms" else "")
+        language = {"chinese": "zh", "japanese": "ja"}.get(rest, "") if category == "rationale" else ""
+        name = "_".join(part for part in (name, script, language) if part)
+    return name, label, note
 
 
 def mimic_instr(rows: Rows) -> list[Result]:
@@ -355,24 +382,24 @@ def _relative(row: dict[str, str], value: float, half: float) -> Result:
         task="mimic_instr" if overall else f"mimic_instr.{row['group']}",
         suite="mimic_instr",
         protocol="paper",
-        track="judge, pooled" if overall else "judge",
+        track=JUDGE + (", pooled" if overall else ""),
         model=ModelInfo(name=row["model"], backend="published"),
         data_policy="credentialed",
         n_items=n,
         n_expected=n,
         metrics=[
             MetricResult(
-                name="relative_score",
-                label="Relative score",
+                name="judge_relative",
+                label="Judge, relative",
                 value=value,
                 low=round(value - half, 4),
                 high=round(value + half, 4),
                 interval="as printed: normal, mean of ratios over items",
                 n=n,
-                range=(0.0, 1000.0),
+                range=(10.0, 1000.0),
             )
         ],
-        primary="relative_score",
+        primary="judge_relative",
         source=Source(title=MIMIC, where="Table 3"),
         caveats=caveats,
     )

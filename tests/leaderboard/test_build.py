@@ -196,6 +196,31 @@ def test_numbers_read_as_people_write_them() -> None:
     assert show("x" * 50, 10) == "x" * 9 + "…"
 
 
+def test_every_metric_has_plain_words() -> None:
+    from ehrbench.leaderboard.words import explain
+    from ehrbench.metrics import METRICS
+    from ehrbench.results.published import published_results
+
+    names = {*METRICS, *(m.name for row in published_results() for m in row.metrics)}
+    assert [name for name in sorted(names) if not explain(name)] == []
+    assert explain("rouge_l_set_zh").startswith("Longest common sequence over sets")
+    assert explain("nli_balanced_accuracy").startswith("The mean over classes")
+    assert explain("bogus") == ""
+
+
+def test_metrics_of_one_kind_have_a_mean_and_others_do_not() -> None:
+    def page(labels: tuple[str, str], **changes: object) -> str:
+        metrics = [make_metric(0.4, name=f"n{k}", label=label) for k, label in enumerate(labels)]
+        metrics[1] = metrics[1].model_copy(update=changes)
+        return make_site([make_result("m", task=f"s.t{k}", metrics=[m], primary=m.name) for k, m in enumerate(metrics)])[
+            "suites/s.html"
+        ]
+
+    assert "Mean" in page(("Accuracy (first letter)", "Accuracy (containment)"))
+    assert "Mean" not in page(("Accuracy", "F1"))
+    assert "Mean" not in page(("Accuracy", "Accuracy"), range=(0, 100))
+
+
 def test_file_names_never_meet() -> None:
     found = slugs(["GPT-4", "gpt-4", "gpt 4", "GPT/4", "", "…", "con", *HOSTILE])
     assert len({slug.lower() for slug in found.values()}) == len(found)
