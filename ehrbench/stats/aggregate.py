@@ -170,8 +170,8 @@ def _auroc(statistics: FloatArray, weights: Weights) -> FloatArray:
     left, right = np.searchsorted(negatives, positives, "left"), np.searchsorted(negatives, positives, "right")
     ahead = below[:, left]
     ahead = ahead * 2 if np.array_equal(left, right) else ahead + below[:, right]
-    wins = np.einsum("ij,ij->i", ahead, w_pos) / 2
-    area = _divide(wins, below[:, -1].astype(np.float64) * w_pos.sum(axis=1))
+    wins = np.multiply(ahead, w_pos, dtype=np.float64).sum(axis=1) / 2
+    area = _divide(wins, below[:, -1].astype(np.float64) * w_pos.sum(axis=1, dtype=np.float64))
     return 1 - area if swapped else area
 
 
