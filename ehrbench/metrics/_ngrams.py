@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-TOKENS_A_BLOCK = 1 << 16
+TOKENS_A_BLOCK = 1 << 14
 """Tokens sorted together: the keys of a block fit a core's cache."""
 
 Ids = npt.NDArray[np.int32]

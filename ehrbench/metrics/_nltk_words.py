@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from itertools import chain
+from typing import Any
 
 from ehrbench.metrics import _nltk_data
 from ehrbench.metrics._texts import Memo
@@ -35,7 +36,7 @@ def word_tokenizer(rule: str) -> Callable[[str], list[str]]:
     """Return a function from a text to its tokens, equal to NLTK's ``word_tokenize`` under the sentence rule."""
     from nltk.tokenize.punkt import PunktSentenceTokenizer, PunktTokenizer
 
-    punkt = PunktTokenizer("english") if rule == "punkt-english" else PunktSentenceTokenizer()
+    punkt = quicken(PunktTokenizer("english") if rule == "punkt-english" else PunktSentenceTokenizer())
     tokenize = sentence_tokenizer()
 
     def tokens(text: str) -> list[str]:
@@ -44,6 +45,27 @@ def word_tokenizer(rule: str) -> Callable[[str], list[str]]:
         return [token for sentence in punkt.tokenize(text) for token in tokenize(sentence)]
 
     return tokens
+
+
+def quicken(punkt: Any) -> Any:
+    """Let a Punkt tokeniser decide the plain case at once: a word of letters, a period, white space, a word of letters.
+
+    Such a period ends the sentence unless the word is a known abbreviation or the two are a known collocation.
+    """
+    decide: Callable[[str], bool] = punkt.text_contains_sentbreak
+    abbreviations, collocations = punkt._params.abbrev_types, punkt._params.collocations
+
+    def text_contains_sentbreak(context: str) -> bool:
+        word, _, after = context.partition(".")
+        following = after.lstrip()
+        if len(word) > 1 and word.isalpha() and len(following) < len(after) and following.isalpha():
+            word, following = word.lower(), following.lower()
+            if word not in abbreviations and (word, following) not in collocations:
+                return True
+        return decide(context)
+
+    punkt.text_contains_sentbreak = text_contains_sentbreak
+    return punkt
 
 
 def sentence_tokenizer() -> Callable[[str], list[str]]:

@@ -197,6 +197,27 @@ def test_any_characters_are_tokenised_as_in_nltk(sentence):
     assert sentence_tokenizer()(sentence) == NLTKWordTokenizer().tokenize(sentence)
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            listed("pain. Dr. Smith St. Louis louis e.g. j. J. 5. mg. no. No? yes! The a ... x.y (ok.) end.) 患者. é. - 5")
+        ),
+        max_size=9,
+    )
+)
+def test_sentences_are_punkts(words):
+    from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
+
+    from ehrbench.metrics._nltk_words import quicken
+
+    trained = PunktParameters()
+    trained.abbrev_types, trained.collocations, trained.sent_starters = {"dr", "e.g", "st"}, {("pain", "the")}, {"the"}
+    for parameters in (None, trained):
+        text = " ".join(words)
+        assert quicken(PunktSentenceTokenizer(parameters)).tokenize(text) == PunktSentenceTokenizer(parameters).tokenize(text)
+
+
 def test_texts_are_tokenised_as_in_nltk(pairs):
     from nltk.tokenize.destructive import NLTKWordTokenizer
     from nltk.tokenize.punkt import PunktSentenceTokenizer
