@@ -10,12 +10,13 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pairs import make_pairs
 
 from ehrbench.metrics import METRICS, Scorable
-from ehrbench.metrics._nltk_words import sentence_rule
 from ehrbench.metrics._wordnet import find_wordnet
 from ehrbench.scoring.compute import compute
 
@@ -46,12 +47,26 @@ def chrf_library(pairs: Pairs) -> Scores:
     return {"chrf_pp": [chrf.sentence_score(answer, [reference]).score / 100 for answer, reference in pairs]}
 
 
+@lru_cache(maxsize=1)
+def english_punkt() -> Any:
+    """The English model for NLTK's splitter, from the copy that ehrbench carries."""
+    from nltk.tokenize.punkt import PunktParameters
+
+    from ehrbench.metrics.meds_bench._punkt import english
+
+    model, parameters = english(), PunktParameters()
+    parameters.abbrev_types, parameters.collocations = set(model.abbreviations), set(model.collocations)
+    parameters.sent_starters = set(model.starters)
+    parameters.ortho_context.update(model.contexts)
+    return parameters
+
+
 def meteor_library(pairs: Pairs) -> Scores:
-    from nltk.tokenize import NLTKWordTokenizer, PunktSentenceTokenizer
-    from nltk.tokenize.punkt import PunktTokenizer
+    from nltk.tokenize import NLTKWordTokenizer
+    from nltk.tokenize.punkt import PunktSentenceTokenizer
     from nltk.translate.meteor_score import single_meteor_score
 
-    punkt = PunktTokenizer("english") if sentence_rule() == "punkt-english" else PunktSentenceTokenizer()
+    punkt = PunktSentenceTokenizer(english_punkt())
     words = NLTKWordTokenizer()
 
     def tokens(text: str) -> list[str]:

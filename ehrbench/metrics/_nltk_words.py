@@ -1,8 +1,7 @@
 """NLTK's ``word_tokenize``, with the tokens of plain words remembered: NLTK spends a quarter of a millisecond a sentence.
 
-``word_tokenize`` splits sentences with the English Punkt model first, which is data that NLTK does not carry. Where the model is
-not installed, Punkt runs without its lists (of abbreviations, mainly): "Dr." then ends a sentence and becomes two tokens. Which
-of the two it was is part of METEOR's signature.
+Sentences are split with the classic English Punkt model, which this package carries and NLTK does not, so that the tokens do not
+depend on what data a machine has; words are NLTK's own.
 """
 
 from __future__ import annotations
@@ -10,9 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from itertools import chain
-from typing import Any
 
-from ehrbench.metrics import _nltk_data
 from ehrbench.metrics._texts import Memo
 
 _QUOTES = frozenset("`'\"«»“”‘’„")
@@ -27,45 +24,19 @@ _TOKEN = re.compile(
 _CONTRACTIONS = ("cannot", "gimme", "gonna", "gotta", "lemme", "wanna")
 
 
-def sentence_rule() -> str:
-    """Which sentence splitter this machine has: ``punkt-english`` or ``punkt-untrained``."""
-    return "punkt-english" if _nltk_data.find("tokenizers/punkt_tab") else "punkt-untrained"
+def word_tokenizer() -> Callable[[str], list[str]]:
+    """Return a function from a text to its tokens."""
+    from ehrbench.metrics.meds_bench._punkt import SentenceSplitter, english
 
-
-def word_tokenizer(rule: str) -> Callable[[str], list[str]]:
-    """Return a function from a text to its tokens, equal to NLTK's ``word_tokenize`` under the sentence rule."""
-    from nltk.tokenize.punkt import PunktSentenceTokenizer, PunktTokenizer
-
-    punkt = quicken(PunktTokenizer("english") if rule == "punkt-english" else PunktSentenceTokenizer())
+    split = SentenceSplitter(english()).split
     tokenize = sentence_tokenizer()
 
     def tokens(text: str) -> list[str]:
         if not any(mark in text for mark in ".?!"):
             return tokenize(text.rstrip())
-        return [token for sentence in punkt.tokenize(text) for token in tokenize(sentence)]
+        return [token for sentence in split(text) for token in tokenize(sentence)]
 
     return tokens
-
-
-def quicken(punkt: Any) -> Any:
-    """Let a Punkt tokeniser decide the plain case at once: a word of letters, a period, white space, a word of letters.
-
-    Such a period ends the sentence unless the word is a known abbreviation or the two are a known collocation.
-    """
-    decide: Callable[[str], bool] = punkt.text_contains_sentbreak
-    abbreviations, collocations = punkt._params.abbrev_types, punkt._params.collocations
-
-    def text_contains_sentbreak(context: str) -> bool:
-        word, _, after = context.partition(".")
-        following = after.lstrip()
-        if len(word) > 1 and word.isalpha() and len(following) < len(after) and following.isalpha():
-            word, following = word.lower(), following.lower()
-            if word not in abbreviations and (word, following) not in collocations:
-                return True
-        return decide(context)
-
-    punkt.text_contains_sentbreak = text_contains_sentbreak
-    return punkt
 
 
 def sentence_tokenizer() -> Callable[[str], list[str]]:

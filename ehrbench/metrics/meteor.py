@@ -1,7 +1,7 @@
 """METEOR with NLTK's numbers (3.10: alpha 0.9, beta 3, gamma 0.5; exact, Porter stem and WordNet 3.0 matches).
 
-MedAlign's setting (``evaluate``'s meteor). Tokens are NLTK's ``word_tokenize``, lower-cased; see ``_nltk_words`` for the sentence
-splitter. NLTK looks the *stems* of unmatched words up in WordNet, which other METEORs do not, and is kept. Without WordNet there
+MedAlign's setting (``evaluate``'s meteor). Tokens are those of NLTK's ``word_tokenize`` with the English Punkt model, in lower
+case. NLTK looks the *stems* of unmatched words up in WordNet, which other METEORs do not, and is kept. Without WordNet there
 is no METEOR: a variant without synonyms would have the same name and other numbers. An empty answer or reference scores 0.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from ehrbench.errors import MissingError
-from ehrbench.metrics._nltk_words import sentence_rule, word_tokenizer
+from ehrbench.metrics._nltk_words import word_tokenizer
 from ehrbench.metrics._texts import Memo, best_of_references
 from ehrbench.metrics._wordnet import find_wordnet, load_wordnet
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
@@ -120,7 +120,7 @@ def meteor(
 
 def _meteor(answers: Sequence[str], references: Sequence[str]) -> list[float]:
     stem, synonyms = _resources()
-    tokenize = word_tokenizer(str(METEOR.settings["sentences"]))
+    tokenize = word_tokenizer()
     tokens = Memo(lambda text: [token.lower() for token in tokenize(text)])
     return [meteor(tokens[a], tokens[r], stem, synonyms) for a, r in zip(answers, references, strict=True)]
 
@@ -147,7 +147,7 @@ METEOR = Metric(
         "wordnet": "3.0",
         "stem": "porter",
         "tokenizer": "nltk-word",
-        "sentences": sentence_rule(),
+        "sentences": "punkt-english-classic",
         "references": "max",
     },
     libraries=("nltk",),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ehrbench.errors import MissingError
 from ehrbench.metrics import METRICS, Scorable, _nltk_data, _wordnet
 from ehrbench.metrics import meteor as module
-from ehrbench.metrics._nltk_words import sentence_rule, sentence_tokenizer, word_tokenizer
+from ehrbench.metrics._nltk_words import sentence_tokenizer, word_tokenizer
 
 needs_wordnet = pytest.mark.skipif(module.unavailable() is not None, reason="no WordNet 3.0 (Debian: wordnet-base)")
 
@@ -70,7 +70,7 @@ def resources():
 def test_meteor_is_nltk_bit_for_bit(pairs, nltk_wordnet):
     from nltk.translate.meteor_score import single_meteor_score
 
-    tokens = word_tokenizer(sentence_rule())
+    tokens = word_tokenizer()
     metric = METRICS.get("meteor")
     got = [s[0] for s in metric.score([Scorable(str(i), a, (r,)) for i, (a, r) in enumerate(pairs)])]
     assert got == [single_meteor_score(tokens(r), tokens(a), wordnet=nltk_wordnet) for a, r in pairs]
@@ -197,31 +197,17 @@ def test_any_characters_are_tokenised_as_in_nltk(sentence):
     assert sentence_tokenizer()(sentence) == NLTKWordTokenizer().tokenize(sentence)
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    st.lists(
-        st.sampled_from(
-            listed("pain. Dr. Smith St. Louis louis e.g. j. J. 5. mg. no. No? yes! The a ... x.y (ok.) end.) 患者. é. - 5")
-        ),
-        max_size=9,
-    )
-)
-def test_sentences_are_punkts(words):
+def test_texts_are_tokenised_as_in_nltk_with_the_english_model(pairs):
+    from nltk.tokenize.destructive import NLTKWordTokenizer
     from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
-    from ehrbench.metrics._nltk_words import quicken
+    from ehrbench.metrics.meds_bench._punkt import english
 
-    trained = PunktParameters()
-    trained.abbrev_types, trained.collocations, trained.sent_starters = {"dr", "e.g", "st"}, {("pain", "the")}, {"the"}
-    for parameters in (None, trained):
-        text = " ".join(words)
-        assert quicken(PunktSentenceTokenizer(parameters)).tokenize(text) == PunktSentenceTokenizer(parameters).tokenize(text)
-
-
-def test_texts_are_tokenised_as_in_nltk(pairs):
-    from nltk.tokenize.destructive import NLTKWordTokenizer
-    from nltk.tokenize.punkt import PunktSentenceTokenizer
-
-    punkt, words, ours = PunktSentenceTokenizer(), NLTKWordTokenizer(), word_tokenizer("punkt-untrained")
+    model, trained = english(), PunktParameters()
+    trained.abbrev_types, trained.collocations = set(model.abbreviations), set(model.collocations)
+    trained.sent_starters = set(model.starters)
+    trained.ortho_context.update(model.contexts)
+    punkt, words, ours = PunktSentenceTokenizer(trained), NLTKWordTokenizer(), word_tokenizer()
     for text in {text for pair in pairs for text in pair}:
         assert ours(text) == [token for sentence in punkt.tokenize(text) for token in words.tokenize(sentence)]
+    assert ours("Dr. Smith saw her. She is well.") == ["Dr.", "Smith", "saw", "her", ".", "She", "is", "well", "."]
