@@ -27,6 +27,8 @@ class Dataset:
     open_data: bool = False
     """True where the reader has proof that these very files are openly licensed, though the task is credentialed (a rebuild from
     the open MIMIC-IV demo). It may loosen the policy gate, never the task file."""
+    track: str = ""
+    """Marks data whose numbers are never ranked with those of the release's own (items drawn here: ``resampled``)."""
     warnings: Sequence[str] = field(default_factory=tuple)
     """What was odd but harmless, counted ("3 files in ehrs/ have no number for a name"); printed once."""
 

@@ -111,6 +111,7 @@ def generate(
             "synthetic": run.synthetic,
             "command": command_line() if command is None else command,
             "engine_versions": dict(run.model.identity.versions),
+            **({"track": run.dataset.track} if run.dataset.track else {}),
             **({"approval": run.approval._asdict()} if run.approval else {}),
         }
         write_manifest(folder, config, name, extra)

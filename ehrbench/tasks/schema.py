@@ -125,6 +125,8 @@ class TaskSpec(_Strict):
     metrics: Annotated[tuple[str, ...], Field(min_length=1)]
     primary: str
     """The metric a table shows first; one of ``metrics``."""
+    majority: bool = False
+    """Whether the gold answers are classes: what the commonest one scores is then shown beside each score."""
     strata: tuple[str, ...] = ()
     """Keys of an item's ``meta`` by whose values scores are also reported."""
     expected_items: Annotated[int, Field(gt=0)] | None = None
@@ -165,7 +167,7 @@ class TaskSpec(_Strict):
     def digest(self) -> str:
         """SHA-256 of what decides the numbers of the resolved task: two runs are comparable only where it is the same."""
         told: dict[str, Any] = {
-            **dict.fromkeys(("title", "description", "cite", "caveats", "facts"), True),
+            **dict.fromkeys(("title", "description", "cite", "caveats", "facts", "majority"), True),
             "data": {"source"},
             "prompt": {"note"},
             "variants": {"__all__": {"note"}},

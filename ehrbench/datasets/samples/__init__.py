@@ -27,6 +27,7 @@ SAMPLES: Registry[SampleGenerator] = Registry(
     "sample",
     {
         "medalign": "ehrbench.datasets.samples.medalign:generate",
+        "meds_bench": "ehrbench.datasets.samples.meds_bench:generate",
     },
 )
 
