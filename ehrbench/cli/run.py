@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from ehrbench.cli.completion import complete_tasks
 
 if TYPE_CHECKING:
+    from ehrbench.models.protocol import Model
+    from ehrbench.results.groups import GroupResult
     from ehrbench.results.schema import Result
+    from ehrbench.runs.execute import Prepared
     from ehrbench.runs.options import RunOptions
+    from ehrbench.scoring.run import LoadedRun
+    from ehrbench.tasks.catalog import Catalog
+    from ehrbench.tasks.schema import TaskSpec
 
 
 def run(
@@ -52,6 +59,12 @@ def run(
     show_prompt: Annotated[
         str | None, typer.Option(help="With --dry-run: print the exact prompt of this item (holds record text).")
     ] = None,
+    allow_partial: Annotated[
+        bool,
+        typer.Option(
+            "--allow-partial", help="Leave out tasks whose data are missing, and average groups over what is there, marked."
+        ),
+    ] = False,
     no_score: Annotated[bool, typer.Option("--no-score", help="Stop after the answers; `ehrbench score` goes on.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
@@ -60,53 +73,104 @@ def run(
     from ehrbench.errors import INCOMPLETE_EXIT_CODE, INTERRUPTED_EXIT_CODE
     from ehrbench.models.loading import load_model
     from ehrbench.neural.arguments import parse_arguments
-    from ehrbench.runs.execute import prepare
     from ehrbench.runs.policy import silence_libraries
     from ehrbench.tasks.catalog import load_catalog
 
     options = _options(dict(locals()))
     arguments = parse_arguments(metric_arg or ())
     silence_libraries()
-    chosen = load_catalog(options.include_paths).select(tasks, options.protocol)
+    catalog = load_catalog(options.include_paths)
+    chosen = catalog.select(tasks, options.protocol)
     # With a budget tokenizer the window is counted in its tokens, and the model's own window holds beside it.
     answering = load_model(model, options.model_args, None if budget_tokenizer else options.max_model_len)
     try:
-        prepared = [prepare(task, answering, options) for task in chosen]
+        prepared = _prepare(chosen, answering, options, allow_partial)
         if dry_run:
             _print_dry_run(prepared, show_prompt, as_json)
             return
         names = metrics.split(",") if metrics else None
-        results = [_one(run, names, arguments, no_score, quiet) for run in prepared]
+        finished = [_one(run, names, arguments, no_score, quiet) for run in prepared]
     except KeyboardInterrupt:
         typer.echo("ehrbench: interrupted; what is finished is kept, the same command goes on from there", err=True)
         raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
     finally:
         answering.close()
+    groups = _groups(finished, catalog, options, allow_partial)
     if as_json:
         from ehrbench.cli.output import print_json
 
-        print_json(
-            [{"folder": str(folder), **(result.model_dump(mode="json") if result else {})} for folder, _, result, _ in results]
-        )
+        results = [{"folder": str(one.folder), **(one.result.model_dump(mode="json") if one.result else {})} for one in finished]
+        print_json([*results, *(group.model_dump(mode="json") for group in groups)])
     else:
-        for folder, _, result, _ in results:
-            if result is not None:
-                _print_result(result)
-            typer.echo(f"\n{folder}")
-    failed = sum(n for _, n, _, _ in results)
+        from ehrbench.cli.groups import print_groups
+
+        for one in finished:
+            if one.result is not None:
+                _print_result(one.result)
+            typer.echo(f"\n{one.folder}")
+        print_groups(groups)
+    failed = sum(one.n_failed for one in finished)
     if failed:
         typer.echo(
             f"ehrbench: {failed} items ended without an answer; the same command tries those that failed on the server again",
             err=True,
         )
-    if failed or any(broken for *_, broken in results):
+    if failed or any(one.n_broken for one in finished):
         raise typer.Exit(INCOMPLETE_EXIT_CODE)
 
 
-def _one(
-    run: Any, metrics: list[str] | None, arguments: dict[str, str], no_score: bool, quiet: bool
-) -> tuple[Path, int, Result | None, int]:
-    """Generate and score one task: its folder, how many items have no answer, the result, and how many metrics failed."""
+class _Finished(NamedTuple):
+    folder: Path
+    n_failed: int
+    """Items without an answer."""
+    run: LoadedRun | None = None
+    result: Result | None = None
+    n_broken: int = 0
+    """Metrics that failed."""
+
+
+def _prepare(tasks: Sequence[TaskSpec], model: Model, options: RunOptions, allow_partial: bool) -> list[Prepared]:
+    """Open every task's data; all that are missing are named at once, and left out where that is allowed."""
+    from ehrbench.errors import MissingError
+    from ehrbench.runs.execute import prepare
+
+    ready: list[Prepared] = []
+    missing: list[tuple[str, MissingError]] = []
+    for task in tasks:
+        try:
+            ready.append(prepare(task, model, options))
+        except MissingError as error:
+            if len(tasks) == 1:
+                raise
+            missing.append((task.task, error))
+    if not missing:
+        return ready
+    if not ready or not allow_partial:
+        names = ", ".join(name for name, _ in missing[:5]) + (", …" if len(missing) > 5 else "")
+        further = "--allow-partial runs the others; " if ready else ""
+        raise MissingError(
+            f"{len(missing)} of {len(tasks)} tasks have no data ({names}); {further}`ehrbench data status` says where to get "
+            f"them. The first: {missing[0][1]}"
+        )
+    for name, reason in missing:
+        typer.echo(f"ehrbench: {name} is left out: {reason}", err=True)
+    return ready
+
+
+def _groups(finished: Sequence[_Finished], catalog: Catalog, options: RunOptions, allow_partial: bool) -> list[GroupResult]:
+    """The groups of suites of which several tasks were scored, written beside the runs."""
+    from ehrbench.scoring.groups import Scored, group_results, write_groups
+
+    scored = [Scored(one.run, one.result) for one in finished if one.run is not None and one.result is not None]
+    if len(scored) < 2:
+        return []
+    groups = group_results(scored, catalog, allow_partial=allow_partial, folders=options.include_paths)
+    write_groups(options.out, groups)
+    return groups
+
+
+def _one(run: Any, metrics: list[str] | None, arguments: dict[str, str], no_score: bool, quiet: bool) -> _Finished:
+    """Generate and score one task."""
     from collections import Counter
 
     from ehrbench.cli.output import scoring_progress
@@ -121,7 +185,7 @@ def _one(
         first = next(p.item for p in predictions if f"{p.outcome}: {p.error}" == reason)
         typer.echo(f"ehrbench: {count} items of {run.task.task} (first: {first}): {reason}", err=True)
     if no_score:
-        return folder.path, failed, None, 0
+        return _Finished(folder.path, failed)
     broken = []
 
     def tell(name: str, error: Exception) -> None:
@@ -129,8 +193,9 @@ def _one(
         typer.echo(f"ehrbench: {error}", err=True)
 
     with scoring_progress(quiet) as progress:
-        result = score_run(load_run(folder), metrics, arguments=arguments, progress=progress, failed=tell)
-    return folder.path, failed, result, len(broken)
+        loaded = load_run(folder)
+        result = score_run(loaded, metrics, arguments=arguments, progress=progress, failed=tell)
+    return _Finished(folder.path, failed, loaded, result, len(broken))
 
 
 def _options(given: dict[str, Any]) -> RunOptions:

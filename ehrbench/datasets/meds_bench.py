@@ -1,6 +1,6 @@
 """MedS-Bench: one JSON object a file, with a definition and its instances (Wu et al., arXiv 2408.12547; release of 2024-09).
 
-A gold answer is kept as the release has it (``The right answer is B: …``): what counts as the answer in it is a metric's question.
+A gold answer is kept as the release has it (``The right answer is B: …``): what in it is the answer is a metric's question.
 """
 
 from __future__ import annotations
@@ -62,15 +62,17 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
     )
 
 
-def _labelled(
-    path: Path, instances: Sequence[Mapping[str, Any]], label: object
-) -> tuple[list[int], tuple[str, ...]]:
+def _labelled(path: Path, instances: Sequence[Mapping[str, Any]], label: object) -> tuple[list[int], tuple[str, ...]]:
     """The instances of one label, by index; all of them, and a warning, where the file has no labels."""
     if label is None:
         return list(range(len(instances))), ()
     if not any("label" in instance for instance in instances):
-        return list(range(len(instances))), (f"{path.name}: no instance has a 'label', so those of other labels than {label} stay",)
-    found = [index for index, instance in enumerate(instances) if str(instance.get("label", "")).casefold() == str(label).casefold()]
+        return list(range(len(instances))), (
+            f"{path.name}: no instance has a 'label', so those of other labels than {label} stay",
+        )
+    found = [
+        index for index, instance in enumerate(instances) if str(instance.get("label", "")).casefold() == str(label).casefold()
+    ]
     if not found:
         raise UsageError(f"{path}: no instance has the label '{label}' that the task asks for")
     return found, ()
@@ -105,7 +107,7 @@ def _parse(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         if _is_jsonl(text):
             raise UsageError(
-                f"{path}: JSON Lines, one object a line; a file of the release is one JSON object, also where its name ends in .jsonl"
+                f"{path}: JSON Lines, one object a line; a file of the release is one JSON object, also one named .jsonl"
             ) from None
         raise UsageError(f"{path}:{error.lineno}: not JSON at column {error.colno} ({error.msg})") from None
     except (ValueError, RecursionError):

@@ -12,7 +12,9 @@ PREPARED = "prepared"
 """The folder of files built here from other releases."""
 PLACES = ("", PREPARED, "MedS-Bench-SPLIT", "MedS-Bench")
 """Below the data folder, in the order in which they are looked at: SPLIT is the sample that the paper scored."""
-HELP = "`ehrbench data fetch meds_bench` places the open files, `ehrbench data prepare meds_bench` builds those that are not public"
+HELP = (
+    "`ehrbench data fetch meds_bench` places the open files, `ehrbench data prepare meds_bench` builds those that are not public"
+)
 
 
 def task_id(file: str) -> str:

@@ -2,6 +2,7 @@
 
 ``baseline:bm25`` answers with the sentences of the record that match the question best, ``baseline:newest`` with the newest note,
 ``baseline:empty`` with nothing. They read ``Request.question`` and ``Request.record``, not the prompt, so no window limits them.
+``baseline:majority`` gives every item the commonest gold answer, which the engine tells it, and no real model, before it asks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from html import unescape
 
+from ehrbench.datasets.majority import majority
 from ehrbench.errors import UsageError, unknown_name
 from ehrbench.models.arguments import Arguments
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, ModelIdentity, Request, Response, Tokenizer
@@ -36,6 +38,8 @@ class Baseline:
     tokenizer: Tokenizer | None = None
     thinks = False
     streaming = True
+    _verbatim = False
+    """Whether white space is part of the answer."""
 
     def __init__(self, name: str, answer: Answerer) -> None:
         """Name a rule."""
@@ -49,9 +53,10 @@ class Baseline:
     def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
         """Answer in the order given, with at most ``max_tokens`` words."""
         for request in requests:
-            words = self._answer(request).split()
+            answer = self._answer(request)
+            words = answer.split()
             cut = len(words) > request.max_tokens
-            text = " ".join(words[: request.max_tokens])
+            text = " ".join(words[: request.max_tokens]) if cut or not self._verbatim else answer
             yield Response(request.id, text, "length" if cut else "stop", answer_tokens=min(len(words), request.max_tokens))
 
     def choice_probabilities(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceResponse]:
@@ -62,6 +67,32 @@ class Baseline:
         """Nothing to free."""
 
 
+class Majority(Baseline):
+    """The commonest gold answer of a task, for every item."""
+
+    _verbatim = True
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        super().__init__("majority", self._commonest)
+        self._best: str | None = None
+
+    def fit(self, classes: Sequence[str]) -> None:
+        """Learn a task's gold answers, one an item.
+
+        Raises:
+            UsageError: there are none.
+        """
+        if not classes:
+            raise UsageError("baseline:majority needs gold answers, and this task has none; choose another baseline")
+        self._best = majority(classes)[0]
+
+    def _commonest(self, request: Request) -> str:
+        if self._best is None:
+            raise UsageError("baseline:majority was asked before it was told a task's gold answers; run it with `ehrbench run`")
+        return self._best
+
+
 def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Baseline:
     """Make a baseline; ``max_model_len`` is taken and not needed.
 
@@ -69,8 +100,10 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Basel
         UsageError: an unknown baseline, or any argument.
     """
     Arguments(f"baseline:{name}", args, {})
+    if name == "majority":
+        return Majority()
     if name not in BASELINES:
-        raise UsageError(unknown_name("baseline", name, BASELINES))
+        raise UsageError(unknown_name("baseline", name, [*BASELINES, "majority"]))
     return Baseline(name, BASELINES[name]())
 
 

@@ -103,7 +103,9 @@ def _own_backends() -> list[BackendInfo]:
     vllm = None if find_spec("vllm") else "vllm not installed: pip install 'ehrbench[vllm]'"
     return [
         BackendInfo("azure", _example("azure"), "a deployment of Azure OpenAI", "AZURE_OPENAI_API_KEY", azure),
-        BackendInfo("baseline", _example("baseline"), "bm25, newest or empty: what any model has to beat", "nothing", None),
+        BackendInfo(
+            "baseline", _example("baseline"), "bm25, newest, majority or empty: what any model has to beat", "nothing", None
+        ),
         BackendInfo("hf", _example("hf"), "a checkpoint, run by transformers", "torch, transformers, the weights", no_torch),
         BackendInfo("openai", _example("openai"), "any OpenAI-compatible server (base_url=…)", needs, None),
         BackendInfo("replay", _example("replay"), "answers made elsewhere", "a JSONL or CSV file", None),

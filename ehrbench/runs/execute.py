@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ehrbench.datasets import Dataset
 from ehrbench.datasets.data_dir import chosen_data_dir, is_sample, open_dataset
 from ehrbench.datasets.item import Item
+from ehrbench.datasets.majority import gold_class
 from ehrbench.jsonl import write_atomically
 from ehrbench.models.protocol import Model, Tokenizer
 from ehrbench.runs.approvals import Approval
@@ -101,6 +102,7 @@ def generate(
     Raises:
         UsageError: another process works on the same run.
     """
+    tell_golds(run.model, run.dataset)
     config = run.config()
     name = config_hash(config)
     folder = folder_for(run.options.out, run.model.identity.name, run.task.task, name)
@@ -133,6 +135,13 @@ def generate(
                 answering = WithProbabilities(run.model) if run.task.output == "choice_probabilities" else run.model
                 drive(work, answering, Sink(finish, store.keep_call, store.stored))
             return folder, store.finalise()
+
+
+def tell_golds(model: Model, dataset: Dataset) -> None:
+    """Let a baseline that is made from the gold answers see them; nothing but a baseline of this process ever does."""
+    fit = getattr(model, "fit", None)
+    if fit is not None and model.identity.backend == "baseline" and not model.is_remote:
+        fit([gold_class(item) for item in dataset.items if item.labels or item.references])
 
 
 def _absolute(data_dir: str | None) -> str:

@@ -21,6 +21,7 @@ from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.manifest import environment, read_manifest
 from ehrbench.runs.prediction import Prediction
 from ehrbench.runs.store import read_predictions
+from ehrbench.scoring.baselines import baseline_value, constant_answers
 from ehrbench.scoring.outcome import add_usage, context_info, count_outcomes
 from ehrbench.scoring.scorables import join
 from ehrbench.scoring.score import Scored, resolve, score, score_rows, strata, unscored
@@ -121,6 +122,9 @@ def score_run(
             continue
         scored.append(one)
         results[name] = one.result
+    if run.task.majority and (constant := constant_answers(run.task, run.items, scorables)):
+        for one in (one for one in scored if one.metric.name in run.task.metrics):
+            results[one.metric.name].baseline = baseline_value(one.metric, constant)
     # A number that another environment computed from these very answers outlives one that this environment lacks.
     kept = [m for m in stored.metrics if m.name not in results or (results[m.name].value is None and m.value is not None)]
     names = {metric.name for metric in kept}

@@ -1,0 +1,265 @@
+"""Group results from scored runs: the members' statistics are read, combined and resampled; nothing is scored again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from ehrbench.errors import UsageError
+from ehrbench.hashing import hash_data
+from ehrbench.jsonl import read_rows
+from ehrbench.metrics import METRICS
+from ehrbench.results.groups import (
+    SUFFIX,
+    GroupDefinition,
+    GroupMember,
+    GroupResult,
+    GroupScore,
+    SuiteGroups,
+    load_groups,
+    write_group_results,
+)
+from ehrbench.results.schema import MetricResult, Result
+from ehrbench.runs.folder import slug
+from ehrbench.scoring.run import LoadedRun
+from ehrbench.scoring.score import RESAMPLES, SEED
+from ehrbench.stats.combine import TaskStatistics, mean_of_tasks, pool
+from ehrbench.stats.estimate import Estimate, estimate
+from ehrbench.tasks.catalog import Catalog
+
+
+class Scored(NamedTuple):
+    """A run with its result."""
+
+    run: LoadedRun
+    result: Result
+
+
+def group_results(
+    scored: Sequence[Scored], catalog: Catalog, *, allow_partial: bool = False, folders: Sequence[Path] = ()
+) -> list[GroupResult]:
+    """The groups of every suite that the runs touch, for each model, protocol and prompt apart.
+
+    Args:
+        scored: runs and their results.
+        catalog: which tasks a group has.
+        allow_partial: combine what is there where tasks are missing; the result is then marked partial.
+        folders: searched for definitions before the shipped ones.
+
+    Raises:
+        UsageError: two runs of one task that nothing tells apart.
+    """
+    kinds: dict[str, list[Scored]] = defaultdict(list)
+    for one in scored:
+        result = one.result
+        key = [result.suite, result.protocol, result.track, result.prompt, result.synthetic, result.model.model_dump(mode="json")]
+        kinds[hash_data(key)].append(one)
+    found: list[GroupResult] = []
+    for alike in kinds.values():
+        definitions = load_groups(alike[0].result.suite, folders)
+        if definitions is not None:
+            found += _suite(alike, definitions, catalog, allow_partial)
+    return found
+
+
+def write_groups(out: Path, results: Sequence[GroupResult]) -> list[Path]:
+    """Write group results below ``out``: a file for each model, suite, protocol and set of runs."""
+    files: dict[str, list[GroupResult]] = defaultdict(list)
+    for one in results:
+        runs = hash_data([one.model.model_dump(mode="json"), one.prompt, one.track, one.synthetic])[:8]
+        files[f"{slug(one.model.name)}/{one.suite}.{one.protocol}.{runs}{SUFFIX}"].append(one)
+    for name, several in files.items():
+        write_group_results(out / name, several)
+    return [out / name for name in files]
+
+
+def _suite(alike: Sequence[Scored], definitions: SuiteGroups, catalog: Catalog, allow_partial: bool) -> list[GroupResult]:
+    by_task: dict[str, Scored] = {}
+    for one in alike:
+        if (first := by_task.setdefault(one.result.task, one)) is not one:
+            raise UsageError(
+                f"two runs of {one.result.task} by one model: {first.run.folder.path} and {one.run.folder.path}; name one of them"
+            )
+    protocol = alike[0].result.protocol
+    statistics = _Statistics(by_task)
+    return [
+        _group(definition, definitions, by_task, statistics, catalog, allow_partial)
+        for definition in definitions.groups
+        if protocol in definition.protocols
+    ]
+
+
+class _Statistics:
+    """The members' statistics by task and metric, read once a task."""
+
+    def __init__(self, by_task: Mapping[str, Scored]) -> None:
+        self._by_task = by_task
+        self._read: dict[str, dict[str, list[tuple[list[float], str | None]]]] = {}
+
+    def get(self, task: str, metric: str) -> TaskStatistics | None:
+        if task not in self._read:
+            run = self._by_task[task].run
+            groups = {item.id: item.group for item in run.items}
+            found: dict[str, list[tuple[list[float], str | None]]] = defaultdict(list)
+            for row in read_rows(run.folder.scores):
+                if row["score"] is not None:
+                    found[row["metric"]].append((row.get("statistics") or [row["score"]], groups.get(row["item"])))
+            self._read[task] = found
+        rows = self._read[task].get(metric)
+        if not rows:
+            return None
+        return TaskStatistics([values for values, _ in rows], [group for _, group in rows], METRICS.get(metric).aggregate)
+
+
+class _Member(NamedTuple):
+    name: str
+    tasks: Sequence[str]
+    pooled: bool
+
+
+def _members(definition: GroupDefinition, catalog: Catalog) -> list[_Member]:
+    members: list[_Member] = []
+    for part in definition.tasks:
+        if isinstance(part, str):
+            members += [_Member(name, [name], False) for name in catalog.match(part)]
+        else:
+            members.append(_Member(part.pooled, catalog.match(part.pooled), True))
+    return members
+
+
+def _metric(result: Result, wanted: GroupScore) -> MetricResult | None:
+    if wanted.metric == "primary":
+        return result.metric(result.primary)
+    return next((metric for metric in result.metrics if fnmatchcase(metric.name, wanted.metric)), None)
+
+
+def _group(
+    definition: GroupDefinition,
+    suite: SuiteGroups,
+    by_task: Mapping[str, Scored],
+    statistics: _Statistics,
+    catalog: Catalog,
+    allow_partial: bool,
+) -> GroupResult:
+    members = _members(definition, catalog)
+    tasks = [task for member in members for task in member.tasks]
+    entries = {task: _entry(task, by_task.get(task), definition.scores) for task in tasks}
+    here = [task for task in tasks if entries[task].missing is None]
+    some = next(iter(by_task.values())).result
+    scores: list[MetricResult] = []
+    if definition.combine != "none":
+        for k, wanted in enumerate(definition.scores):
+            parts = [
+                (member, [(task, entries[task].metrics[k]) for task in member.tasks if task in by_task]) for member in members
+            ]
+            scores.append(_score(wanted, definition.combine, parts, len(tasks), statistics, suite, allow_partial))
+    results = [by_task[task].result for task in here]
+    return GroupResult(
+        group=definition.group,
+        title=definition.title,
+        suite=suite.suite,
+        protocol=some.protocol,
+        track=some.track,
+        prompt=some.prompt,
+        model=some.model,
+        combine=definition.combine,
+        column=definition.column,
+        synthetic=some.synthetic,
+        data_policy="credentialed" if any(result.data_policy == "credentialed" for result in results) else "open",
+        n_tasks=len(here),
+        n_tasks_expected=len(tasks),
+        n_items=sum(result.n_items or 0 for result in results),
+        partial=len(here) < len(tasks) or any(entry.partial for entry in entries.values()),
+        scores=scores,
+        members=list(entries.values()),
+        caveats=list(dict.fromkeys(caveat for result in results for caveat in result.caveats)),
+    )
+
+
+def _entry(task: str, scored: Scored | None, wanted: Sequence[GroupScore]) -> GroupMember:
+    if scored is None:
+        return GroupMember(task=task, missing="not run")
+    result = scored.result
+    found: list[MetricResult] = []
+    for one in wanted:
+        metric = _metric(result, one)
+        if metric is None:
+            metric = MetricResult(name=one.metric, label=one.label, value=None, n=0, missing="the task has no such metric")
+            if one.where == "all":
+                return GroupMember(task=task, config_hash=result.config_hash, missing=f"has no metric {one.metric}")
+        found.append(metric)
+    gap = next((m for m, one in zip(found, wanted, strict=True) if m.value is None and one.where == "all"), None)
+    return GroupMember(
+        task=task,
+        config_hash=result.config_hash,
+        n_items=result.n_items,
+        partial=result.partial,
+        metrics=found,
+        missing=None if gap is None else gap.missing,
+    )
+
+
+_Parts = Sequence[tuple[_Member, Sequence[tuple[str, MetricResult]]]]
+
+
+def _score(
+    wanted: GroupScore,
+    combine: Literal["mean", "pooled"],
+    parts: _Parts,
+    n_expected: int,
+    statistics: _Statistics,
+    suite: SuiteGroups,
+    allow_partial: bool,
+) -> MetricResult:
+    units: list[TaskStatistics] = []
+    metrics: list[MetricResult] = []
+    for member, found in parts:
+        read = [(statistics.get(task, metric.name), metric) for task, metric in found if metric.value is not None]
+        present = [(one, metric) for one, metric in read if one is not None]
+        metrics += [metric for _, metric in present]
+        if member.pooled and present:
+            units.append(pool([one for one, _ in present]))
+        else:
+            units += [one for one, _ in present]
+    if combine == "pooled" and units:
+        units = [pool(units)]
+    n_here = len(metrics)
+    common: dict[str, Any] = {"name": wanted.metric, "label": wanted.label}
+    if metrics:
+        common |= {"range": metrics[0].range, "higher_is_better": metrics[0].higher_is_better}
+    if len({metric.name for metric in metrics}) == 1:
+        common["name"] = metrics[0].name
+    coverage = f"{n_here} of {n_expected} tasks have it"
+    if not units:
+        return MetricResult(value=None, n=0, missing=coverage, **common)
+    if n_here < n_expected and not allow_partial:
+        return MetricResult(value=None, n=0, missing=f"{coverage}; --allow-partial combines them", **common)
+    made = _combined(units, suite)
+    if made.value is None:
+        return MetricResult(value=None, n=0, missing=made.reason or "not defined for these items", **common)
+    return MetricResult(
+        value=made.value,
+        low=made.low,
+        high=made.high,
+        interval=made.method or f"none: {made.reason}",
+        n=made.n,
+        note=coverage if n_here < n_expected else "",
+        baseline=_baseline(metrics) if combine == "mean" else None,
+        **common,
+    )
+
+
+def _combined(units: Sequence[TaskStatistics], suite: SuiteGroups) -> Estimate:
+    if len(units) == 1:
+        one = units[0]
+        return estimate(one.statistics, one.groups, one.aggregate, resamples=RESAMPLES, seed=SEED, unit=suite.unit)
+    return mean_of_tasks(units, shared=suite.resample == "shared", resamples=RESAMPLES, seed=SEED, unit=suite.unit)
+
+
+def _baseline(metrics: Sequence[MetricResult]) -> float | None:
+    """The mean of the members' majority scores, where each has one."""
+    values = [metric.baseline for metric in metrics if metric.baseline is not None]
+    return sum(values) / len(metrics) if len(values) == len(metrics) else None
