@@ -15,7 +15,7 @@ __all__ = ["generate"]
 README = """\
 SYNTHETIC DATA. Every question, report, abstract and answer in this folder is invented.
 
-The layout is that of the MedS-Bench release; nothing here is from MedS-Bench, its sources or any person's record. ehrbench generates
+The layout is that of the MedS-Bench release. Nothing is from MedS-Bench, its sources or any person's record. ehrbench writes
 these files from its own source, the same bytes each time, so that every task can be tried without the release.
 Scores on them say that an installation works, nothing about a model.
 """
