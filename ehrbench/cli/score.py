@@ -1,15 +1,19 @@
-"""``ehrbench score``: score stored predictions again, or with further metrics."""
+"""``ehrbench score``: score stored predictions again, or with further metrics; or a leaderboard submission."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+if TYPE_CHECKING:
+    from ehrbench.scoring.groups import Scored
+    from ehrbench.tasks.schema import Protocol
+
 
 def score(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders above them.")],
+    runs: Annotated[Optional[list[Path]], typer.Argument(help="Run folders, or folders above them.")] = None,  # noqa: UP045
     metrics: Annotated[str | None, typer.Option(help="Metrics to add, with commas between. [default: the task's]")] = None,
     metric_arg: Annotated[
         list[str] | None, typer.Option("--metric-arg", help="metric.name=value, as comet.checkpoint=PATH; repeatable.")
@@ -19,14 +23,27 @@ def score(
     ] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
     processes: Annotated[int | None, typer.Option(help="Worker processes. [default: as the work is worth]")] = None,
+    submission: Annotated[
+        list[Path] | None, typer.Option(help="CSV with task_id,input,GT,output, in place of runs; repeatable.")
+    ] = None,
+    suite: Annotated[str, typer.Option(help="Of the submission.")] = "meds_bench",
+    protocol: Annotated[str, typer.Option(help="Of the submission: clean or paper.")] = "clean",
+    model_name: Annotated[str | None, typer.Option(help="Of the submission. [default: the end of the file's name]")] = None,
+    out: Annotated[Path, typer.Option(help="Where a submission's results go.")] = Path("results"),
+    allow_partial: Annotated[
+        bool, typer.Option("--allow-partial", help="Average groups over the tasks that are there, marked.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Score stored predictions in any environment; the model is not needed. Exits 5 when a metric failed."""
+    from ehrbench.cli.groups import print_groups
     from ehrbench.cli.output import print_json, print_result, scoring_progress
-    from ehrbench.errors import INCOMPLETE_EXIT_CODE, EhrbenchError
+    from ehrbench.errors import INCOMPLETE_EXIT_CODE, EhrbenchError, UsageError
     from ehrbench.neural.arguments import parse_arguments
+    from ehrbench.scoring.groups import Scored, group_results, write_groups
     from ehrbench.scoring.run import find_runs, load_run, score_run
+    from ehrbench.tasks.catalog import load_catalog
 
     arguments = parse_arguments([*(metric_arg or ()), *([f"comet.source={comet_source}"] if comet_source else ())])
     failures = []
@@ -35,15 +52,45 @@ def score(
         failures.append(name)
         typer.echo(f"ehrbench: {error}", err=True)
 
-    results = []
-    for folder in find_runs(runs):
+    if bool(runs) == bool(submission):
+        raise UsageError("give either run folders or --submission FILE")
+    scored: list[Scored] = []
+    for folder in find_runs(runs) if runs else ():
         with folder.locked(), scoring_progress(quiet) as progress:
             names = metrics.split(",") if metrics else None
             run = load_run(folder, data_dir)
-            results.append(score_run(run, names, arguments=arguments, processes=processes, progress=progress, failed=failed))
+            result = score_run(run, names, arguments=arguments, processes=processes, progress=progress, failed=failed)
+            scored.append(Scored(run, result))
         if not as_json:
-            print_result(results[-1])
+            print_result(result)
+    for path in submission or ():
+        scored += _submitted(path, suite, protocol, model_name, data_dir, out, quiet, as_json)
+    groups = group_results(scored, load_catalog(), allow_partial=allow_partial) if len(scored) > 1 else []
+    write_groups(out if submission else scored[0].run.folder.path.parents[2], groups)
     if as_json:
-        print_json([result.model_dump(mode="json") for result in results])
+        print_json([one.model_dump(mode="json") for one in (*(one.result for one in scored), *groups)])
+    else:
+        print_groups(groups)
     if failures:
         raise typer.Exit(INCOMPLETE_EXIT_CODE)
+
+
+def _submitted(
+    path: Path, suite: str, protocol: str, name: str | None, data_dir: str | None, out: Path, quiet: bool, as_json: bool
+) -> list[Scored]:
+    from ehrbench.cli.output import print_result, scoring_progress
+    from ehrbench.errors import UsageError
+    from ehrbench.scoring.submission import score_submission
+    from ehrbench.tasks.catalog import load_catalog
+
+    if protocol not in ("clean", "paper"):
+        raise UsageError(f"--protocol is '{protocol}': expected clean, paper")
+    wanted: Protocol = "paper" if protocol == "paper" else "clean"
+    with scoring_progress(quiet) as progress:
+        scored = score_submission(
+            path, suite, load_catalog(), protocol=wanted, name=name, data_dir=data_dir, out=out, progress=progress
+        )
+    for one in [] if as_json else scored:
+        print_result(one.result)
+        typer.echo(f"\n{one.run.folder.path}")
+    return scored

@@ -12,6 +12,7 @@ READERS: Registry[Reader] = Registry(
         "jsonl": "ehrbench.datasets.jsonl:read",
         "medalign": "ehrbench.datasets.medalign:read",
         "meds_bench": "ehrbench.datasets.meds_bench:read",
+        "meds_bench_submission": "ehrbench.datasets.meds_bench_submission:read",
         "mimic_instr": "ehrbench.datasets.mimic_instr:read",
     },
     "ehrbench.readers",

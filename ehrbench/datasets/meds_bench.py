@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from ehrbench.datasets.dataset import Dataset
 from ehrbench.datasets.item import Item
 from ehrbench.datasets.meds_bench_layout import recognises, require_file
-from ehrbench.datasets.meds_bench_options import gold_letters, option_texts
+from ehrbench.datasets.meds_bench_options import gold_label, gold_letters, option_texts
 from ehrbench.errors import UsageError, unknown_name
 from ehrbench.records.safe_xml import read_text
 
@@ -34,8 +34,9 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
     Args:
         root: the folder of the release, or one that holds MedS-Bench, MedS-Bench-SPLIT or prepared files.
         options: ``folder`` and ``file``: the release's names. ``cap``: the most items; a file with more (the full release) is
-            sampled with ``sample_seed`` and the run carries the track ``resampled``. ``choices``: a list of labels, or
-            ``options`` for the options that each question lists. ``label``: only instances whose key ``label`` is this, in a
+            sampled with ``sample_seed`` and the run carries the track ``resampled``. ``choices``: a list of labels,
+            ``options`` for the options that each question lists, or ``golds`` for the labels that the file's gold answers name.
+            ``label``: only instances whose key ``label`` is this, in a
             file that has such keys.
 
     Raises:
@@ -145,7 +146,7 @@ def _text(value: object) -> str | None:
 def _gold(instance: Mapping[str, Any], place: str) -> tuple[str, ...]:
     """Every gold answer, verbatim: ``None``, ``NA`` and ``nan`` are words like others."""
     value = instance.get("output")
-    texts = [_text(one) for one in (value if isinstance(value, list) else [value])]
+    texts = [_text(one) for one in _as_list(value)]
     if not texts or any(text is None for text in texts):
         raise UsageError(f"{place}: 'output' is absent, empty or no text; expected a gold answer or a list of them")
     return tuple(dict.fromkeys(text for text in texts if text is not None))
@@ -154,6 +155,7 @@ def _gold(instance: Mapping[str, Any], place: str) -> tuple[str, ...]:
 def _items(
     path: Path, definition: str, instances: Sequence[Mapping[str, Any]], chosen: Sequence[int], choices: object
 ) -> list[Item]:
+    labels = _labels(choices, instances)
     repeated = Counter(instance.get("input") for instance in instances if isinstance(instance.get("input"), str))
     names: dict[str, int] = {}
     asked: dict[str, int] = {}
@@ -178,7 +180,7 @@ def _items(
                 question=question,
                 references=references,
                 labels=gold_letters(references[0]) if listed else (),
-                choices=option_texts(question) if listed else _labels(choices),
+                choices=option_texts(question) if listed else labels,
                 group=group,
                 slots={"definition": definition},
             )
@@ -186,10 +188,19 @@ def _items(
     return items
 
 
-def _labels(choices: object) -> tuple[str, ...]:
+def _labels(choices: object, instances: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    if choices == "options":
+        return ()
+    if choices == "golds":
+        golds = [one for instance in instances for one in _as_list(instance.get("output")) if isinstance(one, str)]
+        return tuple(sorted({label for gold in golds if (label := gold_label(gold))}))
     if isinstance(choices, (list, tuple)):
         return tuple(str(choice) for choice in choices)
-    raise UsageError("data.options.choices must be a list of labels, or the word 'options'")
+    raise UsageError("data.options.choices must be a list of labels, or the word 'options' or 'golds'")
+
+
+def _as_list(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
 
 
 def _name(value: object, stem: str, index: int) -> str:

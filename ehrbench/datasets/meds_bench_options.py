@@ -8,6 +8,7 @@ _HEAD = re.compile(r"(?:^|\n)\s*(?:Options|选项|オプション|選択肢|Ва
 _OPTION = re.compile(r"(?:^|[\t\n])[ ]*([A-J])\s*[:.：)]\s*")
 _FIRST = re.compile(r"(?<![A-Za-z])([A-J](?:\s*[,、]\s*[A-J])*)\s*[:：]")
 _FURTHER = re.compile(r"[,、]\s*([A-J])\s*[:：]")
+_LEAD = re.compile(r"\s*The (?:diagnosis result|treatment planning) is\s*:?\s*", re.IGNORECASE)
 
 
 def option_texts(question: str) -> tuple[str, ...]:
@@ -39,3 +40,8 @@ def gold_letters(gold: str) -> tuple[str, ...]:
         return (gold.strip(),)
     letters = re.findall("[A-J]", first[1]) + _FURTHER.findall(gold, first.end())
     return tuple(dict.fromkeys(letters))
+
+
+def gold_label(gold: str) -> str:
+    """The label of a gold sentence: ``The treatment planning is: X`` or ``The diagnosis result is X.``, without its sentence."""
+    return _LEAD.sub("", gold, count=1).strip().removesuffix(".").strip()

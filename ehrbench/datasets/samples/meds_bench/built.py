@@ -29,7 +29,12 @@ _PAIRS = (
     ("Walks to the bathroom without help.", "The patient can walk", "The patient cannot walk", "The patient walks with a stick"),
     ("No fever since Tuesday.", "There was no fever on Wednesday", "There is a fever", "The patient had a cough"),
 )
-TREATMENTS = ("surgery only", "surgery and radiation", "surgery and chemotherapy", "no treatment")
+TREATMENTS = (
+    "No radiation and/or cancer-directed surgery",
+    "Radiation after surgery",
+    "Radiation prior to surgery",
+    "Intraoperative radiation",
+)
 
 
 def built_files() -> dict[str, dict[str, Any]]:
@@ -121,7 +126,7 @@ def _treatment() -> _File:
     rows = [(52, "IIA", 0), (67, "IB", 1), (44, "IIIC", 2), (71, "IA", 0), (39, "IIB", 0), (88, "IV", 3)]
     return (
         "Treatment_planning/task131_SEER_text_classification_test.json",
-        f"Given the data of a patient, name the treatment: one of {', '.join(TREATMENTS)}.",
+        f"Given the data of a patient, name the treatment: one of {'; '.join(TREATMENTS)}.",
         [
             (f"Age: {age}\n\nStage: {stage}\n\nLaterality: left\n\nSex: female", f"The treatment planning is: {TREATMENTS[k]}")
             for age, stage, k in rows
