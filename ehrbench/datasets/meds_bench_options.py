@@ -25,9 +25,10 @@ def option_texts(question: str) -> tuple[str, ...]:
             found.append(match)
         elif match[1] == "A":  # a stem that looks like an option came first
             found = [match]
+    if len(found) < 2:
+        return ()
     ends = [match.start() for match in found[1:]] + [len(listed)]
-    texts = tuple(listed[match.end() : end].strip() for match, end in zip(found, ends, strict=True))
-    return texts if len(texts) > 1 else ()
+    return tuple(listed[match.end() : end].strip() for match, end in zip(found, ends, strict=True))
 
 
 def gold_letters(gold: str) -> tuple[str, ...]:

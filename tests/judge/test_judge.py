@@ -106,7 +106,9 @@ def test_verdicts_that_never_come_are_counted(runs: tuple[Path, Path, Path]) -> 
 
 def test_killed_and_resumed_no_verdict_is_bought_twice(runs: tuple[Path, Path, Path]) -> None:
     with Server(answer=judge_answer, latency=0.3) as server:
-        process = subprocess.Popen(command(*arguments(server, runs)), env=environment(runs[0] / "home"), stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command(*arguments(server, runs)), env=environment(runs[0] / "home"), stdout=subprocess.DEVNULL
+        )
         while server.stats()["calls"] < 4:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)

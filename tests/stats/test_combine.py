@@ -1,0 +1,61 @@
+"""Means over tasks: values by hand, intervals against the estimator of one task and against a simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ehrbench.stats.combine import TaskStatistics, mean_of_tasks, pool
+from ehrbench.stats.estimate import estimate
+
+
+def task(*values: float, groups: list[str | None] | None = None) -> TaskStatistics:
+    return TaskStatistics([[v] for v in values], groups or [None] * len(values), "mean")
+
+
+def test_mean_is_unweighted() -> None:
+    made = mean_of_tasks([task(1, 0), task(1, 1, 1, 0)], shared=False)
+    assert made.value == pytest.approx((0.5 + 0.75) / 2)
+    assert (made.n, made.n_groups) == (6, 6)
+
+
+def test_pooled_is_weighted_by_items() -> None:
+    pooled = pool([task(1, 0), task(1, 1, 1, 0)])
+    assert estimate(*pooled).value == pytest.approx(4 / 6)
+
+
+def test_pooled_clusters_of_unlike_tasks_stay_apart() -> None:
+    pooled = pool([task(1, 0, groups=["p", "p"]), task(1, 1, groups=["p", None])])
+    assert estimate(*pooled).n_groups == 3
+
+
+def test_micro_f1_of_tasks_is_averaged_over_tasks() -> None:
+    one = TaskStatistics([[1, 0, 0], [1, 1, 1]], [None, None], "micro_f1")  # 4 / 6
+    other = TaskStatistics([[0, 1, 0], [2, 0, 0]], [None, None], "micro_f1")  # 4 / 5
+    assert mean_of_tasks([one, other], shared=False).value == pytest.approx((4 / 6 + 4 / 5) / 2)
+
+
+def test_the_same_task_twice_has_its_own_interval_when_shared_and_a_narrower_one_when_not() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.random(60)
+    one = task(*values, groups=[f"p{i}" for i in range(60)])
+    alone = estimate(*one)
+    shared = mean_of_tasks([one, one], shared=True)
+    apart = mean_of_tasks([one, one], shared=False)
+    assert shared.high - shared.low == pytest.approx(alone.high - alone.low, rel=0.05)
+    assert apart.high - apart.low == pytest.approx((alone.high - alone.low) / np.sqrt(2), rel=0.08)
+
+
+def test_order_of_items_changes_nothing() -> None:
+    values = [0.1, 0.9, 0.4, 0.4, 0.7]
+    assert mean_of_tasks([task(*values)], shared=False) == mean_of_tasks([task(*reversed(values))], shared=False)
+
+
+def test_what_has_no_interval_says_why() -> None:
+    made = mean_of_tasks([task(1, 0), task(1, groups=["p"])], shared=False)
+    assert (made.value, made.low) == (0.75, None)
+    assert made.reason == "a task has one group only: nothing to resample"
+    with pytest.raises(ValueError, match="no tasks"):
+        mean_of_tasks([], shared=True)
+    with pytest.raises(ValueError, match="without items"):
+        mean_of_tasks([task()], shared=True)
