@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 if TYPE_CHECKING:
+    from ehrbench.results.groups import GroupResult
     from ehrbench.scoring.groups import Scored
     from ehrbench.tasks.schema import Protocol
 
@@ -65,7 +66,12 @@ def score(
             print_result(result)
     for path in submission or ():
         scored += _submitted(path, suite, protocol, model_name, data_dir, out, quiet, as_json)
-    groups = group_results(scored, load_catalog(), allow_partial=allow_partial) if len(scored) > 1 else []
+    groups: list[GroupResult] = []
+    try:
+        if len(scored) > 1:
+            groups = group_results(scored, load_catalog(), allow_partial=allow_partial)
+    except UsageError as error:  # several runs of one task are no fault of a command that scores runs
+        typer.echo(f"ehrbench: no group results: {error}", err=True)
     write_groups(out if submission else scored[0].run.folder.path.parents[2], groups)
     if as_json:
         print_json([one.model_dump(mode="json") for one in (*(one.result for one in scored), *groups)])

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ehrbench.datasets.data_dir import open_dataset
 from ehrbench.datasets.meds_bench_layout import named_file, task_id
 from ehrbench.datasets.meds_bench_submission import COLUMNS
-from ehrbench.datasets.data_dir import open_dataset
 from ehrbench.errors import UsageError
 from ehrbench.jsonl import write_atomically
 from ehrbench.results.schema import SCORED_OUTCOMES
