@@ -41,23 +41,21 @@ def check_widths(path: Path, width: int) -> None:
     """
     import polars as pl
 
-    line = pl.col("line")
-    quoted = line.str.contains('"', literal=True)
-    bare = pl.when(quoted).then(line.str.replace_all('"[^"]*"', "")).otherwise(line)
+    def count(rows: pl.DataFrame) -> pl.DataFrame:
+        line = rows["line"]
+        odd = line.filter((line.str.count_matches(",", literal=True) != width - 1) | line.str.contains('"', literal=True))
+        bare = odd.str.replace_all('"[^"]*"', "")
+        ragged = (bare.str.count_matches(",", literal=True) != width - 1) | bare.str.contains('"', literal=True)
+        return pl.DataFrame({"n": [ragged.sum() + line.null_count()]}, schema=found)
+
+    found = {"n": pl.Int64()}
+    lines = pl.scan_csv(path, separator=_NOT_IN_TEXT, quote_char=None, has_header=False, schema={"line": pl.String()})
+    counted = lines.map_batches(count, schema=found, streamable=True, projection_pushdown=False, predicate_pushdown=False)
     try:
-        faults = (
-            pl.scan_csv(path, separator=_NOT_IN_TEXT, quote_char=None, has_header=False, schema={"line": pl.String()})
-            .select(
-                (bare.str.count_matches(",", literal=True) != width - 1).sum().alias("ragged"),
-                bare.str.contains('"', literal=True).sum().alias("open"),
-                line.is_null().sum().alias("blank"),
-            )
-            .collect(engine="streaming")
-            .row(0)
-        )
+        n_odd = counted.sum().collect(engine="streaming").item()
     except (pl.exceptions.PolarsError, OSError):
-        faults = (1, 1, 1)
-    if any(faults):
+        n_odd = 1
+    if n_odd:
         # Something is odd: a text with line breaks in it, or a real fault. Only a parser can tell.
         for _ in _rows(path, width):
             pass

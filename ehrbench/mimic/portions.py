@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ehrbench.mimic.cohort import Cohort
-from ehrbench.mimic.events import event_rows, sort_events
+from ehrbench.mimic.events import reduced_rows, sort_events, worded_rows
 from ehrbench.mimic.split import read_split, split_patients
 from ehrbench.mimic.tables import Mimic
 
@@ -32,14 +32,15 @@ def stage_events(
     for event_type in types:
         progress(f"reading {event_type}")
         stage[event_type] = work / f"{event_type}.parquet"
-        mimic.sink(event_rows(mimic, cohort, event_type), stage[event_type])
+        mimic.sink(reduced_rows(mimic, cohort, event_type), stage[event_type])
     return stage
 
 
-def load_portion(stage: Mapping[str, Path], portion: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def load_portion(mimic: Mimic, stage: Mapping[str, Path], portion: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """The worded events of some admissions by type, sorted.
 
     Args:
+        mimic: the release, for its dictionaries.
         stage: what ``stage_events`` wrote.
         portion: ``hadm_id`` of neighbouring admissions, ascending.
     """
@@ -48,9 +49,9 @@ def load_portion(stage: Mapping[str, Path], portion: pl.DataFrame) -> dict[str, 
     low, high = portion["hadm_id"].min(), portion["hadm_id"].max()
     found = {}
     for event_type, path in stage.items():
-        near = pl.scan_parquet(path).filter(pl.col("hadm_id").is_between(low, high) & pl.col("text").is_not_null())
-        rows = near.join(portion.lazy().select("hadm_id"), on="hadm_id", how="semi").collect()
-        found[event_type] = sort_events(rows, event_type)
+        near = pl.scan_parquet(path).filter(pl.col("hadm_id").is_between(low, high))
+        rows = near.join(portion.lazy().select("hadm_id"), on="hadm_id", how="semi")
+        found[event_type] = sort_events(mimic.collect(worded_rows(mimic, rows, event_type)), event_type)
     return found
 
 
@@ -63,7 +64,7 @@ def write_lists(portion: pl.DataFrame, merged: pl.DataFrame, path: Path) -> None
         portion.select("hadm_id", "subject_id", pl.col("hadm_intime").alias("admitted")).join(lists, on="hadm_id").sort("hadm_id")
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows.write_parquet(path, compression="zstd", row_group_size=ROWS_PER_GROUP)
+    rows.write_parquet(path, compression="zstd", compression_level=1, row_group_size=ROWS_PER_GROUP)
 
 
 def with_split(admissions: pl.DataFrame, seed: int, split_file: Path | None) -> pl.DataFrame:

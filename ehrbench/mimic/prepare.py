@@ -108,13 +108,19 @@ def prepare(mimic: Mimic, out: Path, options: Options, progress: Callable[[str],
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".preparing-", dir=out) as folder:
         work = Path(folder)
-        stage = stage_events(mimic, cohort, work, EVENT_TABLES, progress)
+        stage = stage_events(mimic, cohort, work, _event_types(options), progress)
         chosen = _choose(cohort, stage, options, summary)
-        _write_portions(chosen, stage, work / "new", options, summary, progress)
+        _write_portions(mimic, chosen, stage, work / "new", options, summary, progress)
         _write_cohort(chosen, work / "new", options, summary)
         _write_manifest(mimic, work / "new", options, summary)
         replace_files(work / "new", out, stale=("records", "qa_all.jsonl"))
     return summary
+
+
+def _event_types(options: Options) -> list[str]:
+    """Those that are listed or asked about."""
+    asked = QUESTION_TYPES if options.everything else options.types
+    return [e for e in EVENT_TABLES if e in (*STATIC_TYPES, *LISTED_TYPES[options.profile], *asked)]
 
 
 def _choose(cohort: Cohort, stage: Mapping[str, Path], options: Options, summary: Summary) -> pl.DataFrame:
@@ -124,7 +130,7 @@ def _choose(cohort: Cohort, stage: Mapping[str, Path], options: Options, summary
     lengths = cohort.admissions.select("hadm_id", len_selected=pl.lit(0, pl.Int64))
     for event_type, path in stage.items():
         counted = (
-            pl.scan_parquet(path).group_by("hadm_id").agg(n=pl.col("text").count(), unknown=pl.col("text").null_count()).collect()
+            pl.scan_parquet(path).group_by("hadm_id").agg(n=pl.col("known").sum(), unknown=(~pl.col("known")).sum()).collect()
         )
         summary.events[event_type] = int(counted["n"].sum())
         if n_unknown := int(counted["unknown"].sum()):
@@ -154,6 +160,7 @@ def _count_discharges(cohort: Cohort, transfers: Path) -> list[str]:
 
 
 def _write_portions(
+    mimic: Mimic,
     chosen: pl.DataFrame,
     stage: Mapping[str, Path],
     new: Path,
@@ -170,10 +177,10 @@ def _write_portions(
     ):
         for number, portion in enumerate(chosen.iter_slices(PORTION)):
             progress(f"writing admissions {number * PORTION + 1} to {number * PORTION + portion.height} of {chosen.height}")
-            events = load_portion(stage, portion)
+            events = load_portion(mimic, stage, portion)
             write_lists(portion, merge_events(events, options.profile), new / "records" / f"part-{number:05d}.parquet")
             splits = dict(portion.select("hadm_id", "split").iter_rows())
-            for chart in charts(portion, {e: events[e] for e in QUESTION_TYPES}):
+            for chart in charts(portion, {e: events[e] for e in QUESTION_TYPES if e in events}):
                 lines = list(_lines("event", sample_questions(chart, options.n_questions, options.seed, options.types), splits))
                 sampled.writelines(lines)
                 summary.questions += len(lines)
@@ -197,7 +204,7 @@ def _write_everything(file: Any, chart: Chart, splits: Mapping[int, str | None])
 def _lines(source: str, questions: Iterable[Question], splits: Mapping[int, str | None]) -> Iterator[bytes]:
     for number, question in enumerate(questions, 1):
         row = {"id": f"{source}-{question.hadm_id}-{number}", "source": source, "split": splits[question.hadm_id]}
-        yield encode(row | asdict(question))
+        yield encode(row | vars(question))
 
 
 def _test_subset(chosen: pl.DataFrame, seed: int) -> set[int]:

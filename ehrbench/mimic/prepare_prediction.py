@@ -97,7 +97,7 @@ def prepare_prediction(
         stage = stage_events(mimic, cohort, work, types, progress)
         for number, portion in enumerate(stays.iter_slices(PORTION)):
             progress(f"writing admissions {number * PORTION + 1} to {number * PORTION + portion.height} of {stays.height}")
-            _write_windows(stage, portion, number, new, options)
+            _write_windows(mimic, stage, portion, number, new, options)
         columns = ["subject_id", "hadm_id", "stay_id", "hadm_intime", "hadm_outtime", "hadm_los", "split"]
         stays.select(columns).write_csv(new / "cohort.csv", datetime_format="%Y-%m-%d %H:%M:%S")
         _write_manifest(mimic, new, options, types, ccs, summary)
@@ -146,10 +146,12 @@ def _write_labels(rows: pl.DataFrame, stays: pl.DataFrame, task: PredictionTask,
     write_atomically(new / f"{task}.jsonl", b"".join(lines))
 
 
-def _write_windows(stage: Mapping[str, Path], portion: pl.DataFrame, number: int, new: Path, options: PredictionOptions) -> None:
+def _write_windows(
+    mimic: Mimic, stage: Mapping[str, Path], portion: pl.DataFrame, number: int, new: Path, options: PredictionOptions
+) -> None:
     import polars as pl
 
-    events = load_portion(stage, portion)
+    events = load_portion(mimic, stage, portion)
     long_enough = portion.filter(pl.col("los_us") >= OBSERVED_HOURS * 3_600_000_000)
     for folder, stays, end in (("records_48h", long_enough, float(OBSERVED_HOURS)), ("records_stay", portion, None)):
         window = Window(end, options.window_by, options.durations)

@@ -123,7 +123,7 @@ class Mimic:
         """Write a query's rows to a Parquet file without holding them in memory; errors as ``collect``'s."""
 
         def write() -> None:
-            rows.sink_parquet(path, compression="zstd", compression_level=3, maintain_order=False)
+            rows.sink_parquet(path, compression="zstd", compression_level=1, maintain_order=False)
 
         self._explained(write)
 
@@ -140,7 +140,7 @@ class Mimic:
 
         try:
             result = run()
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except (pl.exceptions.ComputeError, pl.exceptions.InvalidOperationError, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # a full disk, not a damaged table
             for path in sorted(self._checked):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ehrbench.mimic.cohort import MICROSECONDS_PER_HOUR, hours
-from ehrbench.mimic.events import two_decimals
+from ehrbench.mimic.wording import two_decimals
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from ehrbench.mimic.cohort import Cohort, build_cohort
-from ehrbench.mimic.events import EVENT_TABLES, event_rows, sort_events
+from ehrbench.mimic.events import EVENT_TABLES, event_rows
 from ehrbench.mimic.questions import Chart, charts
 from ehrbench.mimic.tables import Mimic
 
@@ -29,7 +29,7 @@ def demo_cohort(demo: Mimic) -> Cohort:
 @pytest.fixture(scope="session")
 def demo_events(demo: Mimic, demo_cohort: Cohort) -> Mapping[str, pl.DataFrame]:
     """Every event of the demo's cohort, by type."""
-    return {e: sort_events(demo.collect(event_rows(demo, demo_cohort, e)), e) for e in EVENT_TABLES}
+    return {e: event_rows(demo, demo_cohort, e) for e in EVENT_TABLES}
 
 
 @pytest.fixture(scope="session")

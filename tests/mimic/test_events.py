@@ -10,7 +10,7 @@ import pytest
 
 from ehrbench.errors import UsageError
 from ehrbench.mimic.cohort import Cohort, build_cohort
-from ehrbench.mimic.events import EVENT_TABLES, event_rows, sort_events
+from ehrbench.mimic.events import EVENT_TABLES, event_rows, reduced_rows
 from ehrbench.mimic.render import event_lists, merge_events, render
 from ehrbench.mimic.tables import Mimic
 from tests.mimic.tiny_mimic import write_table
@@ -30,7 +30,7 @@ STAY = IDS | {"stay_id": 3}
 
 
 def events_of(mimic: Mimic, cohort: Cohort) -> dict[str, pl.DataFrame]:
-    return {e: sort_events(mimic.collect(event_rows(mimic, cohort, e)), e) for e in EVENT_TABLES}
+    return {e: event_rows(mimic, cohort, e) for e in EVENT_TABLES}
 
 
 @pytest.mark.demo_data
@@ -89,7 +89,7 @@ def test_the_order_of_rows_in_a_file_decides_nothing(
     mimic = Mimic(tmp_path)
     cohort = build_cohort(mimic)
     for event_type in ("labevents", "prescriptions", "microbiologyevents", "transfers", "patient_demographics"):
-        again = sort_events(mimic.collect(event_rows(mimic, cohort, event_type)), event_type)
+        again = event_rows(mimic, cohort, event_type)
         assert again["text"].to_list() == demo_events[event_type]["text"].to_list()
 
 
@@ -106,14 +106,14 @@ def texts(root: Path, event_type: str, rows: list[dict[str, object]], name: str 
     """The wording of hand-written rows of that admission."""
     write_table(root, name or event_type, rows)
     mimic = Mimic(root)
-    return sort_events(mimic.collect(event_rows(mimic, build_cohort(mimic), event_type)), event_type)["text"].to_list()
+    return event_rows(mimic, build_cohort(mimic), event_type)["text"].to_list()
 
 
 def test_static_lines_leave_out_what_is_missing(tmp_path: Path) -> None:
     mimic = Mimic(admission(tmp_path))
     cohort = build_cohort(mimic)
-    assert mimic.collect(event_rows(mimic, cohort, "patient_demographics"))["text"].item() == "gender: F, age: 52, race: WHITE"
-    assert mimic.collect(event_rows(mimic, cohort, "admission_info"))["text"].item() == "type: URGENT"
+    assert event_rows(mimic, cohort, "patient_demographics")["text"].item() == "gender: F, age: 52, race: WHITE"
+    assert event_rows(mimic, cohort, "admission_info")["text"].item() == "type: URGENT"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_static_lines_leave_out_what_is_missing(tmp_path: Path) -> None:
 def test_the_chief_complaint_is_the_first_line_after_its_title(tmp_path: Path, mask: str) -> None:
     write_table(admission(tmp_path), "discharge", [IDS | {"note_id": "n", "text": mask.replace("\r", "")}])
     mimic = Mimic(tmp_path)
-    line = mimic.collect(event_rows(mimic, build_cohort(mimic, with_notes=True), "admission_info"))["text"].item()
+    line = event_rows(mimic, build_cohort(mimic, with_notes=True), "admission_info")["text"].item()
     assert line == "type: URGENT, chief complaint: abdominal pain"
 
 
@@ -148,9 +148,17 @@ def test_laboratory_values_are_repaired_and_keep_their_writing(tmp_path: Path) -
         "Blood pH Blood Gas: 119.00 mEq/L (normal)",
         f"Blood pH Blood Gas: {7.345:.2f} (normal)",
         "Blood pH Blood Gas: >60 (normal)",
-        None,  # its item is not in the dictionary
         "Blood pH Blood Gas: 07.40   (abnormal)",
     ]
+
+
+def test_a_row_whose_item_the_dictionary_does_not_name_is_marked(tmp_path: Path) -> None:
+    write_table(admission(tmp_path), "d_labitems", [{"itemid": 5, "label": "pH", "fluid": "Blood", "category": "Blood Gas"}])
+    row = IDS | {"value": "1", "charttime": "2150-01-01 11:00:00", "storetime": "2150-01-01 12:00:00"}
+    write_table(tmp_path, "labevents", [row | {"itemid": 5}, row | {"itemid": 6}])
+    mimic = Mimic(tmp_path)
+    reduced = mimic.collect(reduced_rows(mimic, build_cohort(mimic), "labevents"))
+    assert dict(reduced.select("itemid", "known").iter_rows()) == {5: True, 6: False}
 
 
 def test_microbiology_words(tmp_path: Path) -> None:

@@ -102,14 +102,40 @@ def charts(admissions: pl.DataFrame, events: Mapping[str, pl.DataFrame]) -> Iter
         admissions: ``hadm_id, subject_id, los_us``.
         events: sorted rows by event type, as ``sort_events`` leaves them.
     """
-    pieces = {
-        event_type: {key[0]: piece for key, piece in frame.partition_by("hadm_id", as_dict=True, maintain_order=True).items()}
-        for event_type, frame in events.items()
+    places = {
+        event_type: {hadm: (start, n) for hadm, start, n in _runs(frame["hadm_id"])} for event_type, frame in events.items()
     }
     for hadm_id, subject_id, los_us in admissions.select("hadm_id", "subject_id", "los_us").iter_rows():
         rows = {
-            event_type: Rows(event_type, found[hadm_id].to_dict(as_series=False))
-            for event_type, found in pieces.items()
-            if hadm_id in found
+            event_type: Rows(event_type, _Columns(frame.slice(*places[event_type][hadm_id])))
+            for event_type, frame in events.items()
+            if hadm_id in places[event_type]
         }
         yield Chart(hadm_id, subject_id, los_us, rows)
+
+
+def _runs(keys: pl.Series) -> Iterator[tuple[int, int, int]]:
+    """The runs of equal keys: key, first place, length."""
+    start = 0
+    for run in keys.rle().to_list():
+        yield run["value"], start, run["len"]
+        start += run["len"]
+
+
+class _Columns(Mapping[str, Sequence[Any]]):
+    """The columns of a frame as lists, each made when it is first asked for: most are never asked about."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._frame = frame
+        self._lists: dict[str, list[Any]] = {}
+
+    def __getitem__(self, column: str) -> list[Any]:
+        if column not in self._lists:
+            self._lists[column] = self._frame[column].to_list()
+        return self._lists[column]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._frame.columns)
+
+    def __len__(self) -> int:
+        return self._frame.width
