@@ -15,6 +15,7 @@ from ehrbench.metrics._texts import Memo
 
 _CLOSERS = frozenset("])}>\"'»”’")
 _QUOTES = frozenset("`'\"«»“”‘’„")
+_CONTRACTIONS = frozenset(("cannot", "gimme", "gonna", "gotta", "lemme", "wanna"))
 
 _BEFORE_PADDING: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
@@ -80,14 +81,20 @@ def split_words(sentence: str) -> list[str]:
     return text.split()
 
 
+def _plain(run: str, marks: str) -> list[str]:
+    """Tokens of letters and digits with or without one of the marks after them, to which no rule does more; else nothing."""
+    word, mark = (run[:-1], [run[-1]]) if run[-1] in marks else (run, [])
+    return [word, *mark] if word.isalnum() and word.lower() not in _CONTRACTIONS else []
+
+
 def word_splitter() -> Callable[[str], list[str]]:
     """Return ``split_words``, remembering each run between blanks.
 
     No rule looks across a blank, except that quotes are read otherwise at the start of a sentence, and that a full stop is split
     off where only closing marks follow it: such sentences go through the rules whole.
     """
-    inner = Memo(lambda run: split_words(f"x {run} x")[1:-1]).__getitem__
-    final = Memo(lambda run: split_words(f"x {run}")[1:]).__getitem__
+    inner = Memo(lambda run: _plain(run, ",") or split_words(f"x {run} x")[1:-1]).__getitem__
+    final = Memo(lambda run: _plain(run, ",.") or split_words(f"x {run}")[1:]).__getitem__
 
     def split(sentence: str) -> list[str]:
         runs = [run for run in sentence.split(" ") if run]
