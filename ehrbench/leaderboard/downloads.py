@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ehrbench.leaderboard.tables import Row, Table
+from ehrbench.leaderboard.tables import Cell, Row, Table
 
 FIELDS = (
     "model", "page", "variant", "kind", "badges", "data", "protocol", "track", "context", "window", "prompt", "column",
@@ -50,7 +50,7 @@ def _records(table: Table) -> Iterator[dict[str, Any]]:
             if not cell.text and not cell.missing:
                 continue
             yield {
-                **_model(row),
+                **_model(row, cell),
                 **where,
                 "column": column.key,
                 "task": cell.task or None,
@@ -67,13 +67,13 @@ def _records(table: Table) -> Iterator[dict[str, Any]]:
             }
 
 
-def _model(row: Row) -> dict[str, Any]:
+def _model(row: Row, cell: Cell) -> dict[str, Any]:
     return {
         "model": row.label,
         "page": f"models/{row.slug}.html",
         "variant": row.sub,
         "kind": row.kind,
-        "badges": " ".join(row.badges),
+        "badges": " ".join((*row.badges, *(mark for mark in cell.marks if mark == "partial"))),
     }
 
 

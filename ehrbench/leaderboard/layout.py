@@ -47,11 +47,11 @@ def run_names(entries: Sequence[Entry]) -> Counter[str]:
 
 
 def by_setting(entries: Sequence[Entry]) -> list[tuple[Setting, list[Entry]]]:
-    """Entries of each setting, in the order of settings."""
+    """Entries of each setting: settings with runs before those that only papers have, then in the order of settings."""
     groups: dict[Setting, list[Entry]] = defaultdict(list)
     for entry in entries:
         groups[entry.setting].append(entry)
-    return sorted(groups.items(), key=lambda pair: pair[0].order())
+    return sorted(groups.items(), key=lambda pair: (all(e.result.kind != "run" for e in pair[1]), pair[0].order()))
 
 
 def setting_title(setting: Setting) -> str:

@@ -49,7 +49,8 @@ def overview_tables(entries: Sequence[Entry], slug: Slugs) -> list[Table]:
             ]
             setting = Setting(synthetic, protocol, "", policy, window, "default")
             tables.append(_overview_table(own, setting, slug))
-    return [table for table in tables if table.rows]
+    with_rows = [table for table in tables if table.rows]
+    return sorted(with_rows, key=lambda table: all(row.kind != "run" for row in table.rows))
 
 
 def suite_tables(entries: Sequence[Entry], slug: Slugs) -> list[Table]:

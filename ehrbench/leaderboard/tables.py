@@ -194,8 +194,6 @@ def make_row(key: RowKey, entries: Sequence[Entry], cells: Sequence[Cell], slug:
         badges.append("derived")
     if any(entry.result.synthetic for entry in entries):
         badges.append("synthetic")
-    if any(entry.result.partial for entry in entries):
-        badges.append("partial")
     sub = key.variant().split(" (")[0] if key.kind != "run" else key.variant() if names[key.name] > 1 else ""
     return Row(key, show(key.name, 64), show(sub, 90), key.kind, slug, tuple(badges), tuple(cells))
 
