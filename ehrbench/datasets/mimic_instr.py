@@ -65,7 +65,7 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
     if not recognises(root, options):
         raise MissingError(f"{root} has no event lists (records/) and no cohort.csv; {PREPARE}")
     manifest = _manifest(root)
-    lists = _Lists(root)
+    lists = EventLists(root / "records")
     path = _questions_file(root, source, split, options.get("file"))
     rows = [row for row in _rows(path) if _source_of(row, path) == source]
     subset_file = path.stem == "qa_test_subset"
@@ -98,13 +98,14 @@ class _Row:
     data: Mapping[str, Any]
 
 
-class _Lists:
+class EventLists:
     """The stored event lists: where each admission's is, read one at a time."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, folder: Path) -> None:
+        """Index the lists of a folder; none is held."""
         import polars as pl
 
-        self.files = sorted((root / "records").glob("*.parquet"))
+        self.files = sorted(folder.glob("*.parquet"))
         self.where: dict[int, tuple[Path, int]] = {}
         self.subject: dict[int, int] = {}
         for path in self.files:
@@ -117,6 +118,7 @@ class _Lists:
                 self.subject[hadm] = subject
 
     def load(self, record_id: str) -> Record:
+        """The record of one admission."""
         import polars as pl
 
         from ehrbench.mimic.render import EventList, render
@@ -169,7 +171,7 @@ def _questions_file(root: Path, source: str, split: str, named: object) -> Path:
 
 
 def _rows(path: Path) -> Iterator[_Row]:
-    for place, data in _csv_rows(path) if path.suffix == ".csv" else _jsonl_rows(path):
+    for place, data in _csv_rows(path) if path.suffix == ".csv" else jsonl_rows(path):
         named = {name: next((data[alias] for alias in aliases if alias in data), None) for name, aliases in _ALIASES.items()}
         hadm = str(named["hadm_id"] if named["hadm_id"] is not None else "").strip()
         if not hadm.isdigit():
@@ -180,7 +182,8 @@ def _rows(path: Path) -> Iterator[_Row]:
         yield _Row(int(hadm), str(named["q"]), str(named["a"]), {**data, **named})
 
 
-def _jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a JSONL file, each with its place for messages."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():

@@ -41,7 +41,7 @@ class WithProbabilities:
         yield from self._model.generate([r for r in asked if not r.spellings])
         by_id = {r.id: r for r in asked if r.spellings}
         if self._gives_probabilities and by_id:
-            choices = [ChoiceRequest(r.id, r.messages, r.spellings, r.prefix) for r in by_id.values()]
+            choices = [ChoiceRequest(r.id, r.messages, r.spellings, r.prefix, item=r.item) for r in by_id.values()]
             try:
                 for response in self._model.choice_probabilities(choices):
                     yield _likeliest(by_id.pop(response.id), response)

@@ -65,8 +65,8 @@ def prepare(task: TaskSpec, model: Model, options: RunOptions) -> Prepared:
     """
     task = apply_options(task, options)
     synthetic = is_sample(options.data_dir)
-    approval = check_policy(task, model, synthetic)
     dataset = open_dataset(task, options.data_dir)
+    approval = check_policy(task, model, synthetic or dataset.open_data)
     describe = getattr(model, "describe", None)
     if describe is not None:
         describe()
@@ -111,6 +111,7 @@ def generate(
         extra = {
             "task": run.task.model_dump(mode="json"),
             "synthetic": run.synthetic,
+            "open_data": run.dataset.open_data,
             "command": command_line() if command is None else command,
             "engine_versions": dict(run.model.identity.versions),
             **({"track": run.dataset.track} if run.dataset.track else {}),

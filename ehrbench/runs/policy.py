@@ -11,13 +11,13 @@ from ehrbench.runs.approvals import Approval, load_approvals, origin
 from ehrbench.tasks.schema import TaskSpec
 
 
-def check_policy(task: TaskSpec, model: Model, synthetic: bool = False) -> Approval | None:
+def check_policy(task: TaskSpec, model: Model, open_data: bool = False) -> Approval | None:
     """Pass, or refuse before anything is sent.
 
     Args:
         task: whose text would be sent.
         model: who would see it.
-        synthetic: the data are the bundled sample, which holds nobody's text.
+        open_data: these data are open whatever the task's are: the bundled sample, or built from the open demo.
 
     Returns:
         The approval under which a remote endpoint may see credentialed text; None where none is needed.
@@ -25,7 +25,7 @@ def check_policy(task: TaskSpec, model: Model, synthetic: bool = False) -> Appro
     Raises:
         PolicyError: no approval is recorded for this endpoint and task.
     """
-    if task.data.policy == "open" or synthetic or not model.is_remote:
+    if task.data.policy == "open" or open_data or not model.is_remote:
         return None
     endpoint = origin(model.endpoint or "")
     names = (task.task, *task.groups())

@@ -175,6 +175,23 @@ def _auroc(statistics: FloatArray, weights: Weights) -> FloatArray:
     return 1 - area if swapped else area
 
 
+def _class_then_label(statistics: FloatArray) -> npt.NDArray[np.intp]:
+    return np.lexsort((statistics[:, 2], statistics[:, 1], statistics[:, 0]))
+
+
+def _macro_auroc(statistics: FloatArray, weights: Weights) -> FloatArray:
+    """Unweighted mean of the AUROCs of the classes; a class with one label only is left out of the mean, NaN when all are.
+
+    Rows come sorted by class, then as ``_auroc`` wants them.
+    """
+    borders = np.flatnonzero(np.diff(statistics[:, 0])) + 1
+    areas = np.stack(
+        [_auroc(statistics[a:b, 1:], weights[:, a:b]) for a, b in zip([0, *borders], [*borders, len(statistics)], strict=True)]
+    )
+    defined = ~np.isnan(areas)
+    return _divide(np.where(defined, areas, 0.0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
+
+
 def _score_descending(statistics: FloatArray) -> npt.NDArray[np.intp]:
     return np.lexsort((statistics[:, 0], -statistics[:, 1]))
 
@@ -237,6 +254,8 @@ AGGREGATES: dict[str, Aggregate] = {
     "corpus_bleu": Additive(_corpus_bleu, columns=2 * BLEU_ORDER + 2),
     # label 0 or 1, score (for the last two: probability of label 1)
     "auroc": Ranked(_label_then_score, _auroc, columns=2),
+    # class, label 0 or 1, score
+    "macro_auroc": Ranked(_class_then_label, _macro_auroc, columns=3),
     "auprc": Ranked(_score_descending, _auprc, columns=2),
     "brier": Additive(_mean, _squared_error, columns=2),
     "ece": Additive(_ece, _binned_gaps, columns=2),
