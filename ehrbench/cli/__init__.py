@@ -8,8 +8,10 @@ import typer
 
 from ehrbench.cli import (
     approve,
+    correlate,
     data,
     demo,
+    human_stats,
     inspect,
     judge,
     leaderboard,
@@ -37,6 +39,8 @@ app.command("score")(score.score)
 app.command("judge")(judge.judge)
 app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
+app.command("correlate")(correlate.correlate)
+app.command("human-stats")(human_stats.human_stats)
 app.command("submit")(submit.submit)
 app.command("approve")(approve.approve)
 app.add_typer(tasks.app, name="tasks")

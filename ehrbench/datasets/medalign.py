@@ -22,7 +22,7 @@ from ehrbench.errors import MissingError, UsageError
 from ehrbench.records.medalign_xml import RENDERINGS, load_record
 from ehrbench.records.record import Record
 
-__all__ = ["read", "recognises"]
+__all__ = ["read", "read_instructions", "recognises"]
 
 _OPTIONS = ("allow_missing", "categories", "columns", "rendering")
 _SHOWN = 10
@@ -146,6 +146,43 @@ def _categories(layout: Layout, options: Mapping[str, Any]) -> tuple[dict[str, C
     return (read_categories(path), path) if path else ({}, None)
 
 
+def _read_table(layout: Layout, chosen: Mapping[str, str] | None) -> tuple[Path, Columns, list[_Instruction], Counter[str]]:
+    """The table of instructions: its path and columns, what it holds, what was odd."""
+    path = layout.gold or layout.reviews
+    assert path is not None
+    table = read_table(path, "the table of instructions")
+    columns = Columns(table, INSTRUCTION_COLUMNS, chosen)
+    columns.require(INSTRUCTION_COLUMNS, "instruction_id", "question", "gold")
+    patients = _patients(layout)
+    if not patients and "filename" not in columns:
+        columns.require(INSTRUCTION_COLUMNS, "person_id")
+    odd: Counter[str] = Counter()
+    instructions = _merge(table, columns, patients, layout.gold is None, odd)
+    if not any(one.answers for one in instructions):
+        raise UsageError(f"{path}: none of {len(instructions)} instructions has a gold answer")
+    return path, columns, instructions, odd
+
+
+def read_instructions(root: Path, columns: Mapping[str, str] | None = None) -> tuple[list[Item], tuple[str, ...]]:
+    """The instructions that have a gold answer, from the tables alone: the records need not be there.
+
+    Args:
+        root: the release's folder, or one above it.
+        columns: meaning to column name, where the table names its columns otherwise.
+
+    Returns:
+        (items without a record, what was odd).
+
+    Raises:
+        MissingError: the table is not there.
+        UsageError: it is malformed; the message names file and row.
+    """
+    _, resolved, instructions, odd = _read_table(find_layout(root), columns)
+    answered = [one for one in instructions if one.answers]
+    items = [_item(one, one.filename, None) for one in answered]
+    return items, _warnings(resolved, odd, len(instructions) - len(answered), [], 0)
+
+
 def read(root: Path, options: Mapping[str, Any]) -> Dataset:
     """Open a MedAlign release.
 
@@ -165,19 +202,9 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
     if rendering not in RENDERINGS:
         raise UsageError(f"record.rendering is '{rendering}'; the reader medalign has {', '.join(RENDERINGS)}")
     layout = find_layout(root)
-    path = layout.gold or layout.reviews
-    assert path is not None
-    table = read_table(path, "the table of instructions")
-    columns = Columns(table, INSTRUCTION_COLUMNS, options.get("columns"))
-    columns.require(INSTRUCTION_COLUMNS, "instruction_id", "question", "gold")
-    patients = _patients(layout)
-    if not patients and "filename" not in columns:
-        columns.require(INSTRUCTION_COLUMNS, "person_id")
-    odd: Counter[str] = Counter()
-    instructions = _merge(table, columns, patients, layout.gold is None, odd)
+    path, columns, instructions, odd = _read_table(layout, options.get("columns"))
+    table = columns.table
     answered = [one for one in instructions if one.answers]
-    if not answered:
-        raise UsageError(f"{path}: none of {len(instructions)} instructions has a gold answer")
 
     records = RecordFiles(layout.records)
     places = {one.id: records.find(one.filename, one.patient) for one in answered}
@@ -197,7 +224,11 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
             raise UsageError(f"record '{record_id}' belongs to no item of {path}")
         return load_record(files[record_id], record_id, rendering)
 
-    decisive = [path, *([layout.relevance] if patients and layout.relevance else []), *([category_file] if category_file else [])]
+    decisive = [
+        path,
+        *([layout.relevance] if _patients(layout) and layout.relevance else []),
+        *([category_file] if category_file else []),
+    ]
     return Dataset(
         root=layout.root,
         items=tuple(items),

@@ -170,25 +170,36 @@ class TieCalibration(NamedTuple):
     n_items: int
     n_calibrating: int
     """Items with a preference of people, which choose epsilon: an item that is all ties would only pull it up."""
+    held_out: FloatArray = np.empty(0)
+    """[items]: accuracy of each at the epsilon of the others; NaN without pairs."""
 
 
-def calibrate_ties(human: npt.ArrayLike, metric: npt.ArrayLike) -> TieCalibration:
+def calibrate_ties(human: npt.ArrayLike, metric: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> TieCalibration:
     """Choose the tie threshold of one metric among 0 and its own differences within items; the smallest on a draw.
 
     Args:
         human: float[items, systems].
         metric: float[items, systems].
+        groups: int[items]: rows that are held out together (several rankings of one item, the items of a patient); default: each
+            row alone.
     """
     h, m = _aligned(human, metric)
+    codes = np.arange(len(h)) if groups is None else np.asarray(groups)
+    if len(codes) != len(h):
+        raise ValueError(f"{len(h)} items but {len(codes)} groups")
+    order = np.argsort(codes, kind="stable")
+    h, m, codes = h[order], m[order], codes[order]
     first, second = np.triu_indices(h.shape[-1], 1)
     product, h_sign, _ = _signs(h, m, first, second)
     gaps = np.round(np.abs(m[:, first] - m[:, second]), 12)
     counted = ~np.isnan(gaps) & ~np.isnan(h[:, first] - h[:, second])
     pairs = counted.sum(axis=1)
     keep = pairs > 0
+    everywhere = np.full(len(h), np.nan)
     if not keep.any():
-        return TieCalibration(0.0, np.nan, np.nan, 0, 0)
+        return TieCalibration(0.0, np.nan, np.nan, 0, 0, everywhere)
     product, h_sign, gaps, counted, pairs = product[keep], h_sign[keep], gaps[keep], counted[keep], pairs[keep]
+    starts = np.flatnonzero(np.append(True, np.diff(codes[keep]) != 0))
     epsilons = np.unique(np.append(gaps[counted], 0.0))
     item, pair = np.nonzero(counted)
     step = np.searchsorted(epsilons, gaps[item, pair])
@@ -205,15 +216,64 @@ def calibrate_ties(human: npt.ArrayLike, metric: npt.ArrayLike) -> TieCalibratio
     at_best = base + np.bincount(item, weights=np.where(step <= best, change, 0.0), minlength=len(pairs))
     held_out = np.empty(len(pairs))
     rows = max(1, CELLS_A_BLOCK // len(epsilons))
-    for start in range(0, len(pairs), rows):
-        stop = min(start + rows, len(pairs))
+    ends = np.append(starts[1:], len(pairs))
+    first_group = 0
+    while first_group < len(starts):
+        start = starts[first_group]
+        last_group = max(first_group + 1, int(np.searchsorted(ends, start + rows, "right")))
+        stop = ends[last_group - 1]
         here = (item >= start) & (item < stop)
         own: FloatArray = np.zeros((stop - start, len(epsilons)))
         np.add.at(own, (item[here] - start, step[here]), change[here])
         own = base[start:stop, None] + np.cumsum(own, axis=1)
-        others = curve - own * choosing[start:stop, None]
-        held_out[start:stop] = own[np.arange(stop - start), _first_best(others)]
-    return TieCalibration(float(epsilons[best]), float(at_best.mean()), float(held_out.mean()), len(pairs), int(choosing.sum()))
+        inside = starts[first_group:last_group] - start
+        others = curve - np.add.reduceat(own * choosing[start:stop, None], inside, axis=0)
+        chosen_step = np.repeat(_first_best(others), np.diff(np.append(inside, stop - start)))
+        held_out[start:stop] = own[np.arange(stop - start), chosen_step]
+        first_group = last_group
+    everywhere[order[keep]] = held_out
+    return TieCalibration(
+        float(epsilons[best]), float(at_best.mean()), float(held_out.mean()), len(pairs), int(choosing.sum()), everywhere
+    )
+
+
+def weighted_values(
+    human: npt.ArrayLike, metric: npt.ArrayLike, weights: npt.ArrayLike, variant: Variant = "b", policy: NanPolicy = "exclude"
+) -> FloatArray:
+    """Agreement of each item when system s stands there weights[s] times, as a resample of systems makes it.
+
+    A pair of two systems counts as the product of their weights; copies of one system make no pair.
+
+    Args:
+        human: float[items, systems].
+        metric: float[..., items, systems].
+        weights: float[W, systems].
+        variant: any but ``c``, which counts classes.
+        policy: for undefined items.
+
+    Returns:
+        float[W, ..., items].
+    """
+    if variant == "c":
+        raise ValueError("tau-c has no weighted form; choose another variant")
+    h, m = _aligned(human, metric)
+    missing = np.isnan(h) | np.isnan(m)
+    h, m = np.where(missing, np.nan, h), np.where(missing, np.nan, m)
+    first, second = np.triu_indices(h.shape[-1], 1)
+    product, h_sign, m_sign = _signs(h, m, first, second)
+    counted = ~(missing[..., first] | missing[..., second])
+    w = np.asarray(weights, dtype=np.float64)
+    of_pair = (w[:, first] * w[:, second]).T
+
+    def total(which: BoolArray) -> FloatArray:
+        return np.moveaxis(which.astype(np.float64) @ of_pair, -1, 0)
+
+    tied, also = counted & (h_sign == 0), counted & (m_sign == 0)
+    both = total(tied & also)
+    none = np.zeros(both.shape, dtype=np.int64)
+    sums = (total(product > 0), total(product < 0), total(tied) - both, total(also) - both, both)
+    # The counts are sums of weights here; nothing that reads them asks for whole numbers.
+    return with_nan_policy(PairCounts(*sums, none, none), variant, policy).values  # type: ignore[arg-type]
 
 
 def _first_best(curves: FloatArray) -> npt.NDArray[np.intp]:

@@ -72,3 +72,40 @@ def _paired_p_values(sides: list[FloatArray], permutations: int, seed: int) -> l
     for p in p_values:
         np.fill_diagonal(p, np.nan)
     return p_values
+
+
+def soft_pairwise_stderr(
+    human: npt.ArrayLike, metric: npt.ArrayLike, codes: npt.ArrayLike, *, permutations: int = 1000, seed: int = 0
+) -> float:
+    """Standard error of soft pairwise accuracy: a jackknife that leaves one cluster of items out at a time.
+
+    A bootstrap would have to permute anew in each resample, and its p-values would be too extreme, for a resample repeats items.
+    NaN for fewer than three clusters or two systems.
+
+    Args:
+        human: float[items, systems]; items with a missing value are left out.
+        metric: float[items, systems].
+        codes: int[items], the cluster of each item.
+        permutations: random swaps, the same for every cluster that is left out.
+        seed: of the generator.
+    """
+    h, m = np.asarray(human, dtype=np.float64), np.asarray(metric, dtype=np.float64)
+    complete = ~(np.isnan(h) | np.isnan(m)).any(axis=1)
+    h, m, groups = h[complete], m[complete], np.asarray(codes)[complete]
+    names = np.unique(groups)
+    first, second = np.triu_indices(h.shape[1], 1)
+    if len(names) < 3 or not len(first):
+        return float("nan")
+    signs = 2.0 * np.random.default_rng(seed).integers(0, 2, size=(permutations, len(h)), dtype=np.int8) - 1
+    members = [np.flatnonzero(groups == name) for name in names]
+    p_values = []
+    for side in (h, m):
+        gaps = side[:, first] - side[:, second]
+        flipped, seen = signs @ gaps, gaps.sum(axis=0)
+        counts = [
+            (flipped - signs[:, rows] @ gaps[rows] >= seen - gaps[rows].sum(axis=0) - 1e-12 * len(h)).sum(axis=0)
+            for rows in members
+        ]
+        p_values.append((np.array(counts) + 1) / (permutations + 1))
+    left_out = 1 - np.abs(p_values[0] - p_values[1]).mean(axis=1)
+    return float(np.sqrt((len(names) - 1) / len(names) * ((left_out - left_out.mean()) ** 2).sum()))

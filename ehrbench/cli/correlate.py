@@ -1,0 +1,148 @@
+"""``ehrbench correlate``: which metric agrees with people?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ehrbench.correlation.correlate import CorrelationReport
+
+
+def correlate(
+    task: Annotated[str | None, typer.Option(help="A task whose release holds people's ratings (medalign).")] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
+    ] = None,
+    ratings: Annotated[Path | None, typer.Option(help="Instead: a table item, rater, system, rank (CSV, TSV, parquet).")] = None,
+    scores: Annotated[
+        list[Path] | None, typer.Option(help="A table item, system, metric, score, of judges or metrics; repeatable.")
+    ] = None,
+    runs: Annotated[
+        list[Path] | None, typer.Option(help="Run folders, or folders above them: each run is a system; repeatable.")
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Metrics, with commas between. [default: the task's, or all there are]")
+    ] = None,
+    lower_is_better: Annotated[str | None, typer.Option(help="Metrics of --scores of which a small score is good.")] = None,
+    tau: Annotated[str, typer.Option(help="Kendall's tau: b, c, a, or wmt.")] = "b",
+    nan_policy: Annotated[str, typer.Option(help="Items whose tau is undefined: exclude, mixed or zero.")] = "exclude",
+    triples: Annotated[
+        str | None, typer.Option(help="Items ranked by several: used, mean-rank or each. [default: used where marked]")
+    ] = None,
+    gold: Annotated[
+        str, typer.Option(help="Gold answer of a release: first (the first annotator's) or max (the best of all).")
+    ] = "first",
+    resample: Annotated[
+        str, typer.Option(help="What the bootstrap draws: items, patients, or both (items and systems).")
+    ] = "items",
+    resamples: Annotated[int, typer.Option(min=100, help="Resamples, and permutations of the tests.")] = 10_000,
+    level: Annotated[str, typer.Option(help="item, or model: soft pairwise accuracy of the systems' means.")] = "item",
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write JSON, CSV and the plot into this folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare metrics' and judges' rankings of answers with people's, item by item, with intervals and tests between metrics."""
+    from ehrbench.cli.correlation_options import parse_options
+    from ehrbench.cli.output import print_json
+    from ehrbench.correlation.correlate import correlate as compute
+    from ehrbench.correlation.human import human_stats
+    from ehrbench.correlation.output import correlation_result
+    from ehrbench.correlation.sources import about, collect_scores, open_ratings
+    from ehrbench.correlation.write import write_correlation
+    from ehrbench.errors import UsageError
+    from ehrbench.runs.manifest import command_line
+
+    options = parse_options(
+        tau=tau, nan_policy=nan_policy, triples=triples, unit=resample, resamples=resamples, level=level, seed=seed
+    )
+    if gold not in ("first", "max"):
+        raise UsageError(f"--gold is '{gold}': expected first or max")
+    source = open_ratings(task, data_dir, ratings, "first" if gold == "first" else "max")
+    source, found = collect_scores(source, _names(metrics), scores or (), runs or (), _names(lower_is_better) or ())
+    report = compute(source.rankings, found, options)
+    described = about(source, options, command_line(), report.triples)
+    written = []
+    if out is not None:
+        written = write_correlation(out, report, human_stats(source.rankings, options), described)
+    if as_json:
+        print_json(correlation_result(report, described).model_dump(mode="json"))
+        return
+    print_report(report)
+    if written:
+        typer.echo("\n" + "\n".join(map(str, written)))
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def print_report(report: CorrelationReport) -> None:
+    """Print the tables."""
+    from ehrbench.cli.correlation_options import cell, ends, p_value, print_notes
+    from ehrbench.cli.output import print_table
+    from ehrbench.correlation.options import NAN_POLICIES
+
+    typer.echo(
+        f"{report.n_items} items, {len(report.systems)} systems, {report.n_rankings} rankings ('{report.triples}' counts where "
+        "several people ranked)"
+    )
+    typer.echo(f"Statistic: {report.statistic}; 95 % intervals: {report.interval}\n")
+    if report.options.level == "model":
+        _print_model_level(report)
+    policies = [p for p in NAN_POLICIES if p != report.options.nan_policy]
+    rater = report.inter_rater
+    rows = [
+        (m.label, cell(m.value.value), ends(m.value), f"{cell(m.value.normal_low)} to {cell(m.value.normal_high)}", m.value.n)
+        + (m.cluster, *(cell(m.policies[p]) for p in policies), m.n_human_constant, m.n_metric_constant, m.n_too_few)
+        for m in report.metrics
+    ]
+    normal = "" if rater.value is None else f"{cell(rater.normal_low)} to {cell(rater.normal_high)}"
+    rows.append(("between raters", cell(rater.value), ends(rater), normal, rater.n, "", *("" for _ in policies), "", "", ""))
+    header: tuple[str, ...] = ("metric", f"tau-{report.options.tau}", "interval", "normal interval", "n", "cluster")
+    header += (*(f"({p})" for p in policies), "people equal", "metric equal", "too few")
+    print_table(header, rows, numbers=(1, 2, 3, 4, *range(6, 6 + len(policies) + 3)))
+    typer.echo(
+        "\nMetrics that share a cluster cannot be told from its best (PERM-BOTH, Holm, 0.05). Undefined items are counted on"
+    )
+    typer.echo(f"the right; '{report.options.nan_policy}' decides on them, the means under the other rules stand in brackets.\n")
+    variants = [
+        (m.label, *(cell(m.variants[v]) for v in ("b", "c", "a", "wmt")), cell(m.accuracy.value), ends(m.accuracy))
+        + (f"{m.calibration.epsilon:.4g}", cell(m.calibration.accuracy), cell(m.calibrated.value), ends(m.calibrated))
+        + (cell(m.length.value) if m.length else "", ends(m.length))
+        for m in report.metrics
+    ]
+    if report.human_length is not None:
+        variants.append(("people", *[""] * 10, cell(report.human_length.value), ends(report.human_length)))
+    header = ("metric", "tau-b", "tau-c", "tau-a", "WMT", "accuracy", "interval", "epsilon", "calibrated", "held out", "interval")
+    print_table((*header, "length", "interval"), variants, numbers=range(1, 13))
+    typer.echo(
+        "\naccuracy: pairwise, with ties; calibrated: differences up to epsilon called ties, on the same items and held out;"
+    )
+    typer.echo("length: Kendall tau-b of score and answer length")
+    if report.tests.pairs:
+        names = [m.label for m in report.metrics]
+        typer.echo(f"\nDifferences between metrics ({report.tests.permutations} permutations)")
+        pairs = [
+            (f"{names[p.a]} - {names[p.b]}", cell(p.difference), ends(p), p.n)
+            + tuple(map(p_value, (p.p_permutation, p.p_permutation_holm, p.p_bootstrap, p.p_bootstrap_holm)))
+            for p in report.tests.pairs
+        ]
+        header = ("pair", "difference", "interval", "n", "p PERM-BOTH", "Holm", "p bootstrap", "Holm")
+        print_table(header, pairs, numbers=range(1, 8))
+    print_notes(report.notes)
+
+
+def _print_model_level(report: CorrelationReport) -> None:
+    from ehrbench.cli.correlation_options import cell, ends
+    from ehrbench.cli.output import print_table
+
+    rows = [
+        (m.label, cell(level.soft.accuracy), ends(level), level.soft.n_items, cell(level.tau))
+        for m in report.metrics
+        if (level := m.model_level) is not None
+    ]
+    print_table(("metric", "soft pairwise accuracy", "interval", "n", "tau of means"), rows, numbers=range(1, 5))
+    typer.echo(f"\n{len(report.systems)} systems make few pairs: tau of means takes few distinct values\n")

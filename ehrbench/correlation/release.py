@@ -1,0 +1,117 @@
+"""A MedAlign release as ratings and answers: its tables alone are read, so the records need not be there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from ehrbench.correlation.ratings import Rankings, build
+from ehrbench.correlation.scores import Scores
+from ehrbench.datasets.medalign import read_instructions
+from ehrbench.datasets.medalign_ratings import answers_of
+from ehrbench.datasets.medalign_ratings import read_ratings as read_reviews
+from ehrbench.errors import MissingError, UsageError
+from ehrbench.metrics import METRICS
+from ehrbench.metrics.metric import Metric, Scorable
+
+Gold = Literal["first", "max"]
+
+
+class Release(NamedTuple):
+    """What the tables of a release hold."""
+
+    rankings: Rankings
+    scorables: Sequence[tuple[str, Scorable]]
+    """(system, its answer to an instruction with the gold answers), those of rated instructions that have a gold answer."""
+    notes: tuple[str, ...]
+
+
+def read_release(root: Path, gold: Gold = "first") -> Release:
+    """Read the ratings, the six systems' answers and the gold answers of a release.
+
+    Args:
+        root: the release's folder, or one above it.
+        gold: ``first``: the first annotator's answer, as the paper's scripts have it; ``max``: the best match counts.
+
+    Raises:
+        MissingError: a table is not there.
+        UsageError: a table is malformed.
+    """
+    reviews = read_reviews(root)
+    rows: dict[tuple[str, str, str], tuple[float, float, bool, float]] = {}
+    groups: dict[str, str] = {}
+    for rating in reviews.rows:
+        rank = math.nan if rating.rank is None else rating.rank
+        correct = math.nan if rating.correct is None else float(rating.correct)
+        rows[rating.item, rating.rater, rating.system] = (rank, correct, rating.used_eval, float(len(rating.answer.split())))
+        if rating.group and groups.setdefault(rating.item, rating.group) != rating.group:
+            raise UsageError(f"{reviews.path}: instruction {rating.item} is about two patients")
+    instructions, warnings = read_instructions(root)
+    golds = {item.id: item for item in instructions}
+    for item in golds.values():
+        if item.group:
+            groups.setdefault(item.id, item.group)
+    rankings = build(reviews.path.name, rows, groups, with_used=True, with_lengths=True)
+    scorables = []
+    for system in rankings.systems:
+        for item_id, answer in sorted(answers_of(reviews, system).items()):
+            if (one := golds.get(item_id)) is not None:
+                references = one.references[:1] if gold == "first" else one.references
+                scorables.append((system, Scorable(item_id, answer, references, question=one.question, meta=one.meta)))
+    notes = [*reviews.warnings, *warnings]
+    if without := len(set(rankings.items) - set(golds)):
+        notes.append(f"{reviews.path.name}: {without} rated instructions have no gold answer, so no metric can score them")
+    return Release(rankings, scorables, tuple(notes))
+
+
+def score_release(
+    release: Release, names: Sequence[str] | None, default: Sequence[str], processes: int | None = None
+) -> tuple[list[Scores], tuple[str, ...]]:
+    """Score the systems' answers.
+
+    Args:
+        release: as read.
+        names: metrics to compute; None: those of ``default`` that this machine can, the others named in the notes.
+        default: the task's metrics.
+        processes: worker processes; None: as the work is worth.
+
+    Raises:
+        UsageError: an unknown metric, or one that has no score for a single answer.
+        MissingError: a metric that was asked for cannot be computed here.
+    """
+    found, notes = [], []
+    for name in dict.fromkeys(names if names is not None else default):
+        metric = METRICS.get(name)
+        reason = _why_not(metric)
+        if reason and names is not None:
+            raise MissingError(reason)
+        if reason:
+            notes.append(reason)
+            continue
+        found.append(_score(metric, release, processes))
+    return found, tuple(notes)
+
+
+def _why_not(metric: Metric) -> str | None:
+    if metric.kind not in ("item_mean", "corpus", "set_f1"):
+        raise UsageError(f"metric '{metric.name}' has no score for a single answer, so it cannot be correlated with ranks")
+    absent = metric.needs - {"reference", "question"}
+    if absent:
+        return (
+            f"metric '{metric.name}' needs {' and '.join(sorted(absent))}, which the release's tables do not hold; "
+            "score it elsewhere and give its scores as a table with --scores"
+        )
+    return metric.unavailable()
+
+
+def _score(metric: Metric, release: Release, processes: int | None) -> Scores:
+    from ehrbench.scoring.compute import compute
+
+    statistics = compute(metric, [scorable for _, scorable in release.scorables], processes=processes)
+    cells = {
+        (scorable.item, system): math.nan if one is None else metric.item_score(one)
+        for (system, scorable), one in zip(release.scorables, statistics, strict=True)
+    }
+    return Scores(metric.name, metric.label, metric.higher_is_better, cells, metric.signature(), release.rankings.source)

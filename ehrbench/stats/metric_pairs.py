@@ -1,0 +1,201 @@
+"""Every pair of metrics compared by how well they agree with people: paired bootstrap, PERM-BOTH, Holm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ehrbench.stats.paired import PATTERNS_UP_TO, ROUNDING, holm, significance_clusters
+from ehrbench.stats.resampled_means import mean, percentiles, resampled_means
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+Values = Callable[[FloatArray], FloatArray]
+"""From scores (..., items, systems) to the items' agreement with people (..., items), NaN = undefined."""
+
+CELLS_A_BLOCK = 1 << 19
+SLOW_CELLS = 1 << 31
+"""Pairs of answers that all permutations of all pairs of metrics may visit where no table of swaps can be made."""
+
+
+class MetricPair(NamedTuple):
+    """Metric ``a`` minus metric ``b``, on the items where both are defined."""
+
+    a: int
+    b: int
+    difference: float | None
+    """None: no such item."""
+    low: float | None
+    high: float | None
+    n: int
+    p_bootstrap: float | None
+    """Two-sided."""
+    p_permutation: float | None
+    """PERM-BOTH, two-sided."""
+    p_bootstrap_holm: float | None
+    p_permutation_holm: float | None
+
+
+class PairTests(NamedTuple):
+    """All pairs, and the groups that they make."""
+
+    pairs: list[MetricPair]
+    clusters: npt.NDArray[np.int64]
+    """Of each metric, 1 = best: metrics in one cluster cannot be told from its best (PERM-BOTH, Holm, 0.05)."""
+    permutations: int
+
+
+def compare_metrics(
+    values: FloatArray,
+    metrics: FloatArray,
+    agreement: Values,
+    codes: IntArray,
+    n_groups: int,
+    *,
+    resamples: int = 10_000,
+    permutations: int = 10_000,
+    seed: int = 0,
+    draws: FloatArray | None = None,
+) -> PairTests:
+    """Test every two metrics, on the answers that both score.
+
+    Args:
+        values: [metrics, items], agreement of each metric with people, NaN = left out.
+        metrics: [metrics, items, systems], their scores.
+        agreement: how ``values`` follows from ``metrics``.
+        codes: cluster of each item, for the bootstrap.
+        n_groups: clusters.
+        resamples: of the bootstrap.
+        permutations: of PERM-BOTH; fewer are made where there are more than eight systems and too many pairs.
+        seed: of both.
+        draws: [resamples, pairs], resampled differences in the order of ``itertools.combinations``; None: drawn here over
+            clusters of items.
+    """
+    which = list(combinations(range(len(values)), 2))
+    if not which:
+        return PairTests([], np.ones(len(values), dtype=np.int64), 0)
+    first, second = (np.array(side, dtype=np.intp) for side in zip(*which, strict=True))
+    gaps = values[first] - values[second]
+    absent = np.isnan(metrics)
+    for k, (a, b) in enumerate(which):
+        if (absent[a] != absent[b]).any():  # agreement over other systems is no fair comparison
+            one, two = (agreement(np.where(absent[a] | absent[b], np.nan, metrics[m])) for m in (a, b))
+            gaps[k] = one - two
+    observed, n = mean(gaps), (~np.isnan(gaps)).sum(axis=1)
+    if draws is None:
+        draws = resampled_means(gaps, codes, n_groups, resamples=resamples, seed=seed)
+    ends = percentiles(draws)
+    undefined = np.isnan(draws).sum(axis=0)
+    smaller = np.minimum((draws <= ROUNDING).sum(axis=0), (draws >= -ROUNDING).sum(axis=0))
+    p_boot = np.minimum(1.0, 2 * (smaller + 1) / (len(draws) - undefined + 1))
+    p_boot[(n == 0) | np.isnan(ends[0]) | (n_groups < 2)] = np.nan
+    items, systems = metrics.shape[1:]
+    if systems > PATTERNS_UP_TO:
+        permutations = int(max(100, min(permutations, SLOW_CELLS // (len(which) * items * systems * systems))))
+    p_perm = permute_pairs(metrics, which, agreement, permutations=permutations, seed=seed)
+    adjusted = holm(p_boot), holm(p_perm)
+    matrix = np.full((len(values), len(values)), np.nan)
+    for (a, b), p in zip(which, adjusted[1], strict=True):
+        matrix[a, b] = matrix[b, a] = p
+    pairs = [
+        MetricPair(
+            a,
+            b,
+            _number(observed[k]),
+            None if n_groups < 2 else _number(ends[0, k]),
+            None if n_groups < 2 else _number(ends[1, k]),
+            int(n[k]),
+            *(_number(p[k]) for p in (p_boot, p_perm, *adjusted)),
+        )
+        for k, (a, b) in enumerate(which)
+    ]
+    best = np.where(np.isnan(means := mean(values)), -np.inf, means)
+    return PairTests(pairs, significance_clusters(best, matrix), permutations)
+
+
+def permute_pairs(
+    metrics: FloatArray, pairs: list[tuple[int, int]], agreement: Values, *, permutations: int, seed: int
+) -> FloatArray:
+    """PERM-BOTH (Deutsch, Dror, Roth 2021) of each pair: two-sided p-values, NaN where a metric agrees nowhere.
+
+    Both metrics are standardised over all cells where both have a score; each cell (item, system) is swapped with probability
+    1/2. The same swaps serve every pair. An item has only 2^systems ways to be swapped: up to eight systems, each is looked at
+    once.
+    """
+    out = np.full(len(pairs), np.nan)
+    items, systems = metrics.shape[1:]
+    tables = systems <= PATTERNS_UP_TO
+    drawn = _drawn_patterns(items, systems, permutations, seed) if tables else None
+    for k, (a, b) in enumerate(pairs):
+        x, y = _standardised(metrics[a], metrics[b])
+        observed = float(mean(agreement(x)) - mean(agreement(y)))
+        if np.isnan(observed):
+            continue
+        deltas = _from_tables(x, y, agreement, drawn) if drawn is not None else _one_by_one(x, y, agreement, permutations, seed)
+        undefined = np.isnan(deltas)  # speaks against a difference, if for anything
+        extreme = np.abs(deltas[~undefined]) >= abs(observed) - ROUNDING
+        out[k] = (int(extreme.sum()) + int(undefined.sum()) + 1) / (permutations + 1)
+    return out
+
+
+def _drawn_patterns(items: int, systems: int, permutations: int, seed: int) -> IntArray:
+    """For each permutation and item, the place of the item's swap in a table [patterns, items] made flat."""
+    patterns = np.random.default_rng(seed).integers(0, 1 << systems, size=(permutations, items), dtype=np.int64)
+    return np.asarray(patterns * items + np.arange(items), dtype=np.intp)
+
+
+def _from_tables(x: FloatArray, y: FloatArray, agreement: Values, drawn: IntArray) -> FloatArray:
+    items, systems = x.shape
+    swap = (np.arange(1 << systems)[:, None] >> np.arange(systems)) & 1 == 1
+    # A metric's scores after a swap are the other's after the opposite one, so one table has both.
+    table = np.concatenate([agreement(np.where(s[:, None, :], y, x)) for s in np.array_split(swap, max(1, len(swap) // 16))])
+    never = np.isnan(table).all(axis=0)
+    gap = table - table[::-1]
+    deltas = np.empty(len(drawn))
+    rows = max(1, CELLS_A_BLOCK // items)
+    if not np.isnan(table[:, ~never]).any():
+        flat = np.where(never, 0.0, gap).ravel()
+        for start in range(0, len(drawn), rows):
+            deltas[start : start + rows] = flat.take(drawn[start : start + rows]).sum(axis=1)
+        return deltas / max(1, int((~never).sum()))
+    sides = [(np.nan_to_num(t).ravel(), (~np.isnan(t)).astype(np.float64).ravel()) for t in (table, table[::-1])]
+    for start in range(0, len(drawn), rows):
+        here = drawn[start : start + rows]
+        (one, n_one), (two, n_two) = ((total.take(here).sum(axis=1), n.take(here).sum(axis=1)) for total, n in sides)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            deltas[start : start + rows] = one / n_one - two / n_two
+    return deltas
+
+
+def _one_by_one(x: FloatArray, y: FloatArray, agreement: Values, permutations: int, seed: int) -> FloatArray:
+    rng = np.random.default_rng(seed)
+    items, systems = x.shape
+    deltas = np.empty(permutations)
+    rows = max(1, (CELLS_A_BLOCK * 8) // (items * systems * systems))
+    for start in range(0, permutations, rows):
+        swapped = rng.integers(0, 2, size=(min(rows, permutations - start), items, systems), dtype=np.int8) == 1
+        one, two = agreement(np.where(swapped, y, x)), agreement(np.where(swapped, x, y))
+        deltas[start : start + len(swapped)] = mean(one) - mean(two)
+    return deltas
+
+
+def _standardised(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    missing = np.isnan(x) | np.isnan(y)
+
+    def standard(side: FloatArray) -> FloatArray:
+        out: FloatArray = np.where(missing, np.nan, side)
+        if missing.all():
+            return out
+        spread = float(np.nanstd(out))
+        return np.asarray((out - np.nanmean(out)) / (spread if spread > 0 else 1.0), dtype=np.float64)
+
+    return standard(x), standard(y)
+
+
+def _number(x: float) -> float | None:
+    return None if np.isnan(x) else float(x)

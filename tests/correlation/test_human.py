@@ -1,0 +1,143 @@
+"""Statistics of people's judgements: the worked example, the identities, ties, verdicts, several raters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ehrbench.correlation.human import human_stats
+from ehrbench.correlation.options import Options
+from ehrbench.correlation.ratings import build, judge
+from ehrbench.errors import UsageError
+from tests.correlation.tables import NAN, rankings
+
+FEW = Options(resamples=200)
+
+
+def by_name(report):
+    return {system.name: system for system in report.systems}
+
+
+def test_the_worked_example():
+    report = human_stats(rankings([[1, 2, 2], [1, 1, 3], [2, 1, 3]]), FEW)
+    found = [by_name(report)[name] for name in "ABC"]
+    assert [s.win_rates["excluded"].value for s in found] == pytest.approx([0.75, 0.75, 0])
+    assert [s.win_rates["half"].value for s in found] == pytest.approx([0.75, 2 / 3, 1 / 12])
+    assert [s.win_rates["strict"].value for s in found] == pytest.approx([2 / 3, 1 / 2, 0])
+    assert [s.mean_rank.value for s in found] == pytest.approx([1.5, 5 / 3, 17 / 6])
+    assert report.names == ("A", "B", "C")
+    expected = [[np.nan, 1 / 3, 1], [1 / 3, np.nan, 2 / 3], [0, 0, np.nan]]
+    off = ~np.eye(3, dtype=bool)
+    np.testing.assert_allclose(report.pairings.wins[off], np.array(expected)[off])
+    np.testing.assert_allclose(report.pairings.ties[off], np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]])[off] / 3)
+    assert report.tie_share == pytest.approx(2 / 9)
+    assert (report.n_items, report.n_constant, report.inter_rater.value) == (3, 0, None)
+
+
+@given(st.lists(st.lists(st.integers(1, 4), min_size=4, max_size=4), min_size=1, max_size=12))
+@settings(max_examples=40, deadline=None)
+def test_identities(table):
+    report = human_stats(rankings(table), Options(resamples=100))
+    k = 4
+    assert sum(s.mean_rank.value for s in report.systems) == pytest.approx(k * (k + 1) / 2)
+    assert sum(s.win_rates["half"].value for s in report.systems) == pytest.approx(k / 2)
+    excluded = report.win_matrices["excluded"]
+    both = excluded + excluded.T
+    np.testing.assert_allclose(both[~np.isnan(both)], 1)
+    if not np.isnan(excluded[~np.eye(k, dtype=bool)]).any():
+        assert sum(s.win_rates["excluded"].value for s in report.systems) == pytest.approx(k / 2)
+    for s in report.systems:
+        assert s.win_rates["half"].value == pytest.approx((k - s.mean_rank.value) / (k - 1))
+        assert s.win_rates["strict"].value <= s.win_rates["half"].value + 1e-12
+    wins, ties = np.nan_to_num(report.pairings.wins), np.nan_to_num(report.pairings.ties)
+    np.testing.assert_allclose((wins + wins.T + ties)[~np.eye(k, dtype=bool)], 1)
+
+
+def test_intervals_are_those_of_a_bootstrap_written_out():
+    rng = np.random.default_rng(3)
+    table = rng.integers(1, 5, size=(20, 3))
+    groups = {f"i{i:02}": f"p{i // 2}" for i in range(20)}
+    report = human_stats(rankings(table, groups), Options(unit="patients", resamples=4000))
+    from ehrbench.stats.win_rates import mid_ranks, win_rates_of
+
+    ranks, draw = table.astype(float), np.random.default_rng(9)
+    means, rates = [], []
+    for _ in range(4000):
+        rows = np.concatenate([[2 * p, 2 * p + 1] for p in draw.integers(0, 10, 10)])
+        means.append(mid_ranks(ranks[rows]).mean(axis=0))
+        rates.append(win_rates_of(ranks[rows]).rates)
+    for name, mean, rate in zip("ABC", np.array(means).T, np.array(rates).T, strict=True):
+        s = by_name(report)[name]
+        assert (s.mean_rank.low, s.mean_rank.high) == pytest.approx(tuple(np.quantile(mean, [0.025, 0.975])), abs=0.03)
+        excluded = s.win_rates["excluded"]
+        assert (excluded.low, excluded.high) == pytest.approx(tuple(np.quantile(rate, [0.025, 0.975])), abs=0.02)
+        assert s.mean_rank.normal_low == pytest.approx(s.mean_rank.low, abs=0.08)
+    assert report.interval == "percentile bootstrap, 4000 resamples of 10 patients"
+
+
+def several():
+    """Two items, one ranked by three people who disagree; the second rater's judgement is the used one."""
+    rows = {
+        ("one", "r1", "A"): (1.0, 1.0, False, NAN),
+        ("one", "r1", "B"): (2.0, 0.0, False, NAN),
+        ("one", "r2", "A"): (2.0, 1.0, True, NAN),
+        ("one", "r2", "B"): (1.0, 1.0, True, NAN),
+        ("one", "r3", "A"): (5.0, 0.0, False, NAN),
+        ("one", "r3", "B"): (9.0, 1.0, False, NAN),
+        ("two", "r1", "A"): (1.0, 1.0, True, NAN),
+        ("two", "r1", "B"): (1.0, 0.0, True, NAN),
+    }
+    return build("toy", rows, {}, with_used=True, with_lengths=False)
+
+
+def test_which_of_several_rankings_counts():
+    ratings = several()
+    used = judge(ratings)
+    assert used.rule == "used"
+    np.testing.assert_array_equal(used.ranks, [[2, 1], [1, 1]])
+    mean = judge(ratings, "mean-rank")
+    np.testing.assert_allclose(mean.ranks, [[4 / 3, 5 / 3], [1.5, 1.5]])
+    np.testing.assert_allclose(mean.correct, [[2 / 3, 2 / 3], [1, 0]])
+    each = judge(ratings, "each")
+    assert each.item.tolist() == [0, 0, 0, 1]
+    np.testing.assert_allclose(each.weight, [1 / 3, 1 / 3, 1 / 3, 1])
+    report = human_stats(ratings, Options(triples="each", resamples=100))
+    assert by_name(report)["A"].mean_rank.value == pytest.approx((4 / 3 + 1.5) / 2)
+    assert (report.n_raters, report.n_repeated, report.n_items) == (3, 1, 2)
+    assert report.inter_rater.n == 1
+    assert report.inter_rater.value == pytest.approx((-1 + 1 - 1) / 3)
+
+
+def test_verdicts_have_wilson_intervals():
+    report = human_stats(several(), FEW)
+    a = by_name(report)["A"].correct
+    assert (a.value, a.n) == (1.0, 2)
+    assert a.low == pytest.approx(0.3424, abs=1e-4)
+    b = by_name(report)["B"]
+    assert (b.correct.value, b.n_correct) == (0.5, 1)
+    assert (b.correct.low, b.correct.high) == pytest.approx((0.0945, 0.9055), abs=1e-4)
+    averaged = by_name(human_stats(several(), Options(triples="mean-rank", resamples=100)))["A"]
+    assert averaged.correct.value == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_several_rankings_without_a_mark_are_not_guessed():
+    ratings = several()
+    from dataclasses import replace
+
+    unmarked = replace(ratings, used=None)
+    assert judge(unmarked).rule == "each"
+    with pytest.raises(UsageError, match="several rankings and no column 'used'"):
+        judge(unmarked, "used")
+
+
+def test_patients_need_clusters():
+    with pytest.raises(UsageError, match="no item has a cluster"):
+        human_stats(rankings([[1, 2]]), Options(unit="patients"))
+
+
+def test_constant_ranks_are_counted():
+    report = human_stats(rankings([[1, 1, 1], [1, 2, 3]]), FEW)
+    assert report.n_constant == 1
+    assert report.n_items == 2
