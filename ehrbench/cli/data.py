@@ -53,6 +53,60 @@ def status(
         raise typer.Exit(MissingError.exit_code)
 
 
+@app.command("fetch")
+def fetch(
+    suite: Annotated[str, typer.Argument(help="meds_bench.")],
+    tasks: Annotated[
+        str | None, typer.Option(help="Tasks, groups or globs, separated by commas. [default: all of the suite]")
+    ] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder of the releases. [default: $EHRBENCH_DATA or ./data]")] = None,
+    full: Annotated[bool, typer.Option("--full", help="The whole release in place of the sample that the paper scored.")] = False,
+    revision: Annotated[str, typer.Option(help="Branch, tag or commit on the hub.")] = "main",
+    force: Annotated[bool, typer.Option("--force", help="Download again what is there already.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Download the open files of a suite from the hub ($HF_ENDPOINT, or huggingface.co). Nothing credentialed is fetched.
+
+    Exit code 3 when the hub cannot be reached or lacks a file.
+    """
+    from ehrbench.cli.output import print_json
+    from ehrbench.datasets.data_dir import chosen_data_dir, is_sample
+    from ehrbench.datasets.hub import FULL, SPLIT, fetch_release
+    from ehrbench.datasets.meds_bench_layout import named_file
+    from ehrbench.errors import MissingError, UsageError, unknown_name
+    from ehrbench.tasks.catalog import load_catalog
+
+    if suite != "meds_bench":
+        raise UsageError(unknown_name("suite that can be fetched", suite, ["meds_bench"]))
+    if is_sample(data_dir):
+        raise UsageError("--data-dir is 'sample', which is no folder to write to; name one")
+    chosen = load_catalog().select(tasks or suite)
+    if foreign := [task.task for task in chosen if suite not in task.groups()]:
+        raise UsageError(f"--tasks names {foreign[0]}, which is not of {suite}")
+    public = [task for task in chosen if task.data.policy == "open" and task.facts.get("on_hub")]
+    say = (lambda _: None) if as_json else (lambda name: typer.echo(f"… {name}", err=True))
+    done = fetch_release(
+        FULL if full else SPLIT,
+        [named_file(task.data.options) for task in public],
+        Path(chosen_data_dir(data_dir)).expanduser() / suite,
+        revision=revision,
+        force=force,
+        say=say,
+    )
+    if as_json:
+        print_json({**done._asdict(), "folder": str(done.folder), "not_public": len(chosen) - len(public)})
+    else:
+        typer.echo(
+            f"{len(done.placed)} files placed in {done.folder}, {len(done.there_already)} were there (commit {done.commit[:12]})"
+        )
+        if left := len(chosen) - len(public):
+            typer.echo(f"{left} of {len(chosen)} tasks are not public; `ehrbench data status {suite}` says how to build them")
+        for name in done.not_on_the_hub:
+            typer.echo(f"ehrbench: {name} is not on the hub", err=True)
+    if done.not_on_the_hub:
+        raise typer.Exit(MissingError.exit_code)
+
+
 @app.command("sample")
 def sample(
     folder: Annotated[Path, typer.Argument(help="Folder to write to; each suite gets a folder of its own in it.")],

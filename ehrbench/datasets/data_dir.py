@@ -62,6 +62,18 @@ def locate(spec: DataSpec, data_dir: str | None) -> Path:
     raise MissingError(f"the data of reader '{spec.reader}' are not in {root}; {_advice(spec, root)}")
 
 
+def require(spec: DataSpec, folder: Path) -> None:
+    """Look for a task's own files in the folder that ``locate`` found, where its reader can tell without reading them.
+
+    Raises:
+        MissingError: the folder is there and they are not.
+    """
+    module = import_module(READERS.get(spec.reader).__module__)
+    if hasattr(module, "recognises") and not recognised(spec, folder):
+        source = f"; get them: {spec.source.strip().rstrip('.')}" if spec.source else ""
+        raise MissingError(f"not in {folder}{source}")
+
+
 def _advice(spec: DataSpec, root: Path) -> str:
     from ehrbench.datasets.samples import SAMPLES
 

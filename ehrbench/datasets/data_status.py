@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ehrbench.datasets.data_dir import locate, open_dataset
+from ehrbench.datasets.data_dir import locate, open_dataset, require
 from ehrbench.errors import EhrbenchError, MissingError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def _state(task: TaskSpec, data_dir: str | None, read: bool) -> DataState:
     try:
         folder = locate(task.data, data_dir)
         if not read:
+            require(task.data, folder)
             return state("here", folder=str(folder))
         dataset = open_dataset(task, data_dir)
     except MissingError as error:

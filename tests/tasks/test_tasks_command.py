@@ -128,7 +128,7 @@ def test_validate_of_a_name(folder: Path) -> None:
 
 
 def test_a_shell_completes_task_names() -> None:
-    asked = {"_EHRBENCH_COMPLETE": "complete_bash", "COMP_WORDS": "ehrbench tasks show med", "COMP_CWORD": "3"}
+    asked = {"_EHRBENCH_COMPLETE": "complete_bash", "COMP_WORDS": "ehrbench tasks show meda", "COMP_CWORD": "3"}
     code = "from ehrbench.cli import app; app(prog_name='ehrbench')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **asked})
     assert done.stdout.split() == ["medalign"]
