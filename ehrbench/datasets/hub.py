@@ -100,7 +100,7 @@ def _asked(call: Callable[[], T], repo: str, endpoint: str) -> T:
     except Exception as error:  # the hub's client raises classes of several packages
         kind = type(error).__name__
         raise MissingError(
-            f"{repo} cannot be had from {endpoint} ({kind}); look at the connection, $HF_ENDPOINT and $HF_HUB_OFFLINE, then try again"
+            f"{repo} cannot be had from {endpoint} ({kind}); see the connection, $HF_ENDPOINT and $HF_HUB_OFFLINE, then try again"
         ) from None
 
 

@@ -179,7 +179,7 @@ def build_result(run: LoadedRun, metrics: list[MetricResult]) -> Result:
         task_version=task.version,
         suite=task.task.partition(".")[0],
         protocol=config["protocol"],
-        track="hard labels" if any(p.hard for p in predictions) else "",
+        track=", ".join([*filter(None, [manifest.get("track")]), *(["hard labels"] if any(p.hard for p in predictions) else [])]),
         prompt=config["prompt"],
         model=ModelInfo(**config["model"]),
         config_hash=manifest["config_hash"],
