@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -148,6 +150,18 @@ LETTERS = [
     ("The answer is a drug", None),
     ("ACE inhibitors", None),
     ("A 45-year-old man with hepatitis B", None),
+    ("Answer: B. Option A is wrong.", "B"),
+    ("The correct option is C. Option A is wrong.", "C"),
+    ("Options A and B are wrong, so C is correct", "C"),
+    ("Blah blah.\n\nB", "B"),
+    ("Therefore, B.", "B"),
+    ("The correct answer is not A but B", None),
+    ("Option A. Option B.", None),
+    ("La bonne réponse est la lettre D.", "D"),
+    ("Las respuestas correctas son A y C", "A, C"),
+    ("以上より、正解はA、Cである。", "A, C"),
+    ("正确选项是C", "C"),
+    ("Вариант B", "B"),
     ("F", None),
     ("I do not know", None),
     ("", None),
@@ -410,3 +424,39 @@ def test_a_cleaned_answer_is_read_as_itself(text):
         found = clean(text, item, [step])
         if found is not None:
             assert clean(found, item, [step]) == found
+
+
+LONG = 50_000
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "answer is ",
+        "answer: A, ",
+        " ",
+        "\t\n",
+        "- ",
+        "(",
+        "(A",
+        "no ",
+        "\\boxed{",
+        ". ",
+        "?",
+        "'",
+        ",; ",
+        "true or false ",
+        "A is ",
+        "A:\n",
+        "'s ",
+    ],
+)
+def test_long_answers_cost_no_more_than_their_length(piece):
+    text = "answer" + piece * (LONG // len(piece))
+    item = Item("1", "")
+    started = time.process_time()
+    for step in ("choice_letters", "yes_no_maybe", "true_false", "nli_label", "diagnosis_label"):
+        clean(text, item, [step])
+    for name in ("ner_f1", "ner_f1_cut", "ie_accuracy", "bleu_1", "hoc_f1"):
+        corpus_value(name, [(text, "zinc, iron.")])
+    assert time.process_time() - started < 5  # a quadratic rule takes minutes

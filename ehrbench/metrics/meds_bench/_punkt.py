@@ -13,7 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ehrbench.metrics._texts import Memo
+REMEMBERED = 1 << 16
+"""Decisions about a full stop and its neighbours that are remembered."""
 
 _OTHER_END = r"""[)";}\]*:@'({\[!?]"""
 """What a word ends before, beside white space and the full stop's own rules."""
@@ -127,7 +128,7 @@ class SentenceSplitter:
     """Splits texts with one model; a decision about a full stop and its two neighbours is made once."""
 
     def __init__(self, model: Parameters) -> None:
-        self._breaks = Memo(lambda context: _has_break(context, model)).__getitem__
+        self._breaks = lru_cache(REMEMBERED)(lambda context: _has_break(context, model))
 
     def split(self, text: str) -> list[str]:
         """The sentences, with the white space within them."""

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from itertools import chain
 
-from ehrbench.metrics._texts import Memo
+REMEMBERED = 1 << 16
+"""Runs between blanks whose words are remembered."""
 
 _CLOSERS = frozenset("])}>\"'»”’")
 _QUOTES = frozenset("`'\"«»“”‘’„")
@@ -93,12 +94,15 @@ def word_splitter() -> Callable[[str], list[str]]:
     No rule looks across a blank, except that quotes are read otherwise at the start of a sentence, and that a full stop is split
     off where only closing marks follow it: such sentences go through the rules whole.
     """
-    inner = Memo(lambda run: _plain(run, ",") or split_words(f"x {run} x")[1:-1]).__getitem__
-    final = Memo(lambda run: _plain(run, ",.") or split_words(f"x {run}")[1:]).__getitem__
+    inner = lru_cache(REMEMBERED)(lambda run: _plain(run, ",") or split_words(f"x {run} x")[1:-1])
+    alone = lru_cache(REMEMBERED)(split_words)
+    final = lru_cache(REMEMBERED)(lambda run: _plain(run, ",.") or split_words(f"x {run}")[1:])
 
     def split(sentence: str) -> list[str]:
         runs = [run for run in sentence.split(" ") if run]
-        if len(runs) < 2 or not _QUOTES.isdisjoint(runs[0]) or _CLOSERS.issuperset(runs[-1].strip()) or sentence[-1].isspace():
+        if len(runs) < 2:
+            return alone(sentence)
+        if not _QUOTES.isdisjoint(runs[0]) or _CLOSERS.issuperset(runs[-1].strip()) or sentence[-1].isspace():
             return split_words(sentence)
         return [*chain.from_iterable(map(inner, runs[:-1])), *final(runs[-1])]
 

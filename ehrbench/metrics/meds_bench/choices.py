@@ -15,9 +15,13 @@ _CYRILLIC = str.maketrans("АВСЕ", "ABCE")
 """Cyrillic letters that look like the options' Latin ones."""
 _MARKUP = re.compile(r"\\(?:boxed|text(?:bf)?|mathbf|mathrm)\s*\{([^{}]*)\}|[*_`$]")
 
-_CUE = (
-    r"(?:answers?|options?|choices?|choose|select|r[ée]ponses?|respuestas?|opci[óo]n(?:es)?|ответ\w*|вариант\w*"
-    r"|答案|选项|選択肢|选择|应选|故选|选|答え|正解|解答|回答)"
+_RIGHT = r"(?:correct|right|best|bonnes?|correctas?|mejor|правильн\w+|верн\w+)"
+_OPTION = r"(?:options?|choices?|letters?|opci[óo]n(?:es)?|letras?|lettres?|вариант\w*|буква)"
+_ANSWER_CUE = (
+    rf"(?:answers?|r[ée]ponses?|respuestas?|ответ\w*|答案|应选|故选|答え|正解|解答|回答|{_RIGHT} {_OPTION}|{_OPTION} {_RIGHT})"
+)
+_OTHER_CUE = (
+    rf"(?:{_OPTION}|choose|select|选项|選択肢|选择|选|therefore,?|thus,?|hence,?|因此|所以|donc|por lo tanto|следовательно,?)"
 )
 _COPULA = r"(?:\b(?:is|are|be|est|sont|es|son|это)\b|[:=—–-]|是|为|為|は|が)"
 _FILLER = r"(?:\b(?:the|letter|option|choice|la|le|les|las|los|lettre|letra|opci[óo]n|option|вариант|буква)\b|选项|選択肢)"
@@ -30,20 +34,26 @@ _AS_ARTICLE = r"(?!\s+(?!(?:because|since|as|which|is|and|or|for|due|given|car|p
 _SEVERAL = rf"{_LETTER}(?:\)?\s*{_JOIN}\s*(?:{_JOIN}\s*)?\(?{_LETTER}{_NO_WORD})+|{_LETTER}{{1,10}}{_NO_WORD}{_AS_ARTICLE}"
 _LOWER = r"[a-j](?=\s*(?:[).:\]]|$))"
 
-_AFTER_CUE = re.compile(
-    rf"(?i:{_CUE})(?:[^.\n:：。]{{0,40}}?(?i:{_COPULA}))?\s*:?\s*(?:(?i:{_FILLER})\s*)?{_OPENING}(?P<letters>{_SEVERAL}|{_LOWER})"
+_AFTER = rf"(?:[^.\n:：。]{{0,40}}?(?i:{_COPULA}))?\s*:?\s*(?:(?i:{_FILLER})\s*)?{_OPENING}(?P<letters>{_SEVERAL}|{_LOWER})"
+_AFTER_ANSWER = re.compile(rf"(?i:{_ANSWER_CUE}){_AFTER}")
+_AFTER_OTHER = re.compile(rf"(?i:{_OTHER_CUE}){_AFTER}")
+_IS_RIGHT = re.compile(
+    rf"(?<![A-Za-z0-9])(?P<letters>{_LETTER})[)\]]?\s+(?:is|est|es)\s+(?:the\s+|la\s+)?{_RIGHT}\b(?!\s+(?:only|in part))"
 )
 _LEADING = re.compile(rf"[\s\"'«“「(\[{{]*(?P<letters>{_SEVERAL}|{_LOWER})[)\]}}\"'»”」]*\s*(?:[.:：、,，;)\]–—。-]|です|$|\n)")
 _OPTION_LINE = re.compile(rf"(?:^|[\n\t])\s*\(?({_LETTER})\s*[).:：]")
-_BRACKETED = re.compile(rf"\(({_LETTER})\)|(?:^|\n)\s*({_LETTER})[).:]")
+_BRACKETED = re.compile(rf"\(({_LETTER})\)|(?:^|\n)\s*({_LETTER})(?:[).:]|\s*$)")
 _NEXT = re.compile(rf"[,、，;]\s*({_LETTER})\s*[:：]")
+
+
+_SPACES = re.compile(r"\s+")
 
 
 def _plain(text: str) -> str:
     plain = unicodedata.normalize("NFKC", text)
-    for _ in range(3):  # \\boxed{\\text{B}}
+    for _ in range(3):  # \boxed{\text{B}}
         plain = _MARKUP.sub(lambda match: match[1] or "", plain)
-    return plain.strip()
+    return _SPACES.sub(lambda run: next((mark for mark in "\n\t" if mark in run[0]), " "), plain).strip()
 
 
 def _read(letters: str, rest: str, allowed: str) -> frozenset[str] | None:
@@ -65,9 +75,11 @@ def choice_letters(text: str, choices: Sequence[str] = ()) -> frozenset[str] | N
     """The letters that a text chooses, in this order of trust.
 
     1. The letter or letters it begins with ("B", "B: Aspirin", "(A), (C)"), unless it begins by listing the options.
-    2. What follows "answer", "réponse", "respuesta", "ответ", "答案", "正解" …: the last such place.
-    3. The only letter in brackets or at the start of a line.
-    4. The only option whose text it holds.
+    2. What follows "answer", "correct option", "réponse", "respuesta", "ответ", "答案", "正解" …, or is said to be right: the
+       last such place.
+    3. The only letters that follow "option", "choose", "therefore" … anywhere.
+    4. The only letter in brackets, at the start of a line, or alone at the end.
+    5. The only option whose text it holds.
 
     Args:
         text: an answer, or a gold answer in one of the release's shapes.
@@ -82,9 +94,13 @@ def choice_letters(text: str, choices: Sequence[str] = ()) -> frozenset[str] | N
     leading = None if lists_options else _LEADING.match(plain)
     if leading and (found := _read(leading["letters"], plain[leading.end("letters") :], allowed)):
         return found
-    for match in reversed(list(_AFTER_CUE.finditer(plain))):
+    stated = sorted([*_AFTER_ANSWER.finditer(plain), *_IS_RIGHT.finditer(plain)], key=lambda match: -match.end())
+    for match in stated:
         if found := _read(match["letters"], plain[match.end("letters") :], allowed):
             return found
+    chosen = {_read(match["letters"], plain[match.end("letters") :], allowed) for match in _AFTER_OTHER.finditer(plain)} - {None}
+    if len(chosen) == 1:
+        return chosen.pop()
     single = {(a or b).translate(_CYRILLIC) for a, b in _BRACKETED.findall(plain)}
     if len(single) == 1 and single <= set(allowed):
         return frozenset(single)
@@ -111,6 +127,7 @@ _ANSWER_IS = (
 _YES_NO_MAYBE = {"yes": "yes", "no": "no", "maybe": "maybe"}
 _TRUE_FALSE = {"true": "true", "false": "false", "yes": "true", "no": "false"}
 _FLAGS = {"1": "true", "0": "false", "positive": "true", "negative": "false"}
+_ENDS = re.compile(r"[^\w.,;:!\n]*(?:$|[.,;:!\n])")
 _RESTATED = re.compile(r"\(?\b(?:true|yes)\s*(?:or|/|,)\s*(?:false|no)\b(?:\s*(?:or|/|,)\s*maybe)?\)?\s*[:?]?", re.IGNORECASE)
 
 
@@ -128,7 +145,7 @@ def _one_word(text: str, words: Mapping[str, str], hedged: frozenset[str] = froz
     found = set()
     for match in re.finditer(rf"(?<![\w-])({either})(?![\w-])", plain, re.IGNORECASE):
         word = match[1].lower()
-        if word not in hedged or re.match(r"\W*(?:$|[.,;:!\n])", plain[match.end() :]):
+        if word not in hedged or _ENDS.match(plain, match.end()):
             found.add(words[word])
     return found.pop() if len(found) == 1 else None
 
