@@ -27,6 +27,8 @@ SAMPLES: Registry[SampleGenerator] = Registry(
     "sample",
     {
         "medalign": "ehrbench.datasets.samples.medalign:generate",
+        "mimic": "ehrbench.datasets.samples.mimic:generate",
+        "mimic_instr": "ehrbench.datasets.samples.mimic:generate_mimic_instr",
         "meds_bench": "ehrbench.datasets.samples.meds_bench:generate",
     },
 )
