@@ -18,8 +18,8 @@ Score = Callable[[Sequence[Scorable]], Sequence[Statistics | None]]
 
 CHUNK_ITEMS = 512
 CHUNK_CHARACTERS = 2_000_000
-WORTH_A_POOL_S = 1.5
-"""Estimated remaining work that is worth the start of worker processes."""
+POOL_START_S = 1.0
+"""What starting worker processes costs, beside what the metric loads in each."""
 
 
 def compute(
@@ -31,8 +31,9 @@ def compute(
 ) -> list[Statistics | None]:
     """Statistics of each item, in the order given; None where the metric is undefined for an item.
 
-    The first chunk is scored here and timed. If the rest would take more than about a second, the metric allows it and its
-    function can be sent to another process, worker processes take the remaining chunks; the results are the same.
+    One item is scored first, so that the metric loads what it needs, then the first chunk is timed. Where worker processes would
+    save more than their start costs, the metric allows them and its function can be sent to another process, they take the
+    remaining chunks; the results are the same.
 
     Args:
         metric: what to compute; whether it is available here is the caller's question.
@@ -73,16 +74,20 @@ def _in_chunks(
     metric: Metric, scorables: Sequence[Scorable], processes: int | None, report: Callable[[int], None]
 ) -> list[Statistics | None]:
     chunks = list(_chunks(scorables))
-    processes = _usable_cores() if processes is None else processes
+    processes = min(_usable_cores() if processes is None else processes, len(chunks) - 1)
+    may_spread = processes > 1 and metric.processes and _can_travel(metric.score)
+    started = time.perf_counter()
+    if may_spread:
+        _score_chunk(metric.name, metric.score, chunks[0][:1])
+    loaded = time.perf_counter()
     out: list[Statistics | None] = []
     for i, chunk in enumerate(chunks):
-        started = time.perf_counter()
         out += _score_chunk(metric.name, metric.score, chunk)
         report(len(chunk))
-        rest = chunks[i + 1 :]
-        estimate_s = (time.perf_counter() - started) / len(chunk) * sum(map(len, rest))
-        if i == 0 and rest and processes > 1 and metric.processes and estimate_s > WORTH_A_POOL_S and _can_travel(metric.score):
-            return out + _score_in_pool(metric, rest, min(processes, len(rest)), report)
+        if i == 0 and may_spread:
+            rest_s = (time.perf_counter() - loaded) / len(chunk) * (len(scorables) - len(chunk))
+            if rest_s * (1 - 1 / processes) > POOL_START_S + loaded - started:
+                return out + _score_in_pool(metric, chunks[1:], processes, report)
     return out
 
 

@@ -49,9 +49,9 @@ def metric(score, **more):
 
 @pytest.fixture
 def eager(monkeypatch):
-    """Small chunks, and a pool for a tenth of a second of work."""
+    """Small chunks, and a pool for a saving of a tenth of a second."""
     monkeypatch.setattr(module, "CHUNK_ITEMS", 4)
-    monkeypatch.setattr(module, "WORTH_A_POOL_S", 0.1)
+    monkeypatch.setattr(module, "POOL_START_S", 0.05)
 
 
 def items(n, text="{}"):
@@ -71,6 +71,21 @@ def test_worker_processes_keep_the_order(eager):
 def test_little_work_stays_here(eager, options):
     n = options.pop("n", 30)
     assert {process for _, process in compute(metric(slow_process_id), items(n), **options)} == {os.getpid()}
+
+
+def slow_to_load(scorables):
+    if not LOADED:
+        time.sleep(0.6)
+        LOADED.append(True)
+    return slow_process_id(scorables)
+
+
+LOADED = []
+
+
+def test_what_a_metric_loads_is_a_cost_of_each_worker(eager):
+    LOADED.clear()
+    assert {process for _, process in compute(metric(slow_to_load), items(30), processes=2)} == {os.getpid()}
 
 
 def test_a_metric_may_refuse_processes(eager):
@@ -125,7 +140,7 @@ def test_chunks_are_bounded(monkeypatch):
 
 
 def test_a_real_metric_travels(eager, monkeypatch):
-    monkeypatch.setattr(module, "WORTH_A_POOL_S", 0.0)
+    monkeypatch.setattr(module, "POOL_START_S", -100.0)
     rouge = METRICS.get("rouge_1")
     these = [Scorable(str(i), f"dose of {i} mg", ("dose of 5 mg daily",)) for i in range(9)]
     assert compute(rouge, these, processes=2) == rouge.score(these)
