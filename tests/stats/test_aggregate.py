@@ -117,7 +117,7 @@ def test_a_weight_is_a_repetition(name):
     columns = how.columns or 6
     rows = rng.integers(0, 2, size=(12, columns)).astype(float)
     if isinstance(how, Ranked) or name in ("brier", "ece"):
-        rows[:, 1] = rng.random(12).round(1)
+        rows[:, -1] = rng.random(12).round(1)
     weights = rng.integers(0, 3, size=(5, 12))
     together = how(rows, weights)
     for w, got in zip(weights, together, strict=True):
