@@ -15,8 +15,12 @@ SCORED_OUTCOMES = frozenset({"answered", "unparsed", "reasoning_truncated"})
 Outcome = Literal["answered", "unparsed", "reasoning_truncated", "overflow", "api_error", "refused"]
 
 
+Count = Annotated[int, Field(ge=0, le=10**15)]
+MAX_RANGE = 1e12
+
+
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class ModelInfo(_Part):
@@ -40,9 +44,9 @@ class MetricResult(_Part):
     high: float | None = None
     interval: str = ""
     """Estimator and unit of the interval ("percentile bootstrap, 10000 resamples of 24 patients")."""
-    n: Annotated[int, Field(ge=0)] | None = None
+    n: Count | None = None
     """Items behind ``value``. None only for a published number whose paper does not say."""
-    n_undefined: int = 0
+    n_undefined: Count = 0
     """Answered items for which the metric is not defined."""
     strict_value: float | None = None
     """Over all items, an item without an answer counting as the worst value; None for metrics that are not a mean."""
@@ -63,10 +67,16 @@ class MetricResult(_Part):
         if self.value is None and not self.missing:
             raise ValueError(f"metric '{self.name}' has neither a value nor a reason for having none")
         worst, best = self.range
+        if worst > best or max(abs(worst), abs(best)) > MAX_RANGE:
+            raise ValueError(f"metric '{self.name}': range {worst:g} to {best:g} is no range")
         slack = 1e-9 * max(1.0, abs(best - worst))
         for number in (self.value, self.strict_value, self.baseline):
             if number is not None and not worst - slack <= number <= best + slack:
                 raise ValueError(f"metric '{self.name}': {number} lies outside its range {worst:g} to {best:g}")
+        for end in (self.low, self.high):
+            # An approximate interval may stick out of the range, but not by more than the range's width.
+            if end is not None and not 2 * worst - best - slack <= end <= 2 * best - worst + slack:
+                raise ValueError(f"metric '{self.name}': an end of the interval, {end:g}, lies far outside its range")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"metric '{self.name}': the interval ends ({self.high}) before it begins ({self.low})")
         return self
@@ -76,10 +86,10 @@ class ContextInfo(_Part):
     """How much of the records the model saw."""
 
     policy: str
-    window: int | None = None
+    window: Count | None = None
     """Tokens of prompt and answer; None: unlimited or unknown."""
     tokenizer: str | None = None
-    n_records_cut: int = 0
+    n_records_cut: Count = 0
     """Items whose record was not seen whole in one prompt."""
     share_seen_median: float | None = None
     """Median over items of tokens seen / tokens there were."""
@@ -91,11 +101,11 @@ class ContextInfo(_Part):
 class Usage(_Part):
     """What the run took."""
 
-    calls: int = 0
-    prompt_tokens: int = 0
-    answer_tokens: int = 0
-    reasoning_tokens: int = 0
-    cached_tokens: int = 0
+    calls: Count = 0
+    prompt_tokens: Count = 0
+    answer_tokens: Count = 0
+    reasoning_tokens: Count = 0
+    cached_tokens: Count = 0
     cost: float | None = None
     seconds: float = 0.0
 
@@ -128,11 +138,11 @@ class Result(_Part):
     data_policy: Literal["open", "credentialed"] = "open"
     synthetic: bool = False
     """True for runs on the bundled synthetic sample."""
-    n_items: Annotated[int, Field(ge=0)] | None = None
+    n_items: Count | None = None
     """Items that were run. None only for a published row whose paper does not say."""
-    n_expected: int | None = None
+    n_expected: Count | None = None
     """Items of the full release; fewer run items make the result partial."""
-    n_groups: int | None = None
+    n_groups: Count | None = None
     """Clusters (patients) behind the intervals."""
     outcomes: dict[Outcome, int] = Field(default_factory=dict)
     metrics: list[MetricResult]

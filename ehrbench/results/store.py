@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections import defaultdict
@@ -102,12 +103,12 @@ def read_result(path: Path) -> Result:
     Raises:
         UsageError: not readable, not JSON, another schema version, or a key with an impossible value; names file and key.
     """
-    return parse_result(_load(path), str(path))
+    return parse_result(load_json(path), str(path))
 
 
 def read_results(path: Path) -> list[Result]:
     """Read a file of one result, or of a list of them; raises UsageError as ``read_result`` does."""
-    data = _load(path)
+    data = load_json(path)
     if isinstance(data, list):
         return [parse_result(entry, f"{path}, entry {index}") for index, entry in enumerate(data, 1)]
     return [parse_result(data, str(path))]
@@ -123,7 +124,7 @@ def find_results(folders: Iterable[Path]) -> tuple[list[Stored], list[Problem]]:
     problems: list[Problem] = []
     for path in _result_files(folders):
         try:
-            data = _load(path)
+            data = load_json(path)
         except UsageError as error:
             problems.append(Problem(path, str(error)))
             continue
@@ -188,11 +189,12 @@ def _result_files(folders: Iterable[Path]) -> Iterator[Path]:
                 yield path
 
 
-def _load(path: Path) -> object:
+def load_json(path: Path) -> object:
+    """Plain data of a JSON file; raises UsageError naming the file when it is none, or holds a number that is none."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UsageError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB, so not a result")
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
@@ -203,6 +205,11 @@ def _load(path: Path) -> object:
         raise UsageError(f"{path}:{error.lineno}: not JSON ({error.msg})") from None
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_constant(text[:20])
 
 
 def _refuse_constant(name: str) -> float:

@@ -6,8 +6,6 @@ with a name before, as in ``medalign.correlation.json``) and ``*.facts.json``. d
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,12 +14,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ehrbench.results.schema import Source
-from ehrbench.results.store import Problem
+from ehrbench.errors import UsageError
+from ehrbench.results.schema import MAX_RANGE, Source
+from ehrbench.results.store import Problem, load_json
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Interval(_Part):
@@ -33,12 +32,11 @@ class Interval(_Part):
     n: Annotated[int, Field(ge=0)] | None = None
 
     @model_validator(mode="after")
-    def _finite(self) -> Interval:
-        for number in (self.value, self.low, self.high):
-            if number is not None and not math.isfinite(number):
-                raise ValueError(f"{number} is not a number")
+    def _in_order(self) -> Interval:
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"the interval ends ({self.high}) before it begins ({self.low})")
+        if max(abs(number) for number in (self.value, self.low or 0.0, self.high or 0.0)) > MAX_RANGE:
+            raise ValueError("a number lies outside any range")
         return self
 
 
@@ -78,6 +76,14 @@ class Correlation(_Part):
     signature: str = ""
     command: str = ""
     caveats: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _within(self) -> Correlation:
+        low, high = self.span
+        for one in [*self.metrics, *([self.inter_rater] if self.inter_rater else [])]:
+            if not low - 1e-9 <= one.value <= high + 1e-9:
+                raise ValueError(f"{one.value} lies outside the statistic's range {low:g} to {high:g}")
+        return self
 
 
 class SystemJudgement(_Part):
@@ -172,7 +178,7 @@ def find_supplements(folders: Iterable[Path]) -> tuple[Supplements, list[Problem
     problems: list[Problem] = []
     for path, kind in _files(folders):
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = load_json(path)
             if kind == "correlation":
                 found.correlations.append(Correlation.model_validate(data))
             elif kind == "human":
@@ -183,8 +189,8 @@ def find_supplements(folders: Iterable[Path]) -> tuple[Supplements, list[Problem
             first = error.errors(include_input=False, include_url=False)[0]
             key = ".".join(str(part) for part in first["loc"]) or "the file"
             problems.append(Problem(path, f"{path}: {key}: {first['msg']}; docs/results-schema.md explains each key"))
-        except (OSError, ValueError, RecursionError) as error:
-            problems.append(Problem(path, f"{path}: not a readable {kind} file ({type(error).__name__})"))
+        except UsageError as error:
+            problems.append(Problem(path, str(error)))
     return found, problems
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from ehrbench.leaderboard.build import make_site
 from ehrbench.leaderboard.check import check_files
 from ehrbench.results import ContextInfo, MetricResult, ModelInfo, Result, Source, Usage
+from ehrbench.results.supplements import Correlation, Facts, HumanStats, Supplements
+from tests.results.factory import make_result
 
 words = st.one_of(
     st.sampled_from(
@@ -81,3 +83,37 @@ def test_any_results_make_a_valid_site_that_stays_in_its_folder(several: list[Re
     for name in site:
         assert re.fullmatch(r"(?:(?:suites|tasks|models|data)/)?[a-z0-9_][a-z0-9_.-]*\.(?:html|csv|json)", name), name
     assert make_site(several[::-1], problems, title) == site
+
+
+@st.composite
+def intervals(draw: st.DrawFn) -> dict[str, object]:
+    low, value, high = sorted((draw(share), draw(share), draw(share)))
+    bounded = draw(st.booleans())
+    return {"value": value, "low": low if bounded else None, "high": high if bounded else None, "n": draw(st.none() | st.just(9))}
+
+
+@st.composite
+def supplements(draw: st.DrawFn) -> Supplements:
+    common = {"task": draw(words), "suite": draw(words), "title": draw(words), "caveats": [draw(words)], "command": draw(words)}
+    metrics = [
+        {"name": draw(words), "label": draw(words), "cluster": draw(st.none() | words), "note": draw(words)} | draw(intervals())
+        for _ in range(draw(st.integers(0, 4)))
+    ]
+    ceiling = draw(st.none() | intervals())
+    correlation = Correlation.model_validate(common | {"statistic": draw(words), "metrics": metrics, "inter_rater": ceiling})
+    pairs = [{"a": draw(words), "b": draw(words), "wins": draw(share), "ties": draw(st.none() | share)} for _ in range(4)]
+    matrix = {"judge": draw(words), "label": draw(words), "pairs": pairs}
+    system = {"name": draw(words), "correct": draw(st.none() | intervals()), "mean_rank": draw(st.none() | intervals())}
+    human = HumanStats.model_validate(common | {"systems": [system, system], "head_to_head": [matrix, matrix]})
+    fact = {"group": draw(words), "label": draw(words), "value": 1.5, "unit": draw(words), "source": {"title": "t", "where": "w"}}
+    facts = Facts.model_validate({"suite": common["suite"], "facts": [fact]})
+    return Supplements([correlation, correlation], [human], [facts])
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(supplements())
+def test_any_supplements_make_a_valid_page(extra: Supplements) -> None:
+    result = make_result(task=extra.correlations[0].task, suite=extra.correlations[0].suite)
+    site = make_site([result], supplements=extra)
+    assert check_files(site) == []
+    assert "agreement.html" in site

@@ -47,6 +47,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     [
         ("{", "not JSON"),
         ('{"schema_version": 1, "n_items": NaN}', "NaN"),
+        ('{"schema_version": 1, "environment": {"x": 1e999}}', "1e999 is not a number"),
         ("[]", "expected a result"),
         ('{"schema_version": 99}', "schema_version is 99"),
         ('{"schema_version": 1}', "task"),
@@ -66,6 +67,10 @@ def test_what_is_no_result_is_named(tmp_path: Path, text: str, said: str) -> Non
     [
         ({"value": 1.2}, r"metrics\.0.*1\.2 lies outside its range 0 to 1"),
         ({"low": 0.9, "high": 0.1}, "ends"),
+        ({"high": 1e300}, "lies far outside its range"),
+        ({"range": [0, 1e300]}, "is no range"),
+        ({"range": [1, 0]}, "is no range"),
+        ({"n": 10**400}, r"metrics\.0\.n"),
         ({"value": None}, "neither a value nor a reason"),
         ({"n": -1}, r"metrics\.0\.n"),
         ({"n": None}, "not of a run"),
