@@ -9,6 +9,7 @@ __all__ = ["READERS", "Dataset", "Item", "Reader"]
 READERS: Registry[Reader] = Registry(
     "reader",
     {
+        "ehr_bench": "ehrbench.datasets.ehr_bench:read",
         "jsonl": "ehrbench.datasets.jsonl:read",
         "medalign": "ehrbench.datasets.medalign:read",
         "meds_bench": "ehrbench.datasets.meds_bench:read",

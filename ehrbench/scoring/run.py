@@ -174,12 +174,13 @@ def build_result(run: LoadedRun, metrics: list[MetricResult]) -> Result:
     manifest, config, task = run.manifest, run.manifest["config"], run.task
     predictions = [run.predictions[item.id] for item in run.items]
     context = context_info(config, predictions)
+    hard = any(p.hard for p in predictions)
     return Result(
         task=task.task,
         task_version=task.version,
         suite=task.task.partition(".")[0],
         protocol=config["protocol"],
-        track=", ".join([*filter(None, [manifest.get("track")]), *(["hard labels"] if any(p.hard for p in predictions) else [])]),
+        track=", ".join(filter(None, [manifest.get("track"), task.prompt.track, "hard labels" if hard else ""])),
         prompt=config["prompt"],
         model=ModelInfo(**config["model"]),
         config_hash=manifest["config_hash"],

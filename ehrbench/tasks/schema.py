@@ -69,6 +69,8 @@ class PromptSpec(_Strict):
     system: str | None = None
     refine: str | None = None
     """User turn of later refinement steps. Further slots: ``part``, ``parts``, ``previous``."""
+    track: str = ""
+    """Names the results of this prompt where they must never be ranked with those of another (``open``, ``candidates``)."""
     note: str = ""
     """Where the wording is from."""
 

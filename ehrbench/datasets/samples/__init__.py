@@ -26,6 +26,7 @@ SampleGenerator = Callable[[Path], None]
 SAMPLES: Registry[SampleGenerator] = Registry(
     "sample",
     {
+        "ehr_bench": "ehrbench.datasets.samples.ehr_bench:generate",
         "medalign": "ehrbench.datasets.samples.medalign:generate",
         "mimic": "ehrbench.datasets.samples.mimic:generate",
         "mimic_instr": "ehrbench.datasets.samples.mimic:generate_mimic_instr",
