@@ -141,7 +141,7 @@ def score(scorables: Sequence[Scorable], measure: Measure, name: Tokenizer, scri
 
 _LABELS: dict[Measure, str] = {
     "bleu_1": "BLEU-1",
-    "rouge_l_set": "ROUGE-L (word sets)",
+    "rouge_l_set": "ROUGE-L",
     "rouge_1": "ROUGE-1",
     "rouge_l": "ROUGE-L",
 }
@@ -162,7 +162,7 @@ _SET_NOTE = "The paper prints this as ROUGE-1; it is ROUGE-L F over sets of dist
 
 
 def _metric(key: str, measure: Measure, name: Tokenizer = "nltk-3.8", script: Script = "plain") -> Metric:
-    about = ", ".join(filter(None, (_WORDS.get(name), _IN_LABEL.get(script))))
+    about = ", ".join(filter(None, ("word sets" * (measure == "rouge_l_set"), _WORDS.get(name), _IN_LABEL.get(script))))
     raw = measure == "rouge_l_set" and name == "nltk-3.8"
     notes = [_SET_NOTE if measure == "rouge_l_set" else "", _SCRIPTS[script].note]
     return Metric(
