@@ -69,11 +69,16 @@ class PredictionSummary:
 
 
 def prepare_prediction(
-    mimic: Mimic, out: Path, options: PredictionOptions, progress: Callable[[str], None] = lambda _: None
+    mimic: Mimic,
+    out: Path,
+    options: PredictionOptions,
+    progress: Callable[[str], None] = lambda _: None,
+    ccs: Ccs | None = None,
 ) -> PredictionSummary:
     """Write the prediction benchmark's folder: ``<task>.jsonl``, ``records_48h/``, ``records_stay/``, ``cohort.csv``.
 
     Without AHRQ's CCS files the phenotypes are left out and the summary says so; ``options.ccs`` that lacks them is an error.
+    ``ccs`` gives the categories themselves, for data with codes of its own.
 
     Raises:
         MissingError: a table, or a file of ``options.ccs``, is missing.
@@ -82,7 +87,7 @@ def prepare_prediction(
     progress("choosing admissions")
     cohort = build_cohort(mimic)
     summary = PredictionSummary(cohort.steps, options.long_stay_hours)
-    ccs = _ccs(options, summary)
+    ccs = ccs or _ccs(options, summary)
     tasks = [task for task in PREDICTION_TASKS if task != "diagnosis" or ccs is not None]
     stays = with_split(cohort.admissions, options.seed, options.split_file)
     out.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -54,9 +54,7 @@ def test_every_kind_of_event_and_oddity_is_there(sample: Path) -> None:
     assert events["transfers"]["at_us"].min() < 0  # the emergency department
     assert events["microbiologyevents"]["org_name"].n_unique() == 3
     assert sum("chief complaint" in text for text in events["admission_info"]["text"]) == 8
-    for task in ("mortality", "los"):
-        labels = outcomes(mimic, cohort, task)["label"]
-        assert 0 < labels.sum() < labels.len()
+    assert [outcomes(mimic, cohort, task)["label"].sum() for task in ("mortality", "los", "readmission")] == [1, 5, 2]
 
 
 @pytest.mark.parametrize("task", ["mimic_instr.schema", "mimic_instr.reasoning"])
@@ -68,3 +66,13 @@ def test_both_tasks_run_on_it(task: str) -> None:
     assert record.text.startswith("0.00 hour, patient_demographics, gender: ")
     assert len(record.entries) > 50
     assert not data.open_data
+
+
+@pytest.mark.parametrize("task", ["mortality", "los", "readmission", "diagnosis"])
+def test_prediction_runs_on_it(task: str) -> None:
+    data = open_dataset(load_catalog().get(f"mimic_instr.{task}"), "sample")
+    assert {item.references[0] for item in data.items} == {"yes", "no"}
+    assert len({item.group for item in data.items}) >= 9
+    if task == "diagnosis":
+        phenotypes = {item.meta["phenotype"] for item in data.items if item.references[0] == "yes"}
+        assert len(phenotypes) >= 15

@@ -30,6 +30,7 @@ SAMPLES: Registry[SampleGenerator] = Registry(
         "medalign": "ehrbench.datasets.samples.medalign:generate",
         "mimic": "ehrbench.datasets.samples.mimic:generate",
         "mimic_instr": "ehrbench.datasets.samples.mimic:generate_mimic_instr",
+        "mimic_prediction": "ehrbench.datasets.samples.mimic:generate_mimic_prediction",
         "meds_bench": "ehrbench.datasets.samples.meds_bench:generate",
     },
 )

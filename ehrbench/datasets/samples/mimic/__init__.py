@@ -1,4 +1,4 @@
-"""The synthetic MIMIC-IV: twelve invented patients in the layout of hosp/, icu/ and ed/, and MIMIC-Instr built from them."""
+"""The synthetic MIMIC-IV: twelve invented patients in the layout of hosp/, icu/ and ed/, and the benchmarks built from them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import gzip
 import io
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ehrbench.datasets.samples.mimic.story import Story, load_stories
-from ehrbench.datasets.samples.mimic.tables import build_tables
+from ehrbench.datasets.samples.mimic.tables import DIAGNOSES, build_tables
 
-__all__ = ["generate", "generate_mimic_instr"]
+__all__ = ["generate", "generate_mimic_instr", "generate_mimic_prediction"]
 
 README = """\
 SYNTHETIC DATA. Every patient, event, question and answer in this folder is invented.
@@ -44,16 +46,34 @@ def generate_mimic_instr(folder: Path) -> None:
     from ehrbench.mimic.prepare import Options, prepare
     from ehrbench.mimic.tables import Mimic
 
-    with tempfile.TemporaryDirectory() as scratch:
-        release = Path(scratch) / "mimic"
-        release.mkdir()
-        generate(release)
-        split = Path(scratch) / "split.csv"
-        split.write_text("subject_id,split\n" + "".join(f"{story.subject_id},{_split(story)}\n" for story in load_stories()))
+    with _release() as (release, split):
         prepare(Mimic(release), folder, Options(seed=1, split_file=split))
     (folder / "README-SYNTHETIC.txt").write_text(README, encoding="utf-8", newline="\n")
     rows = [{"hadm_id": s.hadm_id, "q": s.note["question"], "a": s.note["answer"]} for s in load_stories()]
     (folder / "qa_note.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8", newline="\n")
+
+
+def generate_mimic_prediction(folder: Path) -> None:
+    """Write the prediction benchmark, prepared from the synthetic MIMIC-IV."""
+    from ehrbench.mimic.ccs import Ccs
+    from ehrbench.mimic.prepare_prediction import PredictionOptions, prepare_prediction
+    from ehrbench.mimic.tables import Mimic
+
+    ccs = Ccs({(version, code): category for code, version, category, _ in DIAGNOSES.values()}, {})
+    with _release() as (release, split):
+        prepare_prediction(Mimic(release), folder, PredictionOptions(split_file=split), ccs=ccs)
+    (folder / "README-SYNTHETIC.txt").write_text(README, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def _release() -> Iterator[tuple[Path, Path]]:
+    """The synthetic MIMIC-IV and its split, for as long as they are needed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        release, split = Path(scratch) / "mimic", Path(scratch) / "split.csv"
+        release.mkdir()
+        generate(release)
+        split.write_text("subject_id,split\n" + "".join(f"{story.subject_id},{_split(story)}\n" for story in load_stories()))
+        yield release, split
 
 
 def _split(story: Story) -> str:

@@ -19,7 +19,7 @@ class Story:
     came: Mapping[str, str]
     """``kind`` and ``place`` of the admission (``EMERGENCY ROOM`` gives a stay there) and the ``complaint``."""
     stayed: Mapping[str, Any]
-    """``hours`` in hospital, ``unit`` of intensive care, and whether the patient ``died``."""
+    """``hours`` in hospital, ``unit`` of intensive care, whether the patient ``died`` or came ``back_after_days``."""
     diagnoses: tuple[str, ...]
     """Keys of ``tables.DIAGNOSES``, the main one first."""
     drugs: tuple[str, ...]

@@ -12,30 +12,31 @@ from ehrbench.datasets.samples.mimic.story import Story
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
+# Code, version, CCS category, title.
 DIAGNOSES = {
-    "pneumonia": ("J189", 10, "Pneumonia, unspecified organism"),
-    "respiratory failure": ("J9601", 10, "Acute respiratory failure with hypoxia"),
-    "hypertension": ("I10", 10, "Essential (primary) hypertension"),
-    "sepsis": ("A419", 10, "Sepsis, unspecified organism"),
-    "shock": ("R6521", 10, "Severe sepsis with septic shock"),
-    "kidney injury": ("5849", 9, "Acute kidney failure, unspecified"),
-    "kidney disease": ("5859", 9, "Chronic kidney disease, unspecified"),
-    "diabetes": ("25000", 9, "Diabetes mellitus without mention of complication, type II or unspecified type"),
-    "gastrointestinal bleeding": ("53100", 9, "Acute gastric ulcer with hemorrhage, without mention of obstruction"),
-    "anemia": ("2851", 9, "Acute posthemorrhagic anemia"),
-    "heart failure": ("4280", 9, "Congestive heart failure, unspecified"),
-    "atrial fibrillation": ("42731", 9, "Atrial fibrillation"),
-    "coronary disease": ("I2510", 10, "Atherosclerotic heart disease of native coronary artery without angina pectoris"),
-    "lipids": ("E785", 10, "Hyperlipidemia, unspecified"),
-    "stroke": ("I639", 10, "Cerebral infarction, unspecified"),
-    "ketoacidosis": ("E1010", 10, "Type 1 diabetes mellitus with ketoacidosis without coma"),
-    "dehydration": ("E860", 10, "Dehydration"),
-    "chronic lung disease": ("J441", 10, "Chronic obstructive pulmonary disease with (acute) exacerbation"),
-    "liver disease": ("K7460", 10, "Unspecified cirrhosis of liver"),
-    "urinary infection": ("N390", 10, "Urinary tract infection, site not specified"),
-    "rib fractures": ("80704", 9, "Closed fracture of four ribs"),
-    "subdural hematoma": ("85220", 9, "Subdural hemorrhage following injury without mention of open intracranial wound"),
-    "heart attack": ("I214", 10, "Non-ST elevation (NSTEMI) myocardial infarction"),
+    "pneumonia": ("J189", 10, 122, "Pneumonia, unspecified organism"),
+    "respiratory failure": ("J9601", 10, 131, "Acute respiratory failure with hypoxia"),
+    "hypertension": ("I10", 10, 98, "Essential (primary) hypertension"),
+    "sepsis": ("A419", 10, 2, "Sepsis, unspecified organism"),
+    "shock": ("R6521", 10, 249, "Severe sepsis with septic shock"),
+    "kidney injury": ("5849", 9, 157, "Acute kidney failure, unspecified"),
+    "kidney disease": ("5859", 9, 158, "Chronic kidney disease, unspecified"),
+    "diabetes": ("25000", 9, 49, "Diabetes mellitus without mention of complication, type II or unspecified type"),
+    "gastrointestinal bleeding": ("53100", 9, 153, "Acute gastric ulcer with hemorrhage, without mention of obstruction"),
+    "anemia": ("2851", 9, 60, "Acute posthemorrhagic anemia"),
+    "heart failure": ("4280", 9, 108, "Congestive heart failure, unspecified"),
+    "atrial fibrillation": ("42731", 9, 106, "Atrial fibrillation"),
+    "coronary disease": ("I2510", 10, 101, "Atherosclerotic heart disease of native coronary artery without angina pectoris"),
+    "lipids": ("E785", 10, 53, "Hyperlipidemia, unspecified"),
+    "stroke": ("I639", 10, 109, "Cerebral infarction, unspecified"),
+    "ketoacidosis": ("E1010", 10, 50, "Type 1 diabetes mellitus with ketoacidosis without coma"),
+    "dehydration": ("E860", 10, 55, "Dehydration"),
+    "chronic lung disease": ("J441", 10, 127, "Chronic obstructive pulmonary disease with (acute) exacerbation"),
+    "liver disease": ("K7460", 10, 151, "Unspecified cirrhosis of liver"),
+    "urinary infection": ("N390", 10, 159, "Urinary tract infection, site not specified"),
+    "rib fractures": ("80704", 9, 231, "Closed fracture of four ribs"),
+    "subdural hematoma": ("85220", 9, 233, "Subdural hemorrhage following injury without mention of open intracranial wound"),
+    "heart attack": ("I214", 10, 100, "Non-ST elevation (NSTEMI) myocardial infarction"),
 }
 
 # Label, fluid, category, normal value, unit, decimals, lower and upper limit.
@@ -98,7 +99,7 @@ def build_tables(stories: Iterable[Story]) -> Tables:
         for i, (label, (fluid, category, *_)) in enumerate(LABS.items())
     ]
     tables["d_items"] = [{"itemid": 995_001 + i, "label": label, "abbreviation": label} for i, label in enumerate(ITEMS)]
-    tables["d_icd_diagnoses"] = [{"icd_code": c, "icd_version": v, "long_title": t} for c, v, t in DIAGNOSES.values()]
+    tables["d_icd_diagnoses"] = [{"icd_code": c, "icd_version": v, "long_title": t} for c, v, _, t in DIAGNOSES.values()]
     for story in stories:
         _one(tables, story, random)
     return tables
@@ -142,12 +143,16 @@ def _one(tables: Tables, story: Story, random: Random) -> None:
         "hospital_expire_flag": int(story.died),
     }
     tables["admissions"].append(ids | admission | {"deathtime": left if story.died else ""})
+    if "back_after_days" in story.stayed:
+        back = left + timedelta(days=story.stayed["back_after_days"])
+        again = admission | {"admittime": back, "dischtime": back + timedelta(days=3), "admission_type": "EW EMER."}
+        tables["admissions"].append(ids | again | {"hadm_id": story.hadm_id + 500_000})
     tables["icustays"].append(
         stay
         | {"first_careunit": story.stayed["unit"], "last_careunit": story.stayed["unit"], "intime": in_icu, "outtime": out_icu}
     )
     for number, key in enumerate(story.diagnoses, 1):
-        code, version, _ = DIAGNOSES[key]
+        code, version, *_ = DIAGNOSES[key]
         tables["diagnoses_icd"].append(ids | {"seq_num": number, "icd_code": code, "icd_version": version})
     _moves(tables, story, ids, [admitted, in_icu, out_icu, left + timedelta(seconds=46)])
     _labs(tables, story, ids, admitted, random)
