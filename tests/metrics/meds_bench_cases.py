@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
 from ehrbench.metrics import METRICS, Scorable
 from ehrbench.stats.aggregate import AGGREGATES
@@ -54,6 +55,8 @@ def metrics_of(category: str, task: str) -> tuple[str, ...]:
 def corpus_value(name: str, pairs: Sequence[tuple[str, str]]) -> float | None:
     """A metric over pairs (answer, gold); None without a defined item."""
     metric = METRICS.get(name)
+    if missing := metric.unavailable():
+        pytest.skip(missing)
     scored = metric.score([Scorable(str(i), answer, (gold,)) for i, (answer, gold) in enumerate(pairs)])
     defined = [statistics for statistics in scored if statistics is not None]
     return float(AGGREGATES[metric.aggregate](defined, np.ones((1, len(defined))))[0]) if defined else None
