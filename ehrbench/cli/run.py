@@ -54,6 +54,9 @@ def run(
     ] = None,
     executor: Annotated[str, typer.Option(help="local.")] = "local",
     model_arg: Annotated[list[str] | None, typer.Option("--model-arg", help="key=value for the backend; repeatable.")] = None,
+    model_profile: Annotated[
+        str | None, typer.Option(help="Defaults with which a paper's authors run their own model (ehr-r1, mmedins-llama3 …).")
+    ] = None,
     include_path: Annotated[list[Path] | None, typer.Option(help="Folder with further task files; repeatable.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print sizes, calls and cost; ask the model nothing.")] = False,
     show_prompt: Annotated[
@@ -82,7 +85,7 @@ def run(
     catalog = load_catalog(options.include_paths)
     chosen = catalog.select(tasks, options.protocol)
     # With a budget tokenizer the window is counted in its tokens, and the model's own window holds beside it.
-    answering = load_model(model, options.model_args, None if budget_tokenizer else options.max_model_len)
+    answering = load_model(model, options.model_args, None if options.budget_tokenizer else options.max_model_len)
     try:
         prepared = _prepare(chosen, answering, options, allow_partial)
         if dry_run:
@@ -215,6 +218,10 @@ def _options(given: dict[str, Any]) -> RunOptions:
         if given[name] is not None and given[name] not in legal:
             raise UsageError(f"--{name} is '{given[name]}': expected {', '.join(legal)}")
     arguments = key_values(given["model_arg"], "--model-arg")
+    if given["model_profile"] is not None:
+        from ehrbench.runs.profiles import load_profile, with_profile
+
+        given, arguments = with_profile(given, arguments, load_profile(given["model_profile"]))
     values = {f.name: given[f.name] for f in fields(RunOptions) if f.name in given}
     return RunOptions(**{**values, "model_args": arguments, "include_paths": tuple(given["include_path"] or ())})
 
