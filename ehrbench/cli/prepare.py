@@ -1,4 +1,4 @@
-"""``ehrbench data prepare``: build a benchmark's files from MIMIC-IV; one command a suite."""
+"""``ehrbench data prepare``: build a benchmark's files from the user's own copies of their sources; one command a suite."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Build a benchmark's files from MIMIC-IV.", no_args_is_help=True)
+app = typer.Typer(help="Build a benchmark's files from your own copies of MIMIC-IV and other sources.", no_args_is_help=True)
 
 
 @app.callback()
@@ -175,3 +175,39 @@ def _say(silent: bool) -> Callable[[str], None]:
 
 def _licence(open_data: bool) -> str:
     return "the open demo: ODbL 1.0" if open_data else "credentialed data"
+
+
+@app.command("meds_bench")
+def meds_bench(
+    radiology: Annotated[Path | None, typer.Option(help="radiology.csv.gz of MIMIC-IV-Note: CT, MRI, ultrasound.")] = None,
+    cxr: Annotated[Path | None, typer.Option(help="MIMIC-CXR's reports: the folder or the zip.")] = None,
+    ed: Annotated[Path | None, typer.Option(help="master_dataset.csv of nliulab/mimic4ed-benchmark.")] = None,
+    mednli: Annotated[Path | None, typer.Option(help="MedNLI's folder.")] = None,
+    meqsum: Annotated[Path | None, typer.Option(help="MeQSum's workbook, or a table with CHQ and Summary.")] = None,
+    rct: Annotated[Path | None, typer.Option(help="A table with abstract and conclusion (.csv, .tsv, .jsonl, .xlsx).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write. [default: meds_bench in $EHRBENCH_DATA or ./data]")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    rules: Annotated[str, typer.Option(help="clean, or paper: any 'ct' in an examination's name makes it a CT.")] = "clean",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Build MedS-Bench's withdrawn files: radiology summaries, emergency outcomes, entailment, questions, trial conclusions.
+
+    The same sources and seed give the same bytes. The folder is readable by you alone and ignored by git.
+    """
+    from ehrbench.cli.output import print_json, print_table
+    from ehrbench.datasets.meds_bench_build import Sources, prepare
+    from ehrbench.errors import UsageError
+
+    if rules not in ("clean", "paper"):
+        raise UsageError(f"--rules is '{rules}': expected clean, paper")
+    target = _target(out, "meds_bench")
+    sources = Sources(radiology, cxr, ed, mednli, meqsum, rct)
+    built = prepare(sources, target, seed=seed, rules="paper" if rules == "paper" else "clean", say=_say(as_json))
+    if as_json:
+        print_json([{**one._asdict(), "path": str(one.path) if one.path else None} for one in built])
+        return
+    print_table(("file", "instances", "eligible"), [(one.place, one.n, one.n_eligible) for one in built], numbers=(1, 2))
+    for one in built:
+        if one.n < one.wanted:
+            typer.echo(f"note: {one.place}: {one.n} of {one.wanted} instances wanted", err=True)
+    typer.echo(str(target / "prepared"))
