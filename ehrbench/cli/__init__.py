@@ -7,7 +7,9 @@ import sys
 import typer
 
 from ehrbench.cli import (
+    agreement,
     approve,
+    compare,
     correlate,
     data,
     demo,
@@ -41,6 +43,8 @@ app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
 app.command("correlate")(correlate.correlate)
 app.command("human-stats")(human_stats.human_stats)
+app.command("agreement")(agreement.agreement)
+app.command("compare")(compare.compare)
 app.command("submit")(submit.submit)
 app.command("approve")(approve.approve)
 app.add_typer(tasks.app, name="tasks")

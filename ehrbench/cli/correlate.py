@@ -26,6 +26,9 @@ def correlate(
     metrics: Annotated[
         str | None, typer.Option(help="Metrics, with commas between. [default: the task's, or all there are]")
     ] = None,
+    metric_arg: Annotated[
+        list[str] | None, typer.Option("--metric-arg", help="metric.name=value, as comet.checkpoint=PATH; repeatable.")
+    ] = None,
     lower_is_better: Annotated[str | None, typer.Option(help="Metrics of --scores of which a small score is good.")] = None,
     tau: Annotated[str, typer.Option(help="Kendall's tau: b, c, a, or wmt.")] = "b",
     nan_policy: Annotated[str, typer.Option(help="Items whose tau is undefined: exclude, mixed or zero.")] = "exclude",
@@ -53,6 +56,7 @@ def correlate(
     from ehrbench.correlation.sources import about, collect_scores, open_ratings
     from ehrbench.correlation.write import write_correlation
     from ehrbench.errors import UsageError
+    from ehrbench.neural.arguments import parse_arguments
     from ehrbench.runs.manifest import command_line
 
     options = parse_options(
@@ -61,7 +65,14 @@ def correlate(
     if gold not in ("first", "max"):
         raise UsageError(f"--gold is '{gold}': expected first or max")
     source = open_ratings(task, data_dir, ratings, "first" if gold == "first" else "max")
-    source, found = collect_scores(source, _names(metrics), scores or (), runs or (), _names(lower_is_better) or ())
+    source, found = collect_scores(
+        source,
+        _names(metrics),
+        scores or (),
+        runs or (),
+        _names(lower_is_better) or (),
+        parse_arguments(metric_arg or ()),
+    )
     report = compute(source.rankings, found, options)
     described = about(source, options, command_line(), report.triples)
     written = []

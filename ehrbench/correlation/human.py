@@ -134,10 +134,18 @@ def item_clusters(rankings: Rankings, options: Options) -> Clusters:
 def inter_rater(rankings: Rankings, options: Options, variant: Variant | None = None) -> tuple[MeanInterval, int]:
     """Mean Kendall tau between raters, an item's rater pairs averaged first, and the items where it is undefined."""
     values = inter_rater_values(rankings, variant or options.tau)
-    clusters = item_clusters(rankings, options)
-    draws = resampled_means(values[None], clusters.codes, clusters.count, resamples=options.resamples, seed=options.seed)
-    (found,) = mean_intervals(values[None], draws, clusters.groups)
+    found = mean_of_defined(values, item_clusters(rankings, options), options)
     return found, rankings.n_repeated - found.n
+
+
+def mean_of_defined(values: FloatArray, clusters: Clusters, options: Options) -> MeanInterval:
+    """Mean over the items that have a value, drawing the clusters of those items alone."""
+    kept = np.flatnonzero(~np.isnan(values))
+    if not len(kept):
+        return MeanInterval(None, None, None, None, None, 0)
+    names, codes = np.unique(clusters.codes[kept], return_inverse=True)
+    draws = resampled_means(values[None, kept], codes.ravel(), len(names), resamples=options.resamples, seed=options.seed)
+    return mean_intervals(values[None, kept], draws, [clusters.groups[i] for i in kept.tolist()])[0]
 
 
 def inter_rater_values(rankings: Rankings, variant: Variant) -> FloatArray:

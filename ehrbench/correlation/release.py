@@ -1,20 +1,23 @@
-"""A MedAlign release as ratings and answers: its tables alone are read, so the records need not be there."""
+"""A MedAlign release as ratings and answers.
+
+Its tables alone are read, so the records need not be there, but for metrics that are shown a part of them.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ehrbench.correlation.ratings import Rankings, build
 from ehrbench.correlation.scores import Scores
-from ehrbench.datasets.medalign import read_instructions
+from ehrbench.datasets.medalign import read, read_instructions
 from ehrbench.datasets.medalign_ratings import answers_of
 from ehrbench.datasets.medalign_ratings import read_ratings as read_reviews
 from ehrbench.errors import MissingError, UsageError
-from ehrbench.metrics import METRICS
 from ehrbench.metrics.metric import Metric, Scorable
+from ehrbench.scoring.score import resolve
 
 Gold = Literal["first", "max"]
 
@@ -26,6 +29,7 @@ class Release(NamedTuple):
     scorables: Sequence[tuple[str, Scorable]]
     """(system, its answer to an instruction with the gold answers), those of rated instructions that have a gold answer."""
     notes: tuple[str, ...]
+    root: Path
 
 
 def read_release(root: Path, gold: Gold = "first") -> Release:
@@ -63,11 +67,15 @@ def read_release(root: Path, gold: Gold = "first") -> Release:
     notes = [*reviews.warnings, *warnings]
     if without := len(set(rankings.items) - set(golds)):
         notes.append(f"{reviews.path.name}: {without} rated instructions have no gold answer, so no metric can score them")
-    return Release(rankings, scorables, tuple(notes))
+    return Release(rankings, scorables, tuple(notes), root)
 
 
 def score_release(
-    release: Release, names: Sequence[str] | None, default: Sequence[str], processes: int | None = None
+    release: Release,
+    names: Sequence[str] | None,
+    default: Sequence[str],
+    arguments: Mapping[str, str] | None = None,
+    processes: int | None = None,
 ) -> tuple[list[Scores], tuple[str, ...]]:
     """Score the systems' answers.
 
@@ -75,6 +83,7 @@ def score_release(
         release: as read.
         names: metrics to compute; None: those of ``default`` that this machine can, the others named in the notes.
         default: the task's metrics.
+        arguments: of metrics (``{"comet.checkpoint": PATH}``).
         processes: worker processes; None: as the work is worth.
 
     Raises:
@@ -83,21 +92,23 @@ def score_release(
     """
     found, notes = [], []
     for name in dict.fromkeys(names if names is not None else default):
-        metric = METRICS.get(name)
+        metric = resolve(name, arguments)
         reason = _why_not(metric)
         if reason and names is not None:
             raise MissingError(reason)
         if reason:
             notes.append(reason)
             continue
-        found.append(_score(metric, release, processes))
+        one, odd = _score(metric, release, processes)
+        found.append(one)
+        notes += odd
     return found, tuple(notes)
 
 
 def _why_not(metric: Metric) -> str | None:
     if metric.kind not in ("item_mean", "corpus", "set_f1"):
         raise UsageError(f"metric '{metric.name}' has no score for a single answer, so it cannot be correlated with ranks")
-    absent = metric.needs - {"reference", "question"}
+    absent = metric.needs - {"reference", "question", "source"}
     if absent:
         return (
             f"metric '{metric.name}' needs {' and '.join(sorted(absent))}, which the release's tables do not hold; "
@@ -106,12 +117,19 @@ def _why_not(metric: Metric) -> str | None:
     return metric.unavailable()
 
 
-def _score(metric: Metric, release: Release, processes: int | None) -> Scores:
-    from ehrbench.scoring.compute import compute
+def _score(metric: Metric, release: Release, processes: int | None) -> tuple[Scores, tuple[str, ...]]:
+    from ehrbench.scoring.compute import compute_noted
+    from ehrbench.scoring.sources import add_sources
 
-    statistics = compute(metric, [scorable for _, scorable in release.scorables], processes=processes)
+    scorables = [scorable for _, scorable in release.scorables]
+    if metric.source is not None:
+        dataset = read(release.root, {}) if metric.source.mode == "bm25" else None
+        records = {item.id: item.record_id for item in dataset.items} if dataset else {}
+        scorables = add_sources(metric, scorables, records, dataset.load_record if dataset else None)
+    statistics, notes = compute_noted(metric, scorables, processes=processes)
     cells = {
         (scorable.item, system): math.nan if one is None else metric.item_score(one)
         for (system, scorable), one in zip(release.scorables, statistics, strict=True)
     }
-    return Scores(metric.name, metric.label, metric.higher_is_better, cells, metric.signature(), release.rankings.source)
+    scores = Scores(metric.name, metric.label, metric.higher_is_better, cells, metric.signature(), release.rankings.source)
+    return scores, tuple(f"{metric.label}: {note}" for note in notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -58,6 +58,7 @@ def collect_scores(
     tables: Sequence[Path] = (),
     runs: Sequence[Path] = (),
     lower_is_better: Sequence[str] = (),
+    arguments: Mapping[str, str] | None = None,
 ) -> tuple[Source, list[Scores]]:
     """Every metric's scores: of a release's own answers, of tables, and of runs.
 
@@ -67,6 +68,7 @@ def collect_scores(
         tables: files ``item, system, metric, score``.
         runs: run folders, or folders above them; each is a system.
         lower_is_better: metrics of tables of which a small score is good.
+        arguments: of metrics that are computed here.
 
     Returns:
         (the source, with lengths of the runs' answers and further notes; the scores).
@@ -93,7 +95,7 @@ def collect_scores(
             rankings = with_lengths(rankings, made.lengths)
     elif source.release is not None:
         if rest is None or rest:
-            scored, odd = score_release(source.release, rest, source.default_metrics)
+            scored, odd = score_release(source.release, rest, source.default_metrics, arguments)
             found += scored
             notes += odd
     elif rest:

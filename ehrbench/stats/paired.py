@@ -313,3 +313,57 @@ def _swapped(
         mine, other = values(np.where(swapped, y, x)), values(np.where(swapped, x, y))
         deltas[start : start + len(swapped)] = _mean(mine) - _mean(other)
     return deltas
+
+
+def swap_test(
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    groups: Sequence[str | None],
+    aggregate: str | Aggregate = "mean",
+    *,
+    permutations: int = 10_000,
+    seed: int = 0,
+) -> PermutationTest:
+    """Permutation test that two systems' corpus values are equal: the answers of whole clusters change sides.
+
+    For a mean this is ``sign_flip_test``; other aggregates (corpus BLEU, F1 of sets, AUROC) are computed anew from the swapped
+    statistics. Two-sided.
+
+    Args:
+        a: statistics [n, k] of one system's items.
+        b: of the other's, item by item the same.
+        groups: cluster of each item; None stands alone.
+        aggregate: a name in ``AGGREGATES`` or an aggregate.
+        permutations: random swaps.
+        seed: of the generator.
+    """
+    how = AGGREGATES[aggregate] if isinstance(aggregate, str) else aggregate
+    x, y = check_statistics(a, how.columns), check_statistics(b, how.columns)
+    if how is AGGREGATES["mean"]:
+        return sign_flip_test(x[:, 0] - y[:, 0], groups, resamples=permutations, seed=seed)
+    codes, n_groups = cluster_codes(groups)
+    both = np.column_stack([x, y])
+    order = np.lexsort(both.T[::-1])
+    x, y = x[order], y[order]
+    codes = _by_content(both[order], codes[order], n_groups)
+    sides = np.concatenate([x, y])
+
+    def difference(swapped: npt.NDArray[np.int8]) -> FloatArray:
+        kept = 1 - swapped
+        one, two = np.concatenate([kept, swapped], axis=1), np.concatenate([swapped, kept], axis=1)
+        return how(sides, one.astype(np.float64)) - how(sides, two.astype(np.float64))
+
+    observed = float(difference(np.zeros((1, len(x)), dtype=np.int8))[0])
+    method = f"permutation test, {permutations} swaps of {n_groups} groups"
+    if math.isnan(observed):
+        return PermutationTest(math.nan, observed, method)
+    rng = np.random.default_rng(seed)
+    k = done = 0
+    rows = max(1, CELLS_A_BLOCK // max(1, 4 * len(x)))
+    while done < permutations:
+        drawn = rng.integers(0, 2, size=(min(rows, permutations - done), n_groups), dtype=np.int8)
+        null = difference(drawn[:, codes])
+        # An undefined difference speaks against a real one, if for anything.
+        k += int((_as_extreme(null, observed, "two-sided") | np.isnan(null)).sum())
+        done += len(drawn)
+    return PermutationTest((k + 1) / (permutations + 1), observed, method)

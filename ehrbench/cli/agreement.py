@@ -1,0 +1,76 @@
+"""``ehrbench agreement``: raters among themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def agreement(
+    task: Annotated[str | None, typer.Option(help="A task whose release holds people's ratings (medalign).")] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
+    ] = None,
+    ratings: Annotated[Path | None, typer.Option(help="Instead: a table item, rater, system, rank (CSV, TSV, parquet).")] = None,
+    tau: Annotated[str, typer.Option(help="Kendall's tau between raters: b, c, a or wmt.")] = "b",
+    resample: Annotated[str, typer.Option(help="What the bootstrap draws: items or patients.")] = "items",
+    resamples: Annotated[int, typer.Option(min=100, help="How often.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write agreement.json and agreement.csv into this folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Krippendorff's alpha, Kendall's W and mean pairwise tau of the raters: the most that a metric can be asked for."""
+    import json
+
+    from ehrbench.cli.correlation_options import cell, parse_options, print_notes
+    from ehrbench.cli.output import print_json, print_table
+    from ehrbench.correlation.output import to_csv, write_files
+    from ehrbench.correlation.raters import rater_agreement
+    from ehrbench.correlation.sources import open_ratings
+
+    options = parse_options(tau=tau, unit=resample, resamples=resamples, seed=seed, units=("items", "patients"))
+    report = rater_agreement(open_ratings(task, data_dir, ratings).rankings, options)
+    plain = report.plain()
+    rows = [
+        (label, one.value, one.low, one.high, one.n, undefined)
+        for label, one, undefined in (
+            ("Krippendorff's alpha of ranks (ordinal)", report.alpha, 0),
+            ("Krippendorff's alpha of verdicts (nominal)", report.alpha_verdicts, 0),
+            ("Kendall's W", report.w, report.n_w_undefined),
+            (f"Kendall's tau-{report.variant} between raters", report.tau, report.n_tau_undefined),
+        )
+        if one is not None
+    ]
+    written = []
+    if out is not None:
+        table = to_csv(("statistic", "value", "low", "high", "n", "n_undefined"), rows)
+        written = write_files(out, {"agreement.json": json.dumps(plain, indent=2) + "\n", "agreement.csv": table})
+    if as_json:
+        print_json(plain)
+        return
+    typer.echo(f"{report.n_raters} raters; {report.n_items} items ranked by several\n95 % intervals: {report.interval}\n")
+    shown = [
+        (label, cell(value), "" if low is None else f"{low:.3f} to {high:.3f}", n, undefined)
+        for label, value, low, high, n, undefined in rows
+    ]
+    print_table(("statistic", "value", "interval", "n", "undefined"), shown, numbers=(1, 2, 3, 4))
+    typer.echo(f"\nn: answers for alpha, items for the others; normal interval of tau {_normal(report.tau)}")
+    if report.pairs:
+        typer.echo("")
+        print_table(
+            ("rater", "rater", f"tau-{report.variant}", "items"),
+            [(p.a, p.b, cell(p.tau), p.n) for p in report.pairs],
+            numbers=(2, 3),
+        )
+    print_notes(report.notes)
+    if not report.n_items:
+        typer.echo("no item was ranked twice, so nothing can be said about agreement", err=True)
+    if written:
+        typer.echo("\n" + "\n".join(map(str, written)))
+
+
+def _normal(one: object) -> str:
+    low, high = getattr(one, "normal_low", None), getattr(one, "normal_high", None)
+    return "none" if low is None or high is None else f"{low:.3f} to {high:.3f}"

@@ -1,0 +1,74 @@
+"""``ehrbench compare``: two runs on their common items."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help="A run's folder, or a folder above one run of each of several tasks.")],
+    b: Annotated[Path, typer.Argument(help="The other side.")],
+    metrics: Annotated[str | None, typer.Option(help="Metrics, with commas between. [default: each task's primary one]")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, and swaps of the permutation test.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write comparison.json and comparison.csv into this folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Test whether two runs differ, in pairs, by patient, adjusted over tasks; unlike protocols, data or tasks are refused."""
+    import json
+
+    from ehrbench.cli.correlation_options import print_notes
+    from ehrbench.cli.output import print_json
+    from ehrbench.correlation.compare import compare as compute
+    from ehrbench.correlation.output import to_csv, write_files
+    from ehrbench.correlation.run_pairs import match_runs
+
+    names = [name.strip() for name in metrics.split(",") if name.strip()] if metrics else None
+    report = compute(match_runs(a, b), names, data_dir=data_dir, resamples=resamples, seed=seed)
+    plain = report.plain()
+    written = []
+    if out is not None:
+        flat = [
+            {k: v for k, v in row.items() if k != "mcnemar"}
+            | {f"mcnemar_{k}": (row["mcnemar"] or {}).get(k) for k in ("only_a", "only_b", "p")}
+            for row in plain["comparisons"]
+        ]
+        table = to_csv(list(flat[0]), [list(row.values()) for row in flat])
+        written = write_files(out, {"comparison.json": json.dumps(plain, indent=2) + "\n", "comparison.csv": table})
+    if as_json:
+        print_json(plain)
+        return
+    _print(report)
+    print_notes(report.warnings)
+    if written:
+        typer.echo("\n" + "\n".join(map(str, written)))
+
+
+def _print(report: object) -> None:
+    from ehrbench.cli.correlation_options import cell, ends, p_value
+    from ehrbench.cli.output import print_table
+    from ehrbench.correlation.compare import CompareReport
+
+    assert isinstance(report, CompareReport)
+    typer.echo(f"A: {report.a}\nB: {report.b}\n")
+    rows = [
+        (r.task, r.label + ("" if r.higher_is_better else " (lower is better)"), cell(r.value_a, 4), cell(r.value_b, 4))
+        + ("" if r.difference is None else f"{r.difference:+.4f}", ends(r), r.n, f"{r.n_groups} {r.unit}")
+        + (p_value(r.p_permutation), p_value(r.p_holm), p_value(r.p_bootstrap), p_value(r.mcnemar.p) if r.mcnemar else "")
+        for r in report.rows
+    ]
+    header = ("task", "metric", "A", "B", "A - B", "95 % interval", "n", "drawn", "p", "Holm", "p bootstrap", "McNemar")
+    print_table(header, rows, numbers=(2, 3, 4, 5, 6, 7, 8, 9, 10, 11))
+    typer.echo("\np: permutation test, two-sided; Holm: adjusted over the rows of this table")
+    for r in report.rows:
+        if r.n_only_a or r.n_only_b:
+            typer.echo(
+                f"{r.task}, {r.label}: B lacks {r.n_only_a} items that A has, A lacks {r.n_only_b} that B has; both values are "
+                f"over the {r.n} common items"
+            )
+        if r.mcnemar:
+            typer.echo(f"{r.task}, {r.label}: A alone is right on {r.mcnemar.only_a} items, B alone on {r.mcnemar.only_b}")
