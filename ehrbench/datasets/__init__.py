@@ -14,6 +14,7 @@ READERS: Registry[Reader] = Registry(
         "medalign": "ehrbench.datasets.medalign:read",
         "meds_bench": "ehrbench.datasets.meds_bench:read",
         "meds_bench_submission": "ehrbench.datasets.meds_bench_submission:read",
+        "meds": "ehrbench.datasets.meds:read",
         "mimic_instr": "ehrbench.datasets.mimic_instr:read",
         "mimic_prediction": "ehrbench.datasets.mimic_prediction:read",
     },
