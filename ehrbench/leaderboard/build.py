@@ -93,7 +93,7 @@ def make_site(
 ) -> dict[str, str]:
     """The site's files by their place, from results and supplements alone."""
     extra = supplements or Supplements()
-    entries = make_entries(results)
+    entries = make_entries(results, extra.comparisons)
     slug = _slugs(entries)
     suites = sorted({entry.result.suite for entry in entries})
     runs = [entry for entry in entries if entry.result.kind == "run"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ehrbench.leaderboard.ranks import Estimate
 from ehrbench.leaderboard.text import slug, tokens
 from ehrbench.results.schema import MetricResult, Result
+from ehrbench.results.supplements import Comparison, Interval
 
 MIN_GROUPS = 11
 """Fewest patients behind a shown number of a credentialed task."""
@@ -76,6 +78,8 @@ class Entry:
     result: Result
     row: RowKey
     setting: Setting
+    paired: Mapping[tuple[str, str], Interval] = field(default_factory=dict)
+    """Paired differences to other runs, by metric and the other's ``config_hash``."""
 
     @property
     def guarded(self) -> bool:
@@ -104,9 +108,20 @@ class Entry:
         return sum(outcomes.get(name, 0) for name in ("answered", "unparsed", "reasoning_truncated")) if outcomes else None
 
 
-def make_entries(results: Iterable[Result]) -> list[Entry]:
-    """Entries of results, in an order that depends on their content only."""
-    entries = [Entry(result, _row_key(result), _setting(result)) for result in results]
+def make_entries(results: Iterable[Result], comparisons: Iterable[Comparison] = ()) -> list[Entry]:
+    """Entries of results with what paired tests say of them, in an order that depends on their content only."""
+    paired: dict[tuple[str, str], dict[tuple[str, str], Interval]] = defaultdict(dict)
+    for one in sorted(comparisons, key=lambda c: c.model_dump_json()):
+        flipped = one.difference.model_copy(
+            update={
+                "value": -one.difference.value,
+                "low": None if one.difference.high is None else -one.difference.high,
+                "high": None if one.difference.low is None else -one.difference.low,
+            }
+        )
+        paired[one.task, one.a][one.metric, one.b] = one.difference
+        paired[one.task, one.b][one.metric, one.a] = flipped
+    entries = [Entry(r, _row_key(r), _setting(r), paired.get((r.task, r.config_hash), {})) for r in results]
 
     def order(entry: Entry) -> tuple[object, ...]:
         result = entry.result
@@ -139,6 +154,16 @@ def comparable(metric: MetricResult | None, entry: Entry) -> Estimate | None:
             return None
         shift = metric.strict_value - metric.value
     return Estimate(metric.value + shift, min(metric.low, metric.value) + shift, max(metric.high, metric.value) + shift)
+
+
+def greater_by_pairs(one: Entry, other: Entry, metric: str) -> bool | None:
+    """Whether ``one`` has the greater value by a paired test on all items of both; None when there was no such test."""
+    difference = one.paired.get((metric, other.result.config_hash))
+    if difference is None or difference.low is None or difference.high is None:
+        return None
+    if not difference.n == one.result.n_items == other.result.n_items:
+        return None
+    return difference.low > 0
 
 
 def _row_key(result: Result) -> RowKey:

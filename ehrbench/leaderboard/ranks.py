@@ -8,7 +8,7 @@ models' errors then go together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import hypot
 from typing import NamedTuple
 
@@ -36,25 +36,36 @@ def told_apart(greater: Estimate, smaller: Estimate) -> bool:
     return greater.value - smaller.value > hypot(greater.value - greater.low, smaller.high - smaller.value)
 
 
-def rank_ranges(estimates: Sequence[Estimate | None], higher_is_better: bool = True) -> list[RankRange | None]:
+Paired = Callable[[int, int], bool | None]
+"""Whether the first of two models, by their places in a list, has the greater value beyond chance; None: not compared."""
+
+
+def rank_ranges(
+    estimates: Sequence[Estimate | None], higher_is_better: bool = True, paired: Paired | None = None
+) -> list[RankRange | None]:
     """The rank range of each estimate, in the order given; None stays None and takes no place.
 
-    The best place is one more than the number of models told apart above it; the worst is the number of models less those told
-    apart below it.
+    Where two models were compared item by item, that decides; else their intervals do. The best place is one more than the number
+    of models told apart above it; the worst is the number of models less those told apart below it.
     """
-    present = [e for e in estimates if e is not None]
-    if not higher_is_better:
-        present = [_mirrored(e) for e in present]
-    ranges = iter(
-        [
-            RankRange(
-                1 + sum(told_apart(other, one) for other in present),
-                len(present) - sum(told_apart(one, other) for other in present),
-            )
-            for one in present
-        ]
-    )
-    return [None if e is None else next(ranges) for e in estimates]
+    places = [k for k, estimate in enumerate(estimates) if estimate is not None]
+
+    def better(i: int, j: int) -> bool:
+        one, other = estimates[i], estimates[j]
+        if one is None or other is None:
+            return False
+        greater, smaller = (i, j) if higher_is_better else (j, i)
+        known = paired(greater, smaller) if paired is not None else None
+        if known is not None:
+            return known
+        return told_apart(one, other) if higher_is_better else told_apart(_mirrored(one), _mirrored(other))
+
+    def place(k: int) -> RankRange:
+        return RankRange(
+            1 + sum(better(j, k) for j in places if j != k), len(places) - sum(better(k, j) for j in places if j != k)
+        )
+
+    return [None if estimate is None else place(k) for k, estimate in enumerate(estimates)]
 
 
 def _mirrored(estimate: Estimate) -> Estimate:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
-from ehrbench.leaderboard.entries import MIN_GROUPS, Entry, RowKey, Setting, choose, comparable
+from ehrbench.leaderboard.entries import MIN_GROUPS, Entry, RowKey, Setting, choose, comparable, greater_by_pairs
 from ehrbench.leaderboard.ranks import Estimate, RankRange, rank_ranges
 from ehrbench.leaderboard.text import count, interval, number, show
 from ehrbench.results.schema import MetricResult
@@ -137,7 +137,11 @@ def ranked_column(entries: Sequence[Entry], pick: Callable[[Entry], MetricResult
     base = max(sizes, key=lambda size: (size[0], sizes[size], size[1] or 0))
     same = [e for e in entries if (e.result.task_version, e.result.n_items) == base]
     first = next((m for e in same if (m := pick(e)) is not None), None)
-    ranges = rank_ranges([estimates[id(e)] for e in same], first.higher_is_better if first else True)
+
+    def paired(i: int, j: int) -> bool | None:
+        return greater_by_pairs(same[i], same[j], first.name) if first else None
+
+    ranges = rank_ranges([estimates[id(e)] for e in same], first.higher_is_better if first else True, paired)
     return {id(e): r for e, r in zip(same, ranges, strict=True) if r is not None}
 
 

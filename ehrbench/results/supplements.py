@@ -1,7 +1,8 @@
 """What stands beside results on the site: metric-clinician correlation, people's judgement of systems, facts of a dataset.
 
-Three kinds of JSON file, found by their endings in the same folders as results: ``correlation.json`` and ``human.json`` (also
-with a name before, as in ``medalign.correlation.json``) and ``*.facts.json``. docs/results-schema.md explains each key.
+Four kinds of JSON file, found by their endings in the same folders as results: ``correlation.json``, ``human.json`` and
+``comparison.json`` (also with a name before, as in ``medalign.correlation.json``) and ``*.facts.json``.
+docs/results-schema.md explains each key.
 """
 
 from __future__ import annotations
@@ -141,6 +142,29 @@ class HumanStats(_Part):
     caveats: list[str] = Field(default_factory=list)
 
 
+class Comparison(_Part):
+    """A paired test of two runs on their common items: what ``ehrbench compare`` may leave beside results."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["comparison"] = "comparison"
+    task: str
+    metric: str
+    a: Annotated[str, Field(min_length=12)]
+    """``config_hash`` of one run."""
+    b: Annotated[str, Field(min_length=12)]
+    """``config_hash`` of the other."""
+    difference: Interval
+    """Of a minus b, with its paired 95 % interval; ``n`` is the number of common items."""
+    interval: str = ""
+    p_value: Annotated[float, Field(ge=0, le=1)] | None = None
+    p_adjusted: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Adjusted over all comparisons that were made together."""
+    test: str = ""
+    """Which test, and how it was adjusted."""
+    signature: str = ""
+    command: str = ""
+
+
 class Fact(_Part):
     """One number about a dataset that is no model's score."""
 
@@ -170,6 +194,7 @@ class Supplements:
     correlations: list[Correlation] = field(default_factory=list)
     humans: list[HumanStats] = field(default_factory=list)
     facts: list[Facts] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
 
 
 def find_supplements(folders: Iterable[Path]) -> tuple[Supplements, list[Problem]]:
@@ -183,6 +208,9 @@ def find_supplements(folders: Iterable[Path]) -> tuple[Supplements, list[Problem
                 found.correlations.append(Correlation.model_validate(data))
             elif kind == "human":
                 found.humans.append(HumanStats.model_validate(data))
+            elif kind == "comparison":
+                entries = data if isinstance(data, list) else [data]
+                found.comparisons.extend([Comparison.model_validate(entry) for entry in entries])
             else:
                 found.facts.append(Facts.model_validate(data))
         except ValidationError as error:
@@ -201,7 +229,7 @@ def _files(folders: Iterable[Path]) -> Iterator[tuple[Path, str]]:
         for root, names, files in os.walk(folder):
             names[:] = sorted(name for name in names if name != "private")
             for name in files:
-                for kind in ("correlation", "human", "facts"):
+                for kind in ("correlation", "human", "comparison", "facts"):
                     if name == f"{kind}.json" or name.endswith(f".{kind}.json"):
                         found.append((Path(root, name), kind))
         for path, kind in sorted(found):

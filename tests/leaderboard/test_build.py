@@ -142,6 +142,24 @@ def test_a_run_with_unanswered_items_is_ranked_over_all_items() -> None:
     assert (rows["half"]["rank_best"], rows["steady"]["rank_best"]) == ("2", "1")
 
 
+def test_runs_that_were_compared_item_by_item_are_ranked_by_it(tmp_path: Path) -> None:
+    hashes = ["a" * 16, "b" * 16]
+    runs = [make_result(f"m{k}", 0.40 + 0.01 * k, config_hash=h) for k, h in enumerate(hashes)]
+    difference = {"value": -0.01, "low": -0.015, "high": -0.005, "n": 40}
+    test = {"task": "medalign", "metric": "rouge_l", "a": hashes[0], "b": hashes[1], "difference": difference}
+
+    def ranks(comparison: dict[str, object]) -> list[str]:
+        write_result(tmp_path / "in/all.results.json", runs)
+        (tmp_path / "in/x.comparison.json").write_text(json.dumps([comparison]))
+        assert build([tmp_path / "in"], tmp_path / "site").problems == []
+        rows = _column((tmp_path / "site/data/tasks-medalign-clean_truncate_8192.csv").read_text(), "rouge_l")
+        return [f"{rows[m]['rank_best']}-{rows[m]['rank_worst']}" for m in ("m0", "m1")]
+
+    assert ranks(test) == ["2-2", "1-1"]
+    assert ranks(test | {"difference": difference | {"n": 39}}) == ["1-2", "1-2"]
+    assert ranks(test | {"metric": "chrf_pp"}) == ["1-2", "1-2"]
+
+
 def test_a_mean_is_given_over_the_same_tasks_only() -> None:
     tasks = [make_result("full", 0.2, task="s.a"), make_result("full", 0.6, task="s.b"), make_result("some", 0.9, task="s.a")]
     site = make_site(tasks)

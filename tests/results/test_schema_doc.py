@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from ehrbench.results import ContextInfo, MetricResult, ModelInfo, Result, Source, Usage
 from ehrbench.results.supplements import (
+    Comparison,
     Correlation,
     Fact,
     Facts,
@@ -29,6 +30,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "### `source`": (Source,),
     "## Metrics beside clinicians": (Correlation, MetricAgreement, Interval),
     "## People's judgement": (HumanStats, SystemJudgement, HeadToHead, Pair, Interval),
+    "## Paired tests of two runs": (Comparison,),
     "## Facts of a dataset": (Facts, Fact),
 }
 
