@@ -29,6 +29,7 @@ _METRICS: dict[str, str] = {
     "correct": "The share of answers that clinicians judged correct.",
     "ece": "How far stated probabilities are from observed shares, averaged over bins. Lower is better.",
     "exact_match": "The share of answers equal to the gold answer after tidying.",
+    "first_line_match": "The share of answers whose first line is the gold answer.",
     "f1": "Harmonic mean of precision (how much of what is named is right) and recall (how much of what is right is named).",
     "google_bleu": "The smaller of precision and recall of word sequences of length one to four.",
     "judge_ratio_of_sums": "The sum of a judge model's scores of the answers as a percentage of the sum of its scores of the "
@@ -44,6 +45,7 @@ _METRICS: dict[str, str] = {
     "meteor": "Overlap of words with the gold answer, counting stems and synonyms and the order of words.",
     "outcome_true_false": "The share of items whose answer holds the right one of the words true and false, and not the other.",
     "precision": "How much of what is named is right.",
+    "prefix_match": "The share of answers that begin with the gold answer.",
     "recall": "How much of what is right is named.",
     "rouge_1": "Overlap of single words with the gold answer.",
     "rouge_2": "Overlap of word pairs with the gold answer.",

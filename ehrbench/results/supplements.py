@@ -1,7 +1,7 @@
 """What stands beside results on the site: metric-clinician correlation, people's judgement of systems, facts of a dataset.
 
 Four kinds of JSON file, found by their endings in the same folders as results: ``correlation.json``, ``human.json`` and
-``comparison.json`` (also with a name before, as in ``medalign.correlation.json``) and ``*.facts.json``.
+``paired.json`` (also with a name before, as in ``medalign.correlation.json``) and ``*.facts.json``.
 docs/results-schema.md explains each key.
 """
 
@@ -143,10 +143,10 @@ class HumanStats(_Part):
 
 
 class Comparison(_Part):
-    """A paired test of two runs on their common items: what ``ehrbench compare`` may leave beside results."""
+    """A paired test of two runs on their common items."""
 
     schema_version: Literal[1] = 1
-    kind: Literal["comparison"] = "comparison"
+    kind: Literal["paired"] = "paired"
     task: str
     metric: str
     a: Annotated[str, Field(min_length=12)]
@@ -208,7 +208,7 @@ def find_supplements(folders: Iterable[Path]) -> tuple[Supplements, list[Problem
                 found.correlations.append(Correlation.model_validate(data))
             elif kind == "human":
                 found.humans.append(HumanStats.model_validate(data))
-            elif kind == "comparison":
+            elif kind == "paired":
                 entries = data if isinstance(data, list) else [data]
                 found.comparisons.extend([Comparison.model_validate(entry) for entry in entries])
             else:
@@ -229,7 +229,7 @@ def _files(folders: Iterable[Path]) -> Iterator[tuple[Path, str]]:
         for root, names, files in os.walk(folder):
             names[:] = sorted(name for name in names if name != "private")
             for name in files:
-                for kind in ("correlation", "human", "comparison", "facts"):
+                for kind in ("correlation", "human", "paired", "facts"):
                     if name == f"{kind}.json" or name.endswith(f".{kind}.json"):
                         found.append((Path(root, name), kind))
         for path, kind in sorted(found):
