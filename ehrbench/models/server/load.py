@@ -98,7 +98,7 @@ def _model(
         thinking=arguments.switch("thinking"),
         template_switch=template_switch,
         reasoning_effort=effort,
-        top_logprobs=arguments.integer("top_logprobs", 5 if newest_fields and api == "completions" else 20, 1, 100),
+        top_logprobs=arguments.integer("top_logprobs", 5 if newest_fields and api == "completions" else 20, 1, 100_000),
         omit=frozenset(field.strip() for field in (arguments.text("omit") or "").split(",") if field.strip()),
         extra=extra,
     )
