@@ -9,8 +9,9 @@ from typing import NamedTuple
 from ehrbench.jsonl import write_rows
 from ehrbench.models.loading import load_model
 from ehrbench.results.schema import Result
-from ehrbench.runs.execute import generate, prepare
+from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
+from ehrbench.runs.prepared import prepare
 from ehrbench.scoring.run import load_run, score_run
 from ehrbench.tasks.catalog import load_catalog
 

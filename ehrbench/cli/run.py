@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from ehrbench.models.protocol import Model
     from ehrbench.results.groups import GroupResult
     from ehrbench.results.schema import Result
-    from ehrbench.runs.execute import Prepared
     from ehrbench.runs.options import RunOptions
+    from ehrbench.runs.prepared import Prepared
     from ehrbench.scoring.run import LoadedRun
     from ehrbench.tasks.catalog import Catalog
     from ehrbench.tasks.schema import TaskSpec
@@ -135,7 +135,7 @@ class _Finished(NamedTuple):
 def _prepare(tasks: Sequence[TaskSpec], model: Model, options: RunOptions, allow_partial: bool) -> list[Prepared]:
     """Open every task's data; all that are missing are named at once, and left out where that is allowed."""
     from ehrbench.errors import MissingError
-    from ehrbench.runs.execute import prepare
+    from ehrbench.runs.prepared import prepare
 
     ready: list[Prepared] = []
     missing: list[tuple[str, MissingError]] = []

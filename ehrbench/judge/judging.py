@@ -18,9 +18,10 @@ from ehrbench.judge.prompt import MAX_TOKENS, ORDERS, REMINDER, SYSTEM, Order, q
 from ehrbench.judge.verdict import Verdict, read_verdict
 from ehrbench.models.protocol import Model
 from ehrbench.results.schema import SCORED_OUTCOMES
-from ehrbench.runs.execute import Prepared, generate
+from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.policy import check_policy
+from ehrbench.runs.prepared import Prepared
 from ehrbench.scoring.run import LoadedRun
 from ehrbench.tasks.schema import DataSpec, GenerationSpec, PromptSpec, Protocol, TaskSpec
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ehrbench.errors import UsageError
 from ehrbench.runs.plan import plan_work
 from ehrbench.runs.prediction import Prediction
-
-if TYPE_CHECKING:
-    from ehrbench.runs.execute import Prepared
+from ehrbench.runs.prepared import Prepared
 
 
 class Estimate(NamedTuple):

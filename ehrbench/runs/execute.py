@@ -1,91 +1,27 @@
-"""One run from task to finished predictions: gate, folder, plan, engine, final files."""
+"""One run from a prepared task to finished predictions: folder, plan, engine, final files."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from ehrbench.datasets import Dataset
-from ehrbench.datasets.data_dir import chosen_data_dir, is_sample, open_dataset
-from ehrbench.datasets.item import Item
+from ehrbench.datasets.data_dir import chosen_data_dir, is_sample
 from ehrbench.datasets.majority import gold_class
 from ehrbench.jsonl import write_atomically
-from ehrbench.models.protocol import Model, Tokenizer
-from ehrbench.runs.approvals import Approval
+from ehrbench.models.protocol import Model
 from ehrbench.runs.choices import WithProbabilities
 from ehrbench.runs.engine import Sink, drive
 from ehrbench.runs.folder import RunFolder, folder_for
 from ehrbench.runs.keys import model_key
 from ehrbench.runs.manifest import command_line, write_manifest
-from ehrbench.runs.options import RunOptions, apply_options, config_hash, run_config
+from ehrbench.runs.options import config_hash
 from ehrbench.runs.plan import plan_work
-from ehrbench.runs.policy import check_policy
 from ehrbench.runs.prediction import Prediction
+from ehrbench.runs.prepared import Prepared
 from ehrbench.runs.progress import RunProgress
 from ehrbench.runs.store import PredictionStore
-from ehrbench.tasks.schema import TaskSpec
-
-
-class Prepared(NamedTuple):
-    """A run that is ready to start: nothing has been sent, nothing written."""
-
-    task: TaskSpec
-    dataset: Dataset
-    items: Sequence[Item]
-    model: Model
-    budget_tokenizer: Tokenizer | None
-    """Counts ``--max-model-len`` in place of the model's own."""
-    options: RunOptions
-    approval: Approval | None
-    synthetic: bool
-
-    @property
-    def window(self) -> int | None:
-        """Tokens of prompt and answer together; None: no limit is known."""
-        return self.options.max_model_len or self.model.context_length
-
-    @property
-    def tokenizer(self) -> Tokenizer | None:
-        """Whose tokens the window is counted in."""
-        return self.budget_tokenizer or self.model.tokenizer
-
-    def config(self) -> dict[str, object]:
-        """Everything that decides the numbers."""
-        return run_config(self.task, self.options, self.model, self.dataset.digest(), self.tokenizer, self.window)
-
-
-def prepare(task: TaskSpec, model: Model, options: RunOptions) -> Prepared:
-    """Open the data and pass the policy gate.
-
-    Raises:
-        MissingError: the data are not there.
-        PolicyError: the endpoint may not see them.
-    """
-    task = apply_options(task, options)
-    synthetic = is_sample(options.data_dir)
-    dataset = open_dataset(task, options.data_dir)
-    approval = check_policy(task, model, synthetic or dataset.open_data)
-    describe = getattr(model, "describe", None)
-    if describe is not None:
-        describe()
-    budget = load_budget_tokenizer(options.budget_tokenizer)
-    return Prepared(task, dataset, dataset.items[: options.limit], model, budget, options, approval, synthetic)
-
-
-def load_budget_tokenizer(name: str | None) -> Tokenizer | None:
-    """The tokenizer of ``--budget-tokenizer``: a folder, a cached hub id, or ``words``."""
-    if name is None:
-        return None
-    if name == "words":
-        from ehrbench.models.words import WordTokenizer
-
-        return WordTokenizer()
-    from ehrbench.models.hf_tokenizer import load_tokenizer
-
-    tokenizer: Tokenizer = load_tokenizer(name)
-    return tokenizer
 
 
 def generate(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from ehrbench.context.chain import Chain, chain
 from ehrbench.context.window import Overflow, Window
@@ -19,11 +18,9 @@ from ehrbench.runs.choices import choice_spellings
 from ehrbench.runs.engine import Work
 from ehrbench.runs.fewshot import draw_examples
 from ehrbench.runs.prediction import Prediction
+from ehrbench.runs.prepared import Prepared
 from ehrbench.tasks.answers import clean
 from ehrbench.tasks.slots import prompt_slots
-
-if TYPE_CHECKING:
-    from ehrbench.runs.execute import Prepared
 
 RECORDS_HELD = 4
 """Records in memory at a time; items on one record are neighbours, so one would nearly do."""

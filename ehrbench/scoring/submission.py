@@ -14,8 +14,9 @@ from ehrbench.datasets.meds_bench_submission import read as read_rows_as_items
 from ehrbench.errors import EhrbenchError, MissingError, UsageError, unknown_name
 from ehrbench.hashing import hash_file
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, ModelIdentity, Request, Response, Tokenizer
-from ehrbench.runs.execute import Prepared, generate
+from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
+from ehrbench.runs.prepared import Prepared
 from ehrbench.scoring.groups import Scored
 from ehrbench.scoring.run import Progress, load_run, score_run
 from ehrbench.tasks.catalog import Catalog

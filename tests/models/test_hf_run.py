@@ -9,8 +9,9 @@ import pytest
 
 from ehrbench.models import Message, Request, Response
 from ehrbench.models.loading import load_model
-from ehrbench.runs.execute import generate, prepare
+from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
+from ehrbench.runs.prepared import prepare
 from ehrbench.tasks.catalog import load_catalog
 from tests.tiny.models import tiny_llama
 
