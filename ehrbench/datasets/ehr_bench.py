@@ -116,9 +116,7 @@ def _row(place: str, line: bytes, offset: int, task: str) -> _Row | None:
     candidates = data.get("candidates") or []
     if not isinstance(candidates, list):
         raise UsageError(f"{place}: 'candidates' is neither a list nor null")
-    return _Row(
-        f"{task}-{index}", offset, instruction, split_patient_block(text)[0], labels, tuple(map(str, candidates)), plain
-    )
+    return _Row(f"{task}-{index}", offset, instruction, split_patient_block(text)[0], labels, tuple(map(str, candidates)), plain)
 
 
 def _gold(place: str, info: Mapping[str, Any], output: object) -> tuple[tuple[str, ...], bool]:

@@ -35,7 +35,8 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
         root: the folder of the release, or one that holds MedS-Bench, MedS-Bench-SPLIT or prepared files.
         options: ``folder`` and ``file``: the release's names. ``cap``: the most items; a file with more (the full release) is
             sampled with ``sample_seed`` and the run carries the track ``resampled``. ``choices``: a list of labels,
-            ``options`` for the options that each question lists, or ``golds`` for the labels that the file's gold answers name.
+            ``options`` for the options that each question lists, ``letters`` for their letters, or ``golds`` for
+            the labels that the file's gold answers name.
             ``label``: only instances whose key ``label`` is this, in a
             file that has such keys.
 
@@ -58,7 +59,7 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
         root=root,
         items=tuple(items),
         files=(path,),
-        warnings=(*unlabelled, *_warnings(path, items, len(eligible), options.get("choices") == "options")),
+        warnings=(*unlabelled, *_warnings(path, items, len(eligible), options.get("choices") in ("options", "letters"))),
         track=RESAMPLED if len(chosen) < len(eligible) else "",
     )
 
@@ -173,30 +174,30 @@ def _items(
         if group is None and repeated[question] > 1:  # items on one text belong together, and none may be another's example
             group = f"input {asked.setdefault(question, len(asked))}"
         references = _gold(instance, place)
-        listed = choices == "options"
+        texts = option_texts(question) if choices in ("options", "letters") else ()
         items.append(
             Item(
                 id=name,
                 question=question,
                 references=references,
-                labels=gold_letters(references[0]) if listed else (),
-                choices=option_texts(question) if listed else labels,
+                labels=gold_letters(references[0]) if choices in ("options", "letters") else (),
+                choices=tuple("ABCDEFGHIJ"[: len(texts)]) if choices == "letters" else texts or labels,
                 group=group,
-                slots={"definition": definition},
+                slots={"definition": definition, "options": list(texts)},
             )
         )
     return items
 
 
 def _labels(choices: object, instances: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    if choices == "options":
+    if choices in ("options", "letters"):
         return ()
     if choices == "golds":
         golds = [one for instance in instances for one in _as_list(instance.get("output")) if isinstance(one, str)]
         return tuple(sorted({label for gold in golds if (label := gold_label(gold))}))
     if isinstance(choices, (list, tuple)):
         return tuple(str(choice) for choice in choices)
-    raise UsageError("data.options.choices must be a list of labels, or the word 'options' or 'golds'")
+    raise UsageError("data.options.choices must be a list of labels, or the word options, letters or golds")
 
 
 def _as_list(value: object) -> list[object]:

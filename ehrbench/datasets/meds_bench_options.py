@@ -16,19 +16,23 @@ def option_texts(question: str) -> tuple[str, ...]:
 
     Empty unless the letters run A, B, C … without a gap.
     """
+    found = _places(question)
+    ends = [begin for begin, _ in found[1:]] + [len(question)]
+    return tuple(question[start:end].strip() for (_, start), end in zip(found, ends, strict=True)) if found else ()
+
+
+def _places(question: str) -> list[tuple[int, int]]:
+    """Where each option's letter and its text begin; none unless there are two options or more."""
     heads = list(_HEAD.finditer(question))
-    listed = question[heads[-1].end() :] if heads else question
-    found: list[re.Match[str]] = []
-    for match in _OPTION.finditer(listed):
-        expected = chr(ord("A") + len(found))
-        if match[1] == expected:
-            found.append(match)
+    offset = heads[-1].end() if heads else 0
+    found: list[tuple[int, int]] = []
+    for match in _OPTION.finditer(question[offset:]):
+        place = (offset + match.start(), offset + match.end())
+        if match[1] == chr(ord("A") + len(found)):
+            found.append(place)
         elif match[1] == "A":  # a stem that looks like an option came first
-            found = [match]
-    if len(found) < 2:
-        return ()
-    ends = [match.start() for match in found[1:]] + [len(listed)]
-    return tuple(listed[match.end() : end].strip() for match, end in zip(found, ends, strict=True))
+            found = [place]
+    return found if len(found) > 1 else []
 
 
 def gold_letters(gold: str) -> tuple[str, ...]:

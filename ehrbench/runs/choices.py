@@ -57,9 +57,9 @@ class WithProbabilities:
 
 
 def choice_spellings(task: TaskSpec, item: Item) -> tuple[tuple[str, ...], ...]:
-    """The spellings that count as each choice: as it is, or also capitalised and after a blank (``spellings: variants``)."""
-    if task.spellings == "exact":
-        return tuple((choice,) for choice in item.choices)
+    """The spellings that count as each choice: as it is, after a blank, or in any of its usual forms (``task.spellings``)."""
+    if task.spellings in ("exact", "spaced"):
+        return tuple((f" {choice}" if task.spellings == "spaced" else choice,) for choice in item.choices)
     return tuple(
         tuple(dict.fromkeys(blank + word for word in (c, c.capitalize(), c.upper(), c.lower()) for blank in ("", " ")))
         for c in item.choices

@@ -116,8 +116,9 @@ class TaskSpec(_Strict):
     variants: dict[str, PromptSpec] = Field(default_factory=dict)
     """Other prompts by name, chosen with ``--prompt NAME``."""
     output: Literal["text", "choice_probabilities"] = "text"
-    spellings: Literal["variants", "exact"] = "variants"
-    """Of ``choice_probabilities``: whether capitals and a leading space count as the same choice."""
+    spellings: Literal["variants", "exact", "spaced"] = "variants"
+    """Of ``choice_probabilities``: whether capitals and a leading space count as the same choice. ``spaced``:
+    a space and the choice, as lm-eval has it."""
     generation: GenerationSpec = Field(default_factory=GenerationSpec)
     fewshot: FewshotSpec = Field(default_factory=FewshotSpec)
     answer: tuple[str, ...] = ("strip_thinking", "strip")

@@ -47,7 +47,7 @@ def test_reads_strings_lists_and_makes_ids(tmp_path: Path) -> None:
     assert [item.id for item in items] == ["task125_test:0", "task125_test:1"]
     assert items[0].references == ("Zinc, copper.",)
     assert items[1].references == ("There is no related enetity.", "none")
-    assert items[0].slots == {"definition": "List the chemicals."}
+    assert items[0].slots == {"definition": "List the chemicals.", "options": []}
 
 
 def test_a_plain_definition_is_whole(tmp_path: Path) -> None:
@@ -220,3 +220,10 @@ def test_sample_has_every_file_of_the_catalogue_in_its_shape(tmp_path: Path) -> 
     }
     assert lists == {"task1", "task2", "task3", "task12", "task29"}
     assert isinstance(json.loads((root / "Explanation/task46_do_entity_explanation.json").read_text())["Definition"], str)
+
+
+def test_letters_as_choices(tmp_path: Path) -> None:
+    write(tmp_path, instances(("Question: Which?\nOptions: A: one\tB: two\tC: three", "The right answer is C: three")))
+    (item,) = read(tmp_path, {**OPTIONS, "choices": "letters"}).items
+    assert (item.choices, item.labels) == (("A", "B", "C"), ("C",))
+    assert item.slots["options"] == ["one", "two", "three"]
