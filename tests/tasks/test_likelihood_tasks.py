@@ -11,8 +11,9 @@ import pytest
 from ehrbench.datasets.data_dir import open_dataset
 from ehrbench.models.baseline import Baseline
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse
-from ehrbench.runs.execute import generate, prepare
+from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
+from ehrbench.runs.prepared import prepare
 from ehrbench.scoring.run import load_run, score_run
 from ehrbench.tasks.catalog import load_catalog
 from ehrbench.tasks.prompts import render
