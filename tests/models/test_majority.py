@@ -11,7 +11,7 @@ from ehrbench.datasets.majority import gold_class, majority
 from ehrbench.errors import UsageError
 from ehrbench.models.baseline import load
 from ehrbench.models.protocol import Message, ModelIdentity, Request
-from ehrbench.runs.prepared import tell_golds
+from ehrbench.runs.execute import tell_golds
 
 
 def ask(model: object, **more: int) -> str:
