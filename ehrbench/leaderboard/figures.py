@@ -59,12 +59,17 @@ def intervals(table: Table, column: int = 0) -> Markup | None:
     if len(rows) < 2:
         return None
     ends = [end for _, cell in rows for end in (cell.value, cell.low, cell.high) if end is not None]
-    low, high = padded(ends)
+    low, high = padded(ends if head.majority is None else [*ends, head.majority])
     scale = Scale(low, high, _NAMES + 10, _WIDE - 60)
-    height = len(rows) * _STEP + 40
-    parts = _axis(scale, low, high, height - 30)
+    top = 0 if head.majority is None else 18
+    height = len(rows) * _STEP + 40 + top
+    parts = _axis(scale, low, high, height - 30, top=4 + top)
+    if head.majority is not None:
+        x = scale(head.majority)
+        parts.append(line(x, 4 + top, x, height - 30, "ceiling"))
+        parts.append(text(min(max(x, _NAMES + 30), _WIDE - 80), 13, head.majority_text, "note", "middle"))
     for k, (row, cell) in enumerate(rows):
-        y = 16 + k * _STEP
+        y = 16 + top + k * _STEP
         css = "run" if row.kind == "run" else "paper"
         name = row.label if len(row.label) <= 24 else row.label[:23] + "…"
         parts.append(text(_NAMES, y + 4, name, "name", "end"))
@@ -74,6 +79,8 @@ def intervals(table: Table, column: int = 0) -> Markup | None:
         parts.append(dot(scale(value), y, f"dot {css}", value_title(row.label, value, cell.low, cell.high, head.span)))
         parts.append(text(_WIDE, y + 4, cell.text, "value", "end"))
     caption = f"{head.label}, {table.title}: values and 95 % intervals; hollow points are published rows."
+    if head.majority is not None:
+        caption += " Dashed: what the majority answer scores."
     return figure(_WIDE, height, parts, f"Interval plot of {len(rows)} models; the table has the numbers", caption)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ehrbench.leaderboard.entries import Entry, RowKey, Setting
 from ehrbench.leaderboard.tables import Cell, Column, Row, make_row
-from ehrbench.leaderboard.text import number, pad, show, tokens
+from ehrbench.leaderboard.text import pad, show, tokens
 from ehrbench.results.schema import MetricResult
 
 Slugs = dict[str, dict[str, str]]
@@ -75,10 +75,11 @@ def table_row(key: RowKey, entries: Sequence[Entry], cells: Iterable[Cell], slug
     return make_row(key, [e for e in entries if e.row == key], list(cells), slug["model"][key.name], names)
 
 
-def baseline(entries: Sequence[Entry], name: str) -> str:
-    """What the majority answer scores, as a heading says it."""
-    values = [m.baseline for e in entries if (m := e.result.metric(name)) is not None and m.baseline is not None and not e.hidden]
-    if not values:
-        return ""
-    metric = next(m for e in entries if (m := e.result.metric(name)) is not None)
-    return f"majority {number(values[0], metric.range)}"
+def majority(entries: Sequence[Entry], name: str) -> float | None:
+    """What the majority answer scores, by the run with most items; None where that is not defined."""
+    known = [
+        (entry.result.n_items or 0, metric.baseline)
+        for entry in entries
+        if not entry.hidden and (metric := entry.result.metric(name)) is not None and metric.baseline is not None
+    ]
+    return max(known)[1] if known else None

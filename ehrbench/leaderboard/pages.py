@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ehrbench.leaderboard.entries import Entry, RowKey, Setting
-from ehrbench.leaderboard.layout import Slugs, baseline, by_setting, family, in_order, run_names, setting_title, table_row
+from ehrbench.leaderboard.layout import Slugs, by_setting, family, in_order, majority, run_names, setting_title, table_row
 from ehrbench.leaderboard.ranks import RankRange, rank_ranges
 from ehrbench.leaderboard.tables import Cell, Column, Table, by_row, mean_cell, task_cells
 from ehrbench.leaderboard.text import show
@@ -184,7 +184,7 @@ def _suite_columns(entries: Sequence[Entry], slug: Slugs, category: str = "") ->
             href=f"tasks/{slug['task'][task]}.html",
             higher_is_better=metric.higher_is_better,
             span=metric.range,
-            reference=baseline(block, primary),
+            majority=majority(block, primary),
         )
         columns.append((column, block, primary))
     return columns

@@ -27,8 +27,13 @@ class Column:
     higher_is_better: bool = True
     span: tuple[float, float] = (0.0, 1.0)
     numeric: bool = True
-    reference: str = ""
-    """The majority baseline or another line to read the numbers against."""
+    majority: float | None = None
+    """What the majority answer scores: the line to read the numbers against."""
+
+    @property
+    def majority_text(self) -> str:
+        """The line as the heading says it."""
+        return "" if self.majority is None else f"majority {number(self.majority, self.span)}"
 
 
 @dataclass(frozen=True)

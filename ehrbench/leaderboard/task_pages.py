@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ehrbench.leaderboard.entries import MIN_GROUPS, Entry, Setting
-from ehrbench.leaderboard.layout import Slugs, baseline, by_setting, in_order, run_names, setting_title, table_row
+from ehrbench.leaderboard.layout import Slugs, by_setting, in_order, majority, run_names, setting_title, table_row
 from ehrbench.leaderboard.tables import Cell, Column, Row, Table, by_row, metric_cell, ranked_column
 from ehrbench.leaderboard.text import count, show
 from ehrbench.leaderboard.text import slug as safe_name
@@ -102,7 +102,7 @@ def _metric_column(metric: MetricResult, entries: Sequence[Entry], slug: Slugs) 
         href=f"methods.html#metric-{slug['metric'][metric.name]}",
         higher_is_better=metric.higher_is_better,
         span=metric.range,
-        reference=baseline(entries, metric.name),
+        majority=majority(entries, metric.name),
     )
 
 

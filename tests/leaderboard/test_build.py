@@ -225,6 +225,14 @@ def test_every_published_metric_has_plain_words() -> None:
     assert explain("bogus") == ""
 
 
+def test_the_majority_answer_stands_in_heading_and_figure() -> None:
+    runs = [make_result(f"m{k}", metrics=[make_metric(0.5 + k / 10, baseline=0.52)]) for k in range(2)]
+    page = make_site(runs)["tasks/medalign.html"]
+    assert '<span class="sub">majority 0.520</span>' in page
+    assert 'class="note" text-anchor="middle">majority 0.520</text>' in page
+    assert "majority" not in make_site([make_result("a"), make_result("b")])["tasks/medalign.html"]
+
+
 def test_metrics_of_one_kind_have_a_mean_and_others_do_not() -> None:
     def page(labels: tuple[str, str], **changes: object) -> str:
         metrics = [make_metric(0.4, name=f"n{k}", label=label) for k, label in enumerate(labels)]
