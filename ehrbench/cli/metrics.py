@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +29,33 @@ def list_metrics(as_json: Annotated[bool, typer.Option("--json", help="Print JSO
     for row in rows:
         if row["unavailable"]:
             typer.echo(f"{row['name']}: {row['unavailable']}")
+
+
+@app.command("setup")
+def setup(
+    name: Annotated[str, typer.Argument(help="comet: the environment of COMET, BLEURT, LENS and UniEval.")],
+    python: Annotated[str, typer.Option(help="A Python from 3.9 to 3.12. [default: the one that runs this]")] = sys.executable,
+    index_url: Annotated[str | None, typer.Option(help="Handed on to pip.")] = None,
+    extra_index_url: Annotated[list[str] | None, typer.Option(help="Handed on to pip; repeatable.")] = None,
+    find_links: Annotated[list[str] | None, typer.Option(help="Handed on to pip; repeatable.")] = None,
+    no_index: Annotated[bool, typer.Option("--no-index", help="Handed on to pip.")] = False,
+    requirement: Annotated[
+        list[str] | None, typer.Option("--with", help="In place of ours of that name, as torch==2.13.0; repeatable.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Make it anew.")] = False,
+) -> None:
+    """Make the environment of the metrics that cannot share this one."""
+    from ehrbench.cli.output import print_table
+    from ehrbench.errors import UsageError
+    from ehrbench.neural.environment import environment
+    from ehrbench.neural.setup import Sources, make_environment
+
+    if name != "comet":
+        raise UsageError(f"there is no environment '{name}' to set up; expected comet")
+    sources = Sources(index_url, extra_index_url or (), find_links or (), no_index)
+    make_environment(environment(), python, sources, instead=requirement or (), force=force, say=typer.echo)
+    rows = [_describe(one) for one in _names() if one.startswith(("comet", "bleurt", "lens", "unieval"))]
+    print_table(["metric", "available", ""], [[r["name"], "yes" if r["available"] else "no", r["unavailable"]] for r in rows])
 
 
 def _names() -> list[str]:

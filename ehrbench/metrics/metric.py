@@ -48,14 +48,12 @@ class SourceRule:
     """How a source-augmented metric wants ``Scorable.source`` to be made; ``scoring.sources`` carries it out."""
 
     mode: Literal["bm25", "instruction", "empty"]
-    max_tokens: int
-    """Largest source in the metric's own tokens, special tokens not counted."""
     count: Callable[[Sequence[str]], Sequence[int]]
-    """Tokens of each text, without special tokens."""
+    """The metric's own tokens in each text, without special ones."""
+    room: Callable[[Sequence[Scorable]], Sequence[int]]
+    """Tokens that each item's source may have."""
     piece_words: int = 200
     """Longest piece of the record, in words."""
-    beside: Callable[[Scorable], str] = lambda scorable: ""
-    """What stands in the same input and takes room from the source."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.metrics.metric import Metric, Scorable, ScoredAll, Statistics
 from ehrbench.neural.arguments import Settings
+from ehrbench.neural.remote import Share
 from ehrbench.neural.weights import find_weights, label
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def score_all(choice: _Choice, scorables: Sequence[Scorable], done: Callable[[in
     told = 0
     for block in _blocks(scorables, tokens):
         wanted = list(dict.fromkeys(t for k in block for t in _texts_of(scorables[k]) if t in tokens))
-        progress = _Share(len(block), len(wanted), done)
+        progress = Share(len(block), len(wanted), done)
         states = dict(zip(wanted, encoder.encode([tokens[t] for t in wanted], progress), strict=True))
         for k in block:
             answer, *references = _texts_of(scorables[k])
@@ -113,26 +114,6 @@ def score_all(choice: _Choice, scorables: Sequence[Scorable], done: Callable[[in
     done(len(scorables) - told)
     notes = (f"{n_cut} of {len(texts)} texts are longer than the encoder's {encoder.max_tokens} tokens and were cut at the end",)
     return ScoredAll([(best[k],) if k in best else None for k in range(len(scorables))], notes if n_cut else ())
-
-
-class _Share:
-    """Progress in items from progress in texts."""
-
-    def __init__(self, items: int, texts: int, done: Callable[[int], None]) -> None:
-        self._items, self._texts, self._done = items, max(texts, 1), done
-        self._encoded = self._told = 0
-
-    def __call__(self, n: int) -> None:
-        self._encoded += n
-        self._tell(self._items * self._encoded // self._texts)
-
-    def finish(self) -> None:
-        self._tell(self._items)
-
-    def _tell(self, items: int) -> None:
-        if items > self._told:
-            self._done(items - self._told)
-            self._told = items
 
 
 def _texts_of(scorable: Scorable) -> list[str]:

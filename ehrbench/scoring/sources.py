@@ -80,22 +80,11 @@ def add_sources(
             f"--metric-arg {metric.name}.source=instruction (or empty)"
         )
     index = _Index(load_record, rule.piece_words)
-    beside = list(dict.fromkeys(rule.beside(s) for s in scorables))
-    taken = dict(zip(beside, rule.count(beside), strict=True))
     # Answers to one question share a query and a record, and often the room.
-    chosen: dict[tuple[str, str, int], _Chosen] = {}
-    keys = []
-    for s in sorted(range(len(scorables)), key=lambda k: str(record_ids[scorables[k].item])):
-        one = scorables[s]
-        key = (str(record_ids[one.item]), one.question, max(0, rule.max_tokens - taken[rule.beside(one)]))
-        keys.append((s, key))
-        if key not in chosen:
-            chosen[key] = _Chosen(index.best(key[0], one.question, key[2]), key[2])
+    keys = [(str(record_ids[s.item]), s.question, max(0, room)) for s, room in zip(scorables, rule.room(scorables), strict=True)]
+    chosen = {key: _Chosen(index.best(*key), key[2]) for key in sorted(set(keys))}
     texts = dict(zip(chosen, fit(list(chosen.values()), rule.count), strict=True))
-    filled = list(scorables)
-    for s, key in keys:
-        filled[s] = replace(scorables[s], source=texts[key])
-    return filled
+    return [replace(s, source=texts[key]) for s, key in zip(scorables, keys, strict=True)]
 
 
 class _Index:

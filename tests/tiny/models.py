@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 TOKENIZERS = Path(__file__).resolve().parent / "tokenizers"
-"""Saved tokenizers, a folder each: ``llama3``, ``chatml`` (thinking switch, no BOS), ``llama2`` (metaspace), ``wordpiece``."""
+"""Saved tokenizers, a folder each: ``llama3``, ``chatml`` (thinking switch, no BOS), ``llama2`` (metaspace), ``wordpiece``;
+``xlmr``, ``roberta`` and ``t5`` for the metrics' encoders."""
 
 _EOS = {"llama3": ["<|eot_id|>", "<|end_of_text|>"], "chatml": ["<|im_end|>", "<|endoftext|>"], "llama2": ["</s>"]}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -137,7 +138,67 @@ def wordpiece() -> Tokenizer:
     return tokenizer
 
 
+def unigram(specials: list[str], size: int) -> Tokenizer:
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(vocab_size=size, special_tokens=specials, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(text(), trainer)
+    return tokenizer
+
+
+def xlmr() -> Tokenizer:
+    tokenizer = unigram(["<s>", "<pad>", "</s>", "<unk>", "<mask>"], 400)
+    ends = [(name, tokenizer.token_to_id(name)) for name in ("<s>", "</s>")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=ends
+    )
+    return tokenizer
+
+
+def t5() -> Tokenizer:
+    data = json.loads(unigram(["<pad>", "</s>", "<unk>"], 400).to_str())
+    data["model"]["vocab"] += [["▁Yes", -4.0], ["▁No", -4.0]]  # so few sentences do not make pieces of them
+    tokenizer = Tokenizer.from_str(json.dumps(data))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", tokenizer.token_to_id("</s>"))]
+    )
+    return tokenizer
+
+
+def roberta() -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=500,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=specials,
+        show_progress=False,
+        min_frequency=2,
+    )
+    tokenizer.train_from_iterator(text(), trainer)
+    ends = [(name, tokenizer.token_to_id(name)) for name in ("</s>", "<s>")]
+    tokenizer.post_processor = processors.RobertaProcessing(*ends, trim_offsets=True, add_prefix_space=False)
+    return tokenizer
+
+
+_XLMR_TOKENS = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "cls_token": "<s>",
+    "sep_token": "</s>",
+    "unk_token": "<unk>",
+    "pad_token": "<pad>",
+    "mask_token": "<mask>",
+}
+
 CONFIGS = {
+    "xlmr": (xlmr, {**_XLMR_TOKENS, "tokenizer_class": "XLMRobertaTokenizerFast"}),
+    "roberta": (roberta, {**_XLMR_TOKENS, "tokenizer_class": "RobertaTokenizerFast"}),
+    "t5": (t5, {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}),
     "llama3": (
         llama3,
         {
@@ -156,8 +217,8 @@ CONFIGS = {
 }
 
 
-def main() -> None:
-    for name, (make, config) in CONFIGS.items():
+def main(names: list[str]) -> None:
+    for name, (make, config) in ((name, CONFIGS[name]) for name in names):
         folder = HERE / "tokenizers" / name
         folder.mkdir(parents=True, exist_ok=True)
         data = json.loads(make().to_str())
@@ -173,4 +234,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])  # name those to make: making one again changes it, and with it the numbers of tests

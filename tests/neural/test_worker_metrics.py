@@ -1,0 +1,176 @@
+"""COMET, BLEURT, LENS and UniEval through the worker give what their own libraries give, called directly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ehrbench.metrics import Metric, Scorable
+from ehrbench.neural import unieval
+from ehrbench.neural.client import close_workers, worker
+from ehrbench.scoring.compute import compute, compute_noted
+from ehrbench.scoring.score import resolve, score
+from tests.metrics.conftest import HOSTILE, make_pairs
+
+pytestmark = pytest.mark.comet
+
+LibraryScores = Callable[[str, list[dict[str, str]]], list[float]]
+
+
+def scorables() -> list[Scorable]:
+    """Plausible pairs, empty and odd texts, several references, and a text that is longer than any input."""
+    pairs = [*make_pairs(12, seed=2), *((answer, "no acute distress") for answer in HOSTILE)]
+    found = [
+        Scorable(str(k), answer, (reference,), question=f"what about {k}", source=f"history of fever. {reference[:60]}")
+        for k, (answer, reference) in enumerate(pairs)
+    ]
+    found.append(replace(found[0], item="two", references=("type 2 diabetes", found[0].references[0])))
+    found.append(replace(found[1], item="long", answer="continue current medication. " * 300))
+    return found
+
+
+def library_maximum(rows_of: Callable[[Scorable, str], dict[str, str]], kind: str, scores: LibraryScores) -> list[float]:
+    given = [(s, r) for s in scorables() for r in s.references]
+    values = scores(kind, [rows_of(s, r) for s, r in given])
+    best: dict[str, float] = {}
+    for (s, _), value in zip(given, values, strict=True):
+        best[s.item] = max(value, best.get(s.item, value))
+    return list(best.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "source"),
+    [
+        ("comet", "regression", lambda s: s.source),
+        ("comet", "unified", lambda s: s.source),
+        ("lens", "lens", lambda s: s.question),
+        ("bleurt", "bleurt", None),
+    ],
+)
+def test_pairs_score_as_in_the_library(
+    name: str, kind: str, source: Callable[[Scorable], str] | None, checkpoints: Path, library_scores: LibraryScores
+) -> None:
+    metric = resolve(name, {f"{name}.checkpoint": str(checkpoints / kind), f"{name}.device": "cpu", f"{name}.batch": "5"})
+    assert metric.unavailable() is None
+    told: list[int] = []
+    ours = [s[0] for s in compute(metric, scorables(), progress=told.append)]  # type: ignore[index]
+
+    def row(s: Scorable, reference: str) -> dict[str, str]:
+        return {**({"src": source(s)} if source else {}), "mt": s.answer, "ref": reference}
+
+    theirs = library_maximum(row, kind, library_scores)
+    scale = 100 if name == "lens" else 1  # LENS is shown on 0 to 100, and float32 sums depend on the batch's padding
+    assert [value / scale for value in ours] == pytest.approx([value / scale for value in theirs], abs=1e-5)
+    assert len({round(value / scale, 3) for value in ours}) > 8
+    assert sum(told) == len(ours) and len(told) > 2
+
+
+@pytest.mark.parametrize("name", [*unieval.DIMENSIONS, "overall"])
+def test_unieval_scores_as_the_authors_compute_them(name: str, checkpoints: Path, library_scores: LibraryScores) -> None:
+    from nltk.tokenize.punkt import PunktSentenceTokenizer, PunktTokenizer
+
+    from ehrbench.metrics._nltk_words import sentence_rule
+
+    punkt = PunktTokenizer("english") if sentence_rule() == "punkt-english" else PunktSentenceTokenizer()
+    metric = resolve(f"unieval_{name}", {"unieval.checkpoint": str(checkpoints / "unieval"), "unieval.device": "cpu"})
+    ours = [s[0] for s in compute(metric, scorables())]  # type: ignore[index]
+    questions: list[tuple[str, str, str]] = []
+    for s in scorables():
+        sentences = list(punkt.tokenize(s.answer)) or [""]
+        texts = {
+            "coherence": [
+                f"question: Is this a coherent summary to the document? </s> summary: {s.answer} </s> document: {s.source}"
+            ],
+            "consistency": [
+                f"question: Is this claim consistent with the document? </s> claim: {x} </s> document: {s.source}"
+                for x in sentences
+            ],
+            "fluency": [f"question: Is this a fluent paragraph? </s> paragraph: {x}" for x in sentences],
+            "relevance": [
+                f"question: Is this summary relevant to the reference? </s> summary: {s.answer} </s> reference: {r}"
+                for r in s.references
+            ],
+        }
+        questions += [(s.item, part, text) for part in texts if name in (part, "overall") for text in texts[part]]
+    distinct = list(dict.fromkeys(text for *_, text in questions))
+    by_text = dict(zip(distinct, library_scores("unieval", [{"text": text} for text in distinct]), strict=True))
+    theirs = []
+    for s in scorables():
+        parts: dict[str, list[float]] = {}
+        for item, part, text in questions:
+            if item == s.item:
+                parts.setdefault(part, []).append(by_text[text])
+        means = [max(v) if part == "relevance" else sum(v) / len(v) for part, v in parts.items()]
+        theirs.append(sum(means) / len(means))
+    assert ours == pytest.approx(theirs, abs=1e-5)
+    assert len({round(value, 4) for value in ours}) > 8
+
+
+@pytest.fixture
+def comet(checkpoints: Path) -> Metric:
+    return resolve("comet", {"comet.checkpoint": str(checkpoints / "regression"), "comet.device": "cpu"})
+
+
+def test_the_signature_names_checkpoint_encoder_source_and_libraries(comet: Metric) -> None:
+    signature = comet.signature()
+    assert "|checkpoint:regression@sha256-" in signature and "|encoder:xlmr|" in signature
+    assert "|source:bm25-source-1(200 words)|" in signature and "|unbabel-comet:2.2.7" in signature
+    assert "/" not in signature
+
+
+def test_another_encoder_folder_may_stand_in_for_the_named_one(checkpoints: Path, comet: Metric) -> None:
+    arguments = {"comet.checkpoint": str(checkpoints / "regression"), "comet.encoder": str(checkpoints / "xlmr")}
+    chosen = scorables()[:3]
+    assert compute(resolve("comet", arguments), chosen) == compute(comet, chosen)
+
+
+def test_long_inputs_are_named_and_nothing_is_lost(comet: Metric) -> None:
+    statistics, notes = compute_noted(comet, scorables())
+    assert None not in statistics
+    assert len(notes) == 1 and notes[0].endswith("inputs a text is longer than the model takes and was cut at the end")
+
+
+def test_values_outside_the_usual_range_are_legal_and_have_no_worst_value(comet: Metric) -> None:
+    made = score(comet, scorables(), [None] * len(scorables()), len(scorables()) + 3).result
+    assert made.value is not None and made.strict_value is None
+    assert made.range[0] <= made.value <= made.range[1] and made.range[0] < 0
+
+
+def test_equal_rows_are_scored_once_and_a_part_of_unieval_is_not_scored_again(
+    checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    whole = type(worker()).call
+
+    def call(self: object, op: str, what: str, done: object = None, **payload: object) -> object:
+        if op == "score":
+            sent.append(len(payload["rows"]))  # type: ignore[arg-type]
+        return whole(self, op, what, done, **payload)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(worker()), "call", call)
+    arguments = {"unieval.checkpoint": str(checkpoints / "unieval"), "unieval.device": "cpu"}
+    one = Scorable("a", "no fever", ("no fever",), source="x")
+    compute(resolve("unieval_overall", arguments), [one, replace(one, item="b")])
+    compute(resolve("unieval_fluency", arguments), [one])
+    assert sent == [4]
+
+
+def test_a_killed_worker_is_named_and_the_next_metric_starts_another(comet: Metric) -> None:
+    import os
+    import signal
+
+    chosen = scorables()[:4]
+    before = compute(comet, chosen)
+    from ehrbench.neural.client import WorkerError, _known_scores
+
+    _known_scores.cache_clear()
+    process = worker()._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(WorkerError, match="killed by SIGKILL"):
+        compute(comet, chosen)
+    assert compute(comet, chosen) == before
+    close_workers()
