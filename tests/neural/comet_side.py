@@ -1,6 +1,7 @@
 """Runs in the metrics' environment: writes tiny random checkpoints, and scores with the libraries called directly.
 
-``python comet_side.py make FOLDER TOKENIZERS`` and ``python comet_side.py score FOLDER KIND ROWS.json OUT.json``.
+``python comet_side.py make FOLDER TOKENIZERS`` and ``python comet_side.py score FOLDER ROWS.json OUT.json``: rows by kind in,
+scores by kind out.
 """
 
 from __future__ import annotations
@@ -152,7 +153,11 @@ def score(folder: Path, kind: str, rows: Rows) -> list[float]:
         model = LENS(folder / kind / "checkpoints" / "model.ckpt", rescale=True)
         return list(
             model.score(
-                [row["src"] for row in rows], [row["mt"] for row in rows], [[row["ref"]] for row in rows], batch_size=3, devices=None
+                [row["src"] for row in rows],
+                [row["mt"] for row in rows],
+                [[row["ref"]] for row in rows],
+                batch_size=3,
+                devices=None,
             )
         )
     if kind == "bleurt":
@@ -191,5 +196,6 @@ if __name__ == "__main__":
     if sys.argv[1] == "make":
         make(Path(sys.argv[2]), Path(sys.argv[3]))
     else:
-        asked = json.loads(Path(sys.argv[4]).read_text("utf-8"))
-        Path(sys.argv[5]).write_text(json.dumps(score(Path(sys.argv[2]), sys.argv[3], asked)), "utf-8")
+        asked = json.loads(Path(sys.argv[3]).read_text("utf-8"))
+        found = {kind: score(Path(sys.argv[2]), kind, rows) for kind, rows in asked.items()}
+        Path(sys.argv[4]).write_text(json.dumps(found), "utf-8")

@@ -36,20 +36,23 @@ def comet_side(python: Path, *arguments: object) -> None:
 
 @pytest.fixture(scope="session")
 def checkpoints(comet_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``regression``, ``unified``, ``lens``, ``bleurt`` and ``unieval``, and the encoders ``xlmr`` and ``roberta``."""
+    """A folder with ``regression``, ``unified``, ``lens``, ``bleurt``, ``unieval`` and two encoders."""
     folder = tmp_path_factory.mktemp("checkpoints")
     comet_side(comet_python, "make", folder, TOKENIZERS)
     return folder
 
 
-@pytest.fixture
-def library_scores(comet_python: Path, checkpoints: Path, tmp_path: Path) -> Callable[..., list[float]]:
-    """(kind, rows) to what the metric's own library gives, called directly in its environment."""
+@pytest.fixture(scope="session")
+def library_scores(
+    comet_python: Path, checkpoints: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[dict[str, list[dict[str, str]]]], dict[str, list[float]]]:
+    """Rows by kind to what each metric's own library gives, called directly in its environment."""
 
-    def score(kind: str, rows: list[dict[str, str]]) -> list[float]:
-        (tmp_path / "rows.json").write_text(json.dumps(rows), "utf-8")
-        comet_side(comet_python, "score", checkpoints, kind, tmp_path / "rows.json", tmp_path / "out.json")
-        found: list[float] = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    def score(rows: dict[str, list[dict[str, str]]]) -> dict[str, list[float]]:
+        folder = tmp_path_factory.mktemp("library")
+        (folder / "rows.json").write_text(json.dumps(rows), "utf-8")
+        comet_side(comet_python, "score", checkpoints, folder / "rows.json", folder / "out.json")
+        found: dict[str, list[float]] = json.loads((folder / "out.json").read_text("utf-8"))
         return found
 
     return score

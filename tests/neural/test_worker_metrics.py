@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nltk.tokenize.punkt import PunktSentenceTokenizer, PunktTokenizer
 
 from ehrbench.metrics import Metric, Scorable
+from ehrbench.metrics._nltk_words import sentence_rule
 from ehrbench.neural import unieval
 from ehrbench.neural.client import close_workers, worker
 from ehrbench.scoring.compute import compute, compute_noted
@@ -16,8 +18,6 @@ from ehrbench.scoring.score import resolve, score
 from tests.metrics.conftest import HOSTILE, make_pairs
 
 pytestmark = pytest.mark.comet
-
-LibraryScores = Callable[[str, list[dict[str, str]]], list[float]]
 
 
 def scorables() -> list[Scorable]:
@@ -28,84 +28,77 @@ def scorables() -> list[Scorable]:
         for k, (answer, reference) in enumerate(pairs)
     ]
     found.append(replace(found[0], item="two", references=("type 2 diabetes", found[0].references[0])))
-    found.append(replace(found[1], item="long", answer="continue current medication. " * 300))
+    found.append(replace(found[1], item="long", answer="continue current medication and " * 300 + ". Follow up."))
     return found
 
 
-def library_maximum(rows_of: Callable[[Scorable, str], dict[str, str]], kind: str, scores: LibraryScores) -> list[float]:
-    given = [(s, r) for s in scorables() for r in s.references]
-    values = scores(kind, [rows_of(s, r) for s, r in given])
-    best: dict[str, float] = {}
-    for (s, _), value in zip(given, values, strict=True):
-        best[s.item] = max(value, best.get(s.item, value))
-    return list(best.values())
+SOURCES: dict[str, Callable[[Scorable], str] | None] = {
+    "regression": lambda s: s.source or "",
+    "unified": lambda s: s.source or "",
+    "lens": lambda s: s.question,
+    "bleurt": None,
+}
+
+
+def questions(s: Scorable) -> dict[str, list[str]]:
+    """UniEval's inputs, written out."""
+    punkt = PunktTokenizer("english") if sentence_rule() == "punkt-english" else PunktSentenceTokenizer()
+    sentences = list(punkt.tokenize(s.answer)) or [""]
+    coherent = f"question: Is this a coherent summary to the document? </s> summary: {s.answer} </s> document: {s.source}"
+    relevant = f"question: Is this summary relevant to the reference? </s> summary: {s.answer} </s> reference: "
+    consistent = "question: Is this claim consistent with the document? </s> claim: "
+    return {
+        "coherence": [coherent],
+        "consistency": [f"{consistent}{sentence} </s> document: {s.source}" for sentence in sentences],
+        "fluency": [f"question: Is this a fluent paragraph? </s> paragraph: {sentence}" for sentence in sentences],
+        "relevance": [relevant + reference for reference in s.references],
+    }
+
+
+@pytest.fixture(scope="module")
+def theirs(library_scores: Callable[[dict[str, list[dict[str, str]]]], dict[str, list[float]]]) -> dict[str, list[float]]:
+    """What the libraries give each scorable, by kind; UniEval's by dimension."""
+    pairs = [(s, reference) for s in scorables() for reference in s.references]
+    rows = {
+        kind: [{**({"src": source(s)} if source else {}), "mt": s.answer, "ref": reference} for s, reference in pairs]
+        for kind, source in SOURCES.items()
+    }
+    texts = list(dict.fromkeys(text for s in scorables() for part in questions(s).values() for text in part))
+    found = library_scores({**rows, "unieval": [{"text": text} for text in texts]})
+    made: dict[str, list[float]] = {}
+    for kind in SOURCES:
+        best: dict[str, float] = {}
+        for (s, _), value in zip(pairs, found[kind], strict=True):
+            best[s.item] = max(value, best.get(s.item, value))
+        made[kind] = list(best.values())
+    by_text = dict(zip(texts, found["unieval"], strict=True))
+    for s in scorables():
+        values = {part: [by_text[text] for text in asked] for part, asked in questions(s).items()}
+        means = {part: max(v) if part == "relevance" else sum(v) / len(v) for part, v in values.items()}
+        for part, mean in {**means, "overall": sum(means.values()) / 4}.items():
+            made.setdefault(part, []).append(mean)
+    return made
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "source"),
-    [
-        ("comet", "regression", lambda s: s.source),
-        ("comet", "unified", lambda s: s.source),
-        ("lens", "lens", lambda s: s.question),
-        ("bleurt", "bleurt", None),
-    ],
+    ("name", "kind"), [("comet", "regression"), ("comet", "unified"), ("lens", "lens"), ("bleurt", "bleurt")]
 )
-def test_pairs_score_as_in_the_library(
-    name: str, kind: str, source: Callable[[Scorable], str] | None, checkpoints: Path, library_scores: LibraryScores
-) -> None:
+def test_pairs_score_as_in_the_library(name: str, kind: str, checkpoints: Path, theirs: dict[str, list[float]]) -> None:
     metric = resolve(name, {f"{name}.checkpoint": str(checkpoints / kind), f"{name}.device": "cpu", f"{name}.batch": "5"})
     assert metric.unavailable() is None
     told: list[int] = []
-    ours = [s[0] for s in compute(metric, scorables(), progress=told.append)]  # type: ignore[index]
-
-    def row(s: Scorable, reference: str) -> dict[str, str]:
-        return {**({"src": source(s)} if source else {}), "mt": s.answer, "ref": reference}
-
-    theirs = library_maximum(row, kind, library_scores)
     scale = 100 if name == "lens" else 1  # LENS is shown on 0 to 100, and float32 sums depend on the batch's padding
-    assert [value / scale for value in ours] == pytest.approx([value / scale for value in theirs], abs=1e-5)
-    assert len({round(value / scale, 3) for value in ours}) > 8
+    ours = [s[0] / scale for s in compute(metric, scorables(), progress=told.append)]  # type: ignore[index]
+    assert ours == pytest.approx([value / scale for value in theirs[kind]], abs=1e-5)
+    assert len({round(value, 3) for value in ours}) > 8
     assert sum(told) == len(ours) and len(told) > 2
 
 
 @pytest.mark.parametrize("name", [*unieval.DIMENSIONS, "overall"])
-def test_unieval_scores_as_the_authors_compute_them(name: str, checkpoints: Path, library_scores: LibraryScores) -> None:
-    from nltk.tokenize.punkt import PunktSentenceTokenizer, PunktTokenizer
-
-    from ehrbench.metrics._nltk_words import sentence_rule
-
-    punkt = PunktTokenizer("english") if sentence_rule() == "punkt-english" else PunktSentenceTokenizer()
+def test_unieval_scores_as_the_authors_compute_them(name: str, checkpoints: Path, theirs: dict[str, list[float]]) -> None:
     metric = resolve(f"unieval_{name}", {"unieval.checkpoint": str(checkpoints / "unieval"), "unieval.device": "cpu"})
     ours = [s[0] for s in compute(metric, scorables())]  # type: ignore[index]
-    questions: list[tuple[str, str, str]] = []
-    for s in scorables():
-        sentences = list(punkt.tokenize(s.answer)) or [""]
-        texts = {
-            "coherence": [
-                f"question: Is this a coherent summary to the document? </s> summary: {s.answer} </s> document: {s.source}"
-            ],
-            "consistency": [
-                f"question: Is this claim consistent with the document? </s> claim: {x} </s> document: {s.source}"
-                for x in sentences
-            ],
-            "fluency": [f"question: Is this a fluent paragraph? </s> paragraph: {x}" for x in sentences],
-            "relevance": [
-                f"question: Is this summary relevant to the reference? </s> summary: {s.answer} </s> reference: {r}"
-                for r in s.references
-            ],
-        }
-        questions += [(s.item, part, text) for part in texts if name in (part, "overall") for text in texts[part]]
-    distinct = list(dict.fromkeys(text for *_, text in questions))
-    by_text = dict(zip(distinct, library_scores("unieval", [{"text": text} for text in distinct]), strict=True))
-    theirs = []
-    for s in scorables():
-        parts: dict[str, list[float]] = {}
-        for item, part, text in questions:
-            if item == s.item:
-                parts.setdefault(part, []).append(by_text[text])
-        means = [max(v) if part == "relevance" else sum(v) / len(v) for part, v in parts.items()]
-        theirs.append(sum(means) / len(means))
-    assert ours == pytest.approx(theirs, abs=1e-5)
+    assert ours == pytest.approx(theirs[name], abs=1e-5)
     assert len({round(value, 4) for value in ours}) > 8
 
 
