@@ -74,15 +74,18 @@ def print_result(result: Result) -> None:
             metric.n,
             None if metric.strict_value is None else f"{metric.strict_value:.4f}",
             None if metric.baseline is None else f"{metric.baseline:.4f}",
-            metric.missing or "",
         )
         for metric in result.metrics
+        if metric.value is not None
     ]
-    header = ("metric", "value", "95 % interval", "n", "over all items", "majority", "")
+    header = ("metric", "value", "95 % interval", "n", "over all items", "majority")
     if all(metric.baseline is None for metric in result.metrics):  # only classifications have a commonest answer
-        print_table((*header[:5], ""), [(*row[:5], row[6]) for row in rows], numbers=(1, 2, 3, 4))
+        print_table(header[:5], [row[:5] for row in rows], numbers=(1, 2, 3, 4))
     else:
         print_table(header, rows, numbers=(1, 2, 3, 4, 5))
+    for metric in result.metrics:
+        if metric.missing:
+            typer.echo(f"{metric.label} has no value: {metric.missing}")
 
 
 @contextmanager

@@ -51,9 +51,9 @@ def relevance_input(answer: str, reference: str) -> str:
 
 def sentence_splitter() -> Callable[[str], list[str]]:
     """NLTK's sentences of a text; an empty one for a text without any."""
-    from ehrbench.metrics._nltk_words import sentence_splitter as nltk_sentences
+    from ehrbench.metrics.meds_bench._punkt import SentenceSplitter, english
 
-    split = nltk_sentences()
+    split = SentenceSplitter(english()).split
     return lambda text: split(text) or [""]
 
 
@@ -109,15 +109,13 @@ def configure(given: Mapping[str, str], *, name: str) -> Metric:
     dimensions = DIMENSIONS if name == "overall" else (name,)
 
     def complete(scorer: Scorer, settings: Settings) -> dict[str, Any]:
-        from ehrbench.metrics._nltk_words import sentence_rule
-
         fields: dict[str, Any] = {"score_all": partial(score_dimensions, scorer, dimensions), "settings": {}}
         if "source" in _NEEDS[name]:
             mode, words, shown = source_settings(settings, None)
             fields["source"] = SourceRule(mode, scorer.count, partial(_room, scorer), words)
             fields["settings"]["source"] = shown
         if name not in ("coherence", "relevance"):
-            fields["settings"]["sentences"] = sentence_rule()
+            fields["settings"]["sentences"] = "punkt-english-classic"
         return fields
 
     find = partial(transformers_checkpoint, "UniEval", CHECKPOINT)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from nltk.tokenize.punkt import PunktSentenceTokenizer, PunktTokenizer
+from typer.testing import CliRunner
 
+from ehrbench.cli import app
 from ehrbench.metrics import Metric, Scorable
-from ehrbench.metrics._nltk_words import sentence_rule
+from ehrbench.metrics.meds_bench._punkt import SentenceSplitter, english
 from ehrbench.neural import unieval
 from ehrbench.neural.client import close_workers, worker
 from ehrbench.scoring.compute import compute, compute_noted
@@ -42,8 +44,7 @@ SOURCES: dict[str, Callable[[Scorable], str] | None] = {
 
 def questions(s: Scorable) -> dict[str, list[str]]:
     """UniEval's inputs, written out."""
-    punkt = PunktTokenizer("english") if sentence_rule() == "punkt-english" else PunktSentenceTokenizer()
-    sentences = list(punkt.tokenize(s.answer)) or [""]
+    sentences = SentenceSplitter(english()).split(s.answer) or [""]
     coherent = f"question: Is this a coherent summary to the document? </s> summary: {s.answer} </s> document: {s.source}"
     relevant = f"question: Is this summary relevant to the reference? </s> summary: {s.answer} </s> reference: "
     consistent = "question: Is this claim consistent with the document? </s> claim: "
@@ -167,3 +168,27 @@ def test_a_killed_worker_is_named_and_the_next_metric_starts_another(comet: Metr
         compute(comet, chosen)
     assert compute(comet, chosen) == before
     close_workers()
+
+
+def test_a_run_is_scored_from_the_core_environment_and_verified(
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EHRBENCH_COMET_DEVICE", "cpu")
+    run = ["run", "--model", "baseline:newest", "--tasks", "medalign", "--data-dir", "sample", "--limit", "3", "--quiet"]
+    done = CliRunner().invoke(app, [*run, "--out", str(tmp_path), "--no-score"])
+    assert done.exit_code == 0, done.output
+    given = ["--metric-arg", f"comet.checkpoint={checkpoints / 'regression'}"]
+    score = ["score", str(tmp_path), "--metrics", "chrf_pp,comet,comet_100_words", "--quiet", "--json", *given]
+    done = CliRunner().invoke(app, score)
+    assert done.exit_code == 0, done.output
+    found = {metric["name"]: metric for metric in json.loads(done.stdout)[0]["metrics"]}
+    assert "bm25-source-1(200 words)" in found["comet"]["signature"]
+    assert "bm25-source-1(100 words)" in found["comet_100_words"]["signature"]
+    assert found["comet"]["n"] == 3 and found["comet"]["value"] is not None
+    folder = next(path.parent for path in tmp_path.rglob("result.json"))
+    checked = CliRunner().invoke(app, ["verify", str(folder), *given])
+    assert checked.exit_code == 0, checked.output
+    done = CliRunner().invoke(app, ["score", str(tmp_path), "--metrics", "comet", "--comet-source", "empty", "--json", *given])
+    emptied = {metric["name"]: metric for metric in json.loads(done.stdout)[0]["metrics"]}
+    assert "|source:empty|" in emptied["comet"]["signature"] and emptied["comet"]["value"] != found["comet"]["value"]
+    assert emptied["chrf_pp"]["value"] == found["chrf_pp"]["value"]
