@@ -99,7 +99,14 @@ def score_release(
         if reason:
             notes.append(reason)
             continue
-        one, odd = _score(metric, release, processes)
+        try:
+            one, odd = _score(metric, release, processes)
+        except MissingError as error:
+            # The tables are enough for most metrics; one that is shown parts of the records is left out where they are not.
+            if names is not None:
+                raise
+            notes.append(f"{metric.label}: {error}")
+            continue
         found.append(one)
         notes += odd
     return found, tuple(notes)
