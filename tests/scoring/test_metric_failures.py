@@ -17,9 +17,10 @@ from ehrbench.metrics.metric import ScoredAll, SourceRule
 from ehrbench.models.loading import load_model
 from ehrbench.neural.client import WorkerError
 from ehrbench.results.store import read_result
-from ehrbench.runs.execute import generate, prepare
+from ehrbench.runs.execute import generate
 from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.options import RunOptions
+from ehrbench.runs.prepared import prepare
 from ehrbench.scoring.run import load_run, score_run
 from ehrbench.tasks.catalog import load_catalog
 
