@@ -9,6 +9,7 @@ import typer
 from ehrbench.cli import (
     agreement,
     approve,
+    batch,
     compare,
     correlate,
     data,
@@ -37,6 +38,8 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("requests")(batch.requests)
+app.command("ingest")(batch.ingest)
 app.command("score")(score.score)
 app.command("judge")(judge.judge)
 app.command("verify")(verify.verify)

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
 from ehrbench.cli.completion import complete_tasks
-
-if TYPE_CHECKING:
-    from ehrbench.models.protocol import Model
-    from ehrbench.results.groups import GroupResult
-    from ehrbench.results.schema import Result
-    from ehrbench.runs.options import RunOptions
-    from ehrbench.runs.prepared import Prepared
-    from ehrbench.scoring.run import LoadedRun
-    from ehrbench.tasks.catalog import Catalog
-    from ehrbench.tasks.schema import TaskSpec
 
 
 def run(
@@ -47,7 +36,7 @@ def run(
     num_fewshot: Annotated[int | None, typer.Option(help="Worked examples in the prompt. [default: the task's]")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="First N items only; the result is marked partial.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of sampling and of drawn examples.")] = 0,
-    out: Annotated[Path, typer.Option(help="Where results go.")] = Path("results"),
+    out: Annotated[Path, typer.Option("--out", "--results", help="Where results go.")] = Path("results"),
     metrics: Annotated[str | None, typer.Option(help="Metrics instead of the task's, with commas between.")] = None,
     metric_arg: Annotated[
         list[str] | None, typer.Option("--metric-arg", help="metric.name=value, as comet.checkpoint=PATH; repeatable.")
@@ -73,13 +62,14 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Run tasks. The same command again continues an interrupted run and repeats nothing that is finished."""
-    from ehrbench.errors import INCOMPLETE_EXIT_CODE, INTERRUPTED_EXIT_CODE
+    from ehrbench.cli.running import answer_and_score, prepare_all, read_options, report
+    from ehrbench.errors import INTERRUPTED_EXIT_CODE
     from ehrbench.models.loading import load_model
     from ehrbench.neural.arguments import parse_arguments
     from ehrbench.runs.policy import silence_libraries
     from ehrbench.tasks.catalog import load_catalog
 
-    options = _options(dict(locals()))
+    options = read_options(dict(locals()))
     arguments = parse_arguments(metric_arg or ())
     silence_libraries()
     catalog = load_catalog(options.include_paths)
@@ -87,143 +77,18 @@ def run(
     # With a budget tokenizer the window is counted in its tokens, and the model's own window holds beside it.
     answering = load_model(model, options.model_args, None if options.budget_tokenizer else options.max_model_len)
     try:
-        prepared = _prepare(chosen, answering, options, allow_partial)
+        prepared = prepare_all(chosen, answering, options, allow_partial)
         if dry_run:
             _print_dry_run(prepared, show_prompt, as_json)
             return
         names = metrics.split(",") if metrics else None
-        finished = [_one(run, names, arguments, no_score, quiet) for run in prepared]
+        finished = [answer_and_score(run, names, arguments, no_score, quiet) for run in prepared]
     except KeyboardInterrupt:
         typer.echo("ehrbench: interrupted; what is finished is kept, the same command goes on from there", err=True)
         raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
     finally:
         answering.close()
-    groups = _groups(finished, catalog, options, allow_partial)
-    if as_json:
-        from ehrbench.cli.output import print_json
-
-        results = [{"folder": str(one.folder), **(one.result.model_dump(mode="json") if one.result else {})} for one in finished]
-        print_json([*results, *(group.model_dump(mode="json") for group in groups)])
-    else:
-        from ehrbench.cli.groups import print_groups
-
-        for one in finished:
-            if one.result is not None:
-                _print_result(one.result)
-            typer.echo(f"\n{one.folder}")
-        print_groups(groups)
-    failed = sum(one.n_failed for one in finished)
-    if failed:
-        typer.echo(
-            f"ehrbench: {failed} items ended without an answer; the same command tries those that failed on the server again",
-            err=True,
-        )
-    if failed or any(one.n_broken for one in finished):
-        raise typer.Exit(INCOMPLETE_EXIT_CODE)
-
-
-class _Finished(NamedTuple):
-    folder: Path
-    n_failed: int
-    """Items without an answer."""
-    run: LoadedRun | None = None
-    result: Result | None = None
-    n_broken: int = 0
-    """Metrics that failed."""
-
-
-def _prepare(tasks: Sequence[TaskSpec], model: Model, options: RunOptions, allow_partial: bool) -> list[Prepared]:
-    """Open every task's data; all that are missing are named at once, and left out where that is allowed."""
-    from ehrbench.errors import MissingError
-    from ehrbench.runs.prepared import prepare
-
-    ready: list[Prepared] = []
-    missing: list[tuple[str, MissingError]] = []
-    for task in tasks:
-        try:
-            ready.append(prepare(task, model, options))
-        except MissingError as error:
-            if len(tasks) == 1:
-                raise
-            missing.append((task.task, error))
-    if not missing:
-        return ready
-    if not ready or not allow_partial:
-        names = ", ".join(name for name, _ in missing[:5]) + (", …" if len(missing) > 5 else "")
-        further = "--allow-partial runs the others; " if ready else ""
-        raise MissingError(
-            f"{len(missing)} of {len(tasks)} tasks have no data ({names}); {further}`ehrbench data status` says where to get "
-            f"them. The first: {missing[0][1]}"
-        )
-    for name, reason in missing:
-        typer.echo(f"ehrbench: {name} is left out: {reason}", err=True)
-    return ready
-
-
-def _groups(finished: Sequence[_Finished], catalog: Catalog, options: RunOptions, allow_partial: bool) -> list[GroupResult]:
-    """The groups of suites of which several tasks were scored, written beside the runs."""
-    from ehrbench.scoring.groups import Scored, group_results, write_groups
-
-    scored = [Scored(one.run, one.result) for one in finished if one.run is not None and one.result is not None]
-    if len(scored) < 2:
-        return []
-    groups = group_results(scored, catalog, allow_partial=allow_partial, folders=options.include_paths)
-    write_groups(options.out, groups)
-    return groups
-
-
-def _one(run: Any, metrics: list[str] | None, arguments: dict[str, str], no_score: bool, quiet: bool) -> _Finished:
-    """Generate and score one task."""
-    from collections import Counter
-
-    from ehrbench.cli.output import scoring_progress
-    from ehrbench.results.schema import SCORED_OUTCOMES
-    from ehrbench.runs.execute import generate
-    from ehrbench.scoring.run import load_run, score_run
-
-    folder, predictions = generate(run, quiet=quiet, say=lambda line: typer.echo(f"ehrbench: {line}", err=True))
-    failed = sum(p.outcome not in SCORED_OUTCOMES for p in predictions)
-    reasons = Counter(f"{p.outcome}: {p.error}" for p in predictions if p.outcome not in SCORED_OUTCOMES)
-    for reason, count in reasons.most_common(5):
-        first = next(p.item for p in predictions if f"{p.outcome}: {p.error}" == reason)
-        typer.echo(f"ehrbench: {count} items of {run.task.task} (first: {first}): {reason}", err=True)
-    if no_score:
-        return _Finished(folder.path, failed)
-    broken = []
-
-    def tell(name: str, error: Exception) -> None:
-        broken.append(name)
-        typer.echo(f"ehrbench: {error}", err=True)
-
-    with scoring_progress(quiet) as progress:
-        loaded = load_run(folder)
-        result = score_run(loaded, metrics, arguments=arguments, progress=progress, failed=tell)
-    return _Finished(folder.path, failed, loaded, result, len(broken))
-
-
-def _options(given: dict[str, Any]) -> RunOptions:
-    """The command's arguments, checked, as run options."""
-    from dataclasses import fields
-
-    from ehrbench.cli.output import key_values
-    from ehrbench.errors import UsageError
-    from ehrbench.runs.options import RunOptions
-
-    for name, legal in {
-        "protocol": ("clean", "paper"),
-        "context": ("truncate", "refine", "retrieve", "full"),
-        "keep": ("end", "start"),
-        "executor": ("local",),
-    }.items():
-        if given[name] is not None and given[name] not in legal:
-            raise UsageError(f"--{name} is '{given[name]}': expected {', '.join(legal)}")
-    arguments = key_values(given["model_arg"], "--model-arg")
-    if given["model_profile"] is not None:
-        from ehrbench.runs.profiles import load_profile, with_profile
-
-        given, arguments = with_profile(given, arguments, load_profile(given["model_profile"]))
-    values = {f.name: given[f.name] for f in fields(RunOptions) if f.name in given}
-    return RunOptions(**{**values, "model_args": arguments, "include_paths": tuple(given["include_path"] or ())})
+    report(finished, catalog, options, allow_partial=allow_partial, as_json=as_json)
 
 
 def _print_dry_run(prepared: list[Any], show_prompt: str | None, as_json: bool) -> None:
@@ -244,9 +109,3 @@ def _print_dry_run(prepared: list[Any], show_prompt: str | None, as_json: bool) 
             f"({e.tokenizer}); at most {e.answer_tokens:,} answer tokens; {e.cut} records cut, {e.overflow} items do not fit"
             + (f"; about ${e.cost:.2f}" if e.cost is not None else "")
         )
-
-
-def _print_result(result: Result) -> None:
-    from ehrbench.cli.output import print_result
-
-    print_result(result)

@@ -44,12 +44,12 @@ class WithProbabilities:
             choices = [ChoiceRequest(r.id, r.messages, r.spellings, r.prefix, item=r.item) for r in by_id.values()]
             try:
                 for response in self._model.choice_probabilities(choices):
-                    yield _likeliest(by_id.pop(response.id), response)
+                    yield likeliest(by_id.pop(response.id), response)
             except UsageError:
                 self._gives_probabilities = False
         if by_id:
             for answer in self._model.generate(by_id.values()):
-                yield _labelled(by_id[answer.id], answer)
+                yield labelled(by_id[answer.id], answer)
 
     def close(self) -> None:
         """Close the model."""
@@ -66,7 +66,8 @@ def choice_spellings(task: TaskSpec, item: Item) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _likeliest(request: Request, response: ChoiceResponse) -> Response:
+def likeliest(request: Request, response: ChoiceResponse) -> Response:
+    """Probabilities of the choices as a response whose text is the likeliest choice."""
     text = ""
     if response.probabilities:
         text = max(zip(response.probabilities, request.choices, strict=True), key=lambda pair: pair[0])[1]
@@ -82,7 +83,7 @@ def _likeliest(request: Request, response: ChoiceResponse) -> Response:
     )
 
 
-def _labelled(request: Request, answer: Response) -> Response:
+def labelled(request: Request, answer: Response) -> Response:
     """An answer whose first word is a choice, as probabilities of 0 and 1; an answer that names none has none."""
     from dataclasses import replace
 

@@ -69,7 +69,8 @@ def generate(
                 work = plan_work(
                     run, [item for item in run.items if item.id not in store.finished], model_key(run.model.identity)
                 )
-                answering = WithProbabilities(run.model) if run.task.output == "choice_probabilities" else run.model
+                wrapped = run.task.output == "choice_probabilities" and not getattr(run.model, "reads_choices", False)
+                answering = WithProbabilities(run.model) if wrapped else run.model
                 drive(work, answering, Sink(finish, store.keep_call, store.stored))
             return folder, store.finalise()
 

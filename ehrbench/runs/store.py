@@ -62,7 +62,7 @@ class PredictionStore:
         self._calls.append({"item": chain.item.id, "step": len(chain.steps), **step.row()})
 
     def finalise(self) -> list[Prediction]:
-        """Put the predictions into the dataset's order, one line an item, and drop the calls that they hold.
+        """Put the predictions into the dataset's order, one line an item, and drop the calls once every item holds its own.
 
         The result does not depend on the order in which items finished, nor on interruptions.
         """
@@ -70,7 +70,7 @@ class PredictionStore:
         predictions = read_predictions(self._folder.predictions)
         ordered = [predictions[item.id] for item in self._items if item.id in predictions]
         write_rows(self._folder.predictions, (p.row() for p in ordered))
-        if not any(p.outcome == "api_error" for p in ordered):
+        if len(ordered) == len(self._items) and not any(p.outcome == "api_error" for p in ordered):
             self._folder.calls.unlink(missing_ok=True)
         return ordered
 

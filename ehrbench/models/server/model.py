@@ -24,8 +24,11 @@ from ehrbench.models.server.endpoint import Endpoint
 from ehrbench.models.server.loop import background_loop
 from ehrbench.models.server.prices import Prices
 from ehrbench.models.server.pump import pump
-from ehrbench.models.server.reply import Answer, choice_masses, read_answer, read_first_token, read_usage
-from ehrbench.models.server.transport import Patience, Transport
+from ehrbench.models.server.reply import Answer, Usage, choice_masses, read_answer, read_first_token, read_usage
+from ehrbench.models.server.transport import Outcome, Patience, Transport
+
+FirstToken = tuple[dict[str, float] | None, Usage]
+"""Log-probabilities of the likeliest first tokens, and what the call used."""
 
 _CLOSE_SECONDS = 5.0
 _log = logging.getLogger(__name__)
@@ -55,10 +58,11 @@ class ServerModel:
         self.context_length = context_length
         self.tokenizer = tokenizer
         self.thinks = dialect.allowance
-        self._dialect = dialect
+        self.dialect = dialect
         self._render = render
         self._prices = prices
         self._warned = False
+        self.call_url = endpoint.call_url
         self._models_url = endpoint.models_url
         self._transport = Transport(endpoint, patience)
 
@@ -67,7 +71,7 @@ class ServerModel:
 
         With a local tokenizer (``--model-arg tokenizer=PATH``) its chat template is applied.
         """
-        if self._dialect.api == "completions":
+        if self.dialect.api == "completions":
             return "\n".join(message.content for message in messages)
         if self._render is not None:
             return self._render(messages)
@@ -91,7 +95,7 @@ class ServerModel:
         listing = asyncio.run_coroutine_threadsafe(self._transport.get(self._models_url), background_loop()).result()
         rows = listing.get("data") if isinstance(listing, dict) else None
         rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-        served: dict[str, Any] = next((row for row in rows if row.get("id") == self._dialect.model), {})
+        served: dict[str, Any] = next((row for row in rows if row.get("id") == self.dialect.model), {})
         window = served.get("max_model_len") or served.get("context_length")
         if isinstance(window, int) and window > 0:
             if self.context_length is None:
@@ -120,7 +124,7 @@ class ServerModel:
         Raises:
             UsageError: the model thinks before its first answer token, or the server gives no log-probabilities.
         """
-        if self._dialect.thinking:
+        if self.dialect.thinking:
             raise UsageError("thinking=on: the first token is a thought, not an answer; choose thinking=off for this task")
         loop = background_loop()
         return pump(requests, self._prepare_choice, self._choose, loop, self._transport.patience.concurrency)
@@ -134,20 +138,23 @@ class ServerModel:
             closing.cancel()
 
     def _prepare(self, request: Request) -> tuple[str, bytes]:
-        return request.id, generation_body(self._dialect, request)
+        return request.id, generation_body(self.dialect, request)
 
     async def _respond(self, prepared: tuple[str, bytes]) -> Response:
         id_, body = prepared
-        outcome = await self._transport.post(body, self._read)
+        return self.response_of(id_, await self._transport.post(body, self.read))
+
+    def response_of(self, id_: str, outcome: Outcome[Answer]) -> Response:
+        """The response of a call that ended, wherever it was made."""
         answer = outcome.value
         if answer is None:
             return Response(id_, finish=outcome.finish, error=outcome.error, seconds=outcome.seconds, attempts=outcome.attempts)
-        if answer.finish == "reasoning_length" and not self._dialect.allowance and not self._warned:
+        if answer.finish == "reasoning_length" and not self.dialect.allowance and not self._warned:
             self._warned = True
             _log.warning(
                 "%s ran out of tokens while thinking, and has no allowance for it: --model-arg thinking=on gives it the task's, "
                 "thinking=off tells the server's chat template not to think",
-                self._dialect.model,
+                self.dialect.model,
             )
         usage = answer.usage
         thought = usage.reasoning_tokens
@@ -168,15 +175,23 @@ class ServerModel:
             attempts=outcome.attempts,
         )
 
-    def _read(self, data: Any) -> Answer:
-        return read_answer(data, self._dialect.thinking)
+    def read(self, data: Any) -> Answer:
+        """The answer in a reply; raises ``Malformed`` where there is none."""
+        return read_answer(data, self.dialect.thinking)
 
     def _prepare_choice(self, request: ChoiceRequest) -> tuple[ChoiceRequest, bytes]:
-        return request, choice_body(self._dialect, request)
+        return request, choice_body(self.dialect, request)
 
     async def _choose(self, prepared: tuple[ChoiceRequest, bytes]) -> ChoiceResponse:
         request, body = prepared
-        outcome = await self._transport.post(body, lambda data: (read_first_token(data), read_usage(data)))
+        return self.choice_response_of(request, await self._transport.post(body, read_first))
+
+    def choice_response_of(self, request: ChoiceRequest, outcome: Outcome[FirstToken]) -> ChoiceResponse:
+        """The response of a call for probabilities that ended, wherever it was made.
+
+        Raises:
+            UsageError: the reply has no log-probabilities.
+        """
         if outcome.value is None:
             return ChoiceResponse(request.id, finish=outcome.finish, error=outcome.error, seconds=outcome.seconds)
         logprobs, usage = outcome.value
@@ -197,6 +212,11 @@ class ServerModel:
             seconds=outcome.seconds,
             mass=total,
         )
+
+
+def read_first(data: Any) -> FirstToken:
+    """What a reply says about the first answer token; raises ``Malformed`` where it has no choices."""
+    return read_first_token(data), read_usage(data)
 
 
 def role_markers(messages: Sequence[Message]) -> str:
