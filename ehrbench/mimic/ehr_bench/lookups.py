@@ -1,0 +1,131 @@
+"""What codes and items are called: ICD and item titles from the release, CCS and ATC from tables that the user names.
+
+CCS and ATC tables are CSV files: ``d_ccs_diagnoses.csv`` and ``d_ccs_procedures.csv`` with ``icd_code, icd_version, long_title``,
+and one with ``ndc_code, atc_name``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ehrbench.errors import MissingError, UsageError
+from ehrbench.mimic.ehr_bench.pandas_text import as_missing, inferred_kinds, printed
+from ehrbench.mimic.tables import Mimic
+
+if TYPE_CHECKING:
+    import polars as pl
+
+CCS_FILES = {"diagnoses": "d_ccs_diagnoses.csv", "procedures": "d_ccs_procedures.csv"}
+_CCS_OF = {"diagnoses_icd": "diagnoses", "diagnosis": "diagnoses", "procedures_icd": "procedures"}
+_DICTIONARY = {"diagnoses_icd": "d_icd_diagnoses", "procedures_icd": "d_icd_procedures"}
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Files that the release does not have."""
+
+    ccs: Path | None = None
+    """A folder."""
+    atc: Path | None = None
+
+    def files(self) -> list[Path]:
+        """Those that are used.
+
+        Raises:
+            MissingError: one that was named is not there.
+        """
+        wanted = [self.ccs / name for name in CCS_FILES.values()] if self.ccs else []
+        wanted += [self.atc] if self.atc else []
+        for path in wanted:
+            if not path.is_file():
+                raise MissingError(
+                    f"EHR-Bench: {path} is not there; it maps codes to the titles that the CCS or ATC tasks ask for"
+                )
+        return wanted
+
+
+def text_rows(mimic: Mimic, table: str, columns: list[str]) -> pl.LazyFrame:
+    """A table's columns as text, missing values as pandas knows them null."""
+    import polars as pl
+
+    rows = mimic.scan(table, columns, as_text=True)
+    told = rows.collect_schema()
+    written = [
+        pl.col(c).dt.strftime("%Y-%m-%d %H:%M:%S") if told[c].is_temporal() else pl.col(c).cast(pl.String) for c in columns
+    ]
+    return rows.select(written).with_columns(as_missing(pl.col(c)).alias(c) for c in columns)
+
+
+def add_lookup(rows: pl.LazyFrame, name: str, table: str, mimic: Mimic, maps: Maps, text_codes: bool) -> pl.LazyFrame:
+    """Add one looked-up column (``=item``, ``=icd``, ``=ccs``, ``=atc``, ``=exams``, ``=place``); null where there is no name.
+
+    ``rows`` has the columns that ``lookup_columns`` names, as text.
+    """
+    import polars as pl
+
+    nothing = pl.lit(None, dtype=pl.String).alias(name)
+    if name == "=place":
+        return rows.with_columns(pl.coalesce("careunit", "eventtype").alias(name))
+    if name == "=item":
+        items = text_rows(mimic, "d_labitems" if table == "labevents" else "d_items", ["itemid", "label"])
+        return _join(rows, items, ["itemid"], "label", name)
+    if name == "=icd":
+        titles = text_rows(mimic, _DICTIONARY[table], ["icd_code", "icd_version", "long_title"])
+        return _join(_codes(rows, text_codes), _codes(titles, text_codes), ["icd_code", "icd_version"], "long_title", name)
+    if name == "=ccs" and maps.ccs is not None:
+        titles = _csv(maps.ccs / CCS_FILES[_CCS_OF[table]], ["icd_code", "icd_version", "long_title"])
+        return _join(_codes(rows, text_codes), _codes(titles, text_codes), ["icd_code", "icd_version"], "long_title", name)
+    if name == "=atc" and maps.atc is not None:
+        names = _csv(maps.atc, ["ndc_code", "atc_name"]).rename({"ndc_code": "ndc"})
+        if text_codes:
+            names = names.with_columns(pl.col("ndc").str.zfill(11))
+        else:  # the released procedure reads the table's codes as numbers and pads only those of the rows (row 21)
+            names = names.with_columns(printed(pl.col("ndc"), inferred_kinds(names, ["ndc"])["ndc"]))
+        padded = rows.with_columns(pl.col("ndc").str.strip_suffix(".0").str.zfill(11))
+        return _join(padded, names, ["ndc"], "atc_name", name)
+    if name == "=exams" and mimic.has("radiology_detail"):
+        detail = text_rows(mimic, "radiology_detail", ["note_id", "field_name", "field_value"]).with_row_index("nth")
+        exams = detail.filter((pl.col("field_name") == "exam_name") & pl.col("field_value").is_not_null())
+        lists = exams.sort("nth").group_by("note_id", maintain_order=True).agg(pl.col("field_value").alias(name))
+        return rows.join(lists, on="note_id", how="left")
+    return rows.with_columns(pl.lit(None, dtype=pl.List(pl.String)).alias(name) if name == "=exams" else nothing)
+
+
+def lookup_columns(name: str) -> tuple[str, ...]:
+    """The columns of a table's rows that a looked-up value needs."""
+    return {
+        "=place": ("careunit", "eventtype"),
+        "=item": ("itemid",),
+        "=icd": ("icd_code", "icd_version"),
+        "=ccs": ("icd_code", "icd_version"),
+        "=atc": ("ndc",),
+        "=exams": ("note_id",),
+    }.get(name, ())
+
+
+def _codes(rows: pl.LazyFrame, text_codes: bool) -> pl.LazyFrame:
+    import polars as pl
+
+    if text_codes:
+        return rows.with_columns(pl.col("icd_code").str.strip_chars())
+    return rows.with_columns(printed(pl.col("icd_code"), inferred_kinds(rows, ["icd_code"])["icd_code"]))
+
+
+def _join(rows: pl.LazyFrame, names: pl.LazyFrame, keys: list[str], value: str, name: str) -> pl.LazyFrame:
+    import polars as pl
+
+    unique = names.select(*keys, pl.col(value).alias(name)).unique(keys, keep="last", maintain_order=True)
+    return rows.join(unique, on=keys, how="left")
+
+
+def _csv(path: Path, columns: list[str]) -> pl.LazyFrame:
+    import polars as pl
+
+    if not path.is_file():
+        raise MissingError(f"EHR-Bench: {path} is not there; it maps codes to titles")
+    rows = pl.read_csv(path, infer_schema=False)
+    if missing := [c for c in columns if c not in rows.columns]:
+        raise UsageError(f"EHR-Bench: {path} has no column {', '.join(missing)}; it needs {', '.join(columns)}")
+    return rows.lazy().select(columns)
