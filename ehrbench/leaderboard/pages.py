@@ -72,7 +72,7 @@ def suite_tables(entries: Sequence[Entry], slug: Slugs) -> list[Table]:
             table = _suite_table(several, setting, slug, category)
             name = category or "other tasks"
             tables.append(
-                replace(table, id=safe_name(f"{table.id}-{name}"), title=show(f"{table.title}: {name}", 140), part=True)
+                replace(table, id=_category_id(setting, category), title=show(f"{table.title}: {name}", 140), part=True)
             )
     return tables
 

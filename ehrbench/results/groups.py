@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ehrbench.assets import asset_dir
 from ehrbench.errors import UsageError
+from ehrbench.hashing import hash_data
 from ehrbench.jsonl import write_atomically
-from ehrbench.results.schema import MetricResult, ModelInfo
+from ehrbench.results.schema import MetricResult, ModelInfo, Outcome, Result
 
 GROUPS_FILE = "_groups.yaml"
 SUFFIX = ".groups.json"
+AVERAGES_TRACK = "averages over tasks"
+"""The track of a group's numbers among results: a task's and a group's are never ranked together."""
 
 
 class _Part(BaseModel):
@@ -104,18 +107,62 @@ class GroupResult(_Part):
     n_tasks_expected: int
     n_items: int
     """Items behind the numbers."""
+    n_groups: int | None = None
+    """Clusters (patients) that the intervals draw."""
+    outcomes: dict[Outcome, int] = Field(default_factory=dict)
     partial: bool
     """Some tasks or items are missing: the number is none of the paper's kind."""
     scores: list[MetricResult]
     """One for each of the definition's scores; empty where ``combine`` is ``none``."""
     members: list[GroupMember]
     caveats: list[str] = Field(default_factory=list)
+    environment: dict[str, Any] = Field(default_factory=dict)
+    command: str = ""
 
     @model_validator(mode="after")
     def _counted(self) -> GroupResult:
         if self.n_tasks > self.n_tasks_expected:
             raise ValueError(f"group '{self.group}': {self.n_tasks} of {self.n_tasks_expected} tasks")
         return self
+
+
+def as_result(group: GroupResult) -> Result | None:
+    """A main column's numbers as a result, to stand beside a paper's averages; None for another group or without one."""
+    scores = [score for score in group.scores if score.value is not None]
+    if not scores or not group.column:
+        return None
+    members = [member for member in group.members if member.missing is None]
+    config_hash = hash_data([group.group, group.combine, sorted((member.task, member.config_hash) for member in members)])
+    tracks = [group.track, AVERAGES_TRACK, "partial" if group.partial else ""]
+    tasks = f"{group.n_tasks} of {group.n_tasks_expected}" if group.partial else str(group.n_tasks)
+    how = "Items of" if group.combine == "pooled" else "Unweighted mean of"
+    signature = [
+        config_hash[:16],
+        f"group:{group.group}",
+        f"protocol:{group.protocol}",
+        f"combine:{group.combine}",
+        f"tasks:{tasks}",
+    ]
+    return Result(
+        task=group.group,
+        suite=group.suite,
+        protocol=group.protocol,
+        track=", ".join(filter(None, tracks)),
+        prompt=group.prompt,
+        model=group.model,
+        config_hash=config_hash,
+        signature="|".join(signature),
+        data_policy=group.data_policy,
+        synthetic=group.synthetic,
+        n_items=group.n_items,
+        n_groups=group.n_groups,
+        outcomes=group.outcomes,
+        metrics=scores,
+        primary=scores[0].name,
+        environment=group.environment,
+        caveats=[f"{how} {tasks} tasks.", *group.caveats],
+        command=group.command,
+    )
 
 
 def load_groups(suite: str, folders: Sequence[Path] = ()) -> SuiteGroups | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,10 +19,12 @@ from ehrbench.results.groups import (
     GroupResult,
     GroupScore,
     SuiteGroups,
+    as_result,
     load_groups,
     write_group_results,
 )
-from ehrbench.results.schema import MetricResult, Result
+from ehrbench.results.schema import MetricResult, Outcome, Result
+from ehrbench.results.store import LIST_SUFFIX, write_result
 from ehrbench.runs.folder import slug
 from ehrbench.scoring.run import LoadedRun
 from ehrbench.scoring.score import RESAMPLES, SEED
@@ -66,13 +68,15 @@ def group_results(
 
 
 def write_groups(out: Path, results: Sequence[GroupResult]) -> list[Path]:
-    """Write group results below ``out``: a file for each model, suite, protocol and set of runs."""
+    """Write group results below ``out``: a file for each model, suite and protocol, and beside it the numbers as results."""
     files: dict[str, list[GroupResult]] = defaultdict(list)
     for one in results:
         runs = hash_data([one.model.model_dump(mode="json"), one.prompt, one.track, one.synthetic])[:8]
         files[f"{slug(one.model.name)}/{one.suite}.{one.protocol}.{runs}{SUFFIX}"].append(one)
     for name, several in files.items():
         write_group_results(out / name, several)
+        as_results = [made for made in map(as_result, several) if made is not None]
+        write_result(out / name.replace(SUFFIX, LIST_SUFFIX), as_results)
     return [out / name for name in files]
 
 
@@ -150,12 +154,15 @@ def _group(
     here = [task for task in tasks if entries[task].missing is None]
     some = next(iter(by_task.values())).result
     scores: list[MetricResult] = []
+    drawn: list[int | None] = []
     if definition.combine != "none":
         for k, wanted in enumerate(definition.scores):
             parts = [
                 (member, [(task, entries[task].metrics[k]) for task in member.tasks if task in by_task]) for member in members
             ]
-            scores.append(_score(wanted, definition.combine, parts, len(tasks), statistics, suite, allow_partial))
+            score, n_groups = _score(wanted, definition.combine, parts, len(tasks), statistics, suite, allow_partial)
+            scores.append(score)
+            drawn.append(n_groups)
     results = [by_task[task].result for task in here]
     return GroupResult(
         group=definition.group,
@@ -172,11 +179,22 @@ def _group(
         n_tasks=len(here),
         n_tasks_expected=len(tasks),
         n_items=sum(result.n_items or 0 for result in results),
+        n_groups=min((n for n in drawn if n is not None), default=None),
+        outcomes=_outcomes(results),
         partial=len(here) < len(tasks) or any(entry.partial for entry in entries.values()),
         scores=scores,
         members=list(entries.values()),
         caveats=list(dict.fromkeys(caveat for result in results for caveat in result.caveats)),
+        environment=some.environment,
+        command=some.command,
     )
+
+
+def _outcomes(results: Sequence[Result]) -> dict[Outcome, int]:
+    counts: Counter[Outcome] = Counter()
+    for result in results:
+        counts.update(result.outcomes)
+    return dict(counts)
 
 
 def _entry(task: str, scored: Scored | None, wanted: Sequence[GroupScore]) -> GroupMember:
@@ -213,7 +231,9 @@ def _score(
     statistics: _Statistics,
     suite: SuiteGroups,
     allow_partial: bool,
-) -> MetricResult:
+) -> tuple[MetricResult, int | None]:
+    """A group's number, and how many clusters its interval draws."""
+    shared = suite.resample == "shared"
     units: list[TaskStatistics] = []
     metrics: list[MetricResult] = []
     for member, found in parts:
@@ -221,35 +241,40 @@ def _score(
         present = [(one, metric) for one, metric in read if one is not None]
         metrics += [metric for _, metric in present]
         if member.pooled and present:
-            units.append(pool([one for one, _ in present]))
+            units.append(pool([one for one, _ in present], shared=shared))
         else:
             units += [one for one, _ in present]
     if combine == "pooled" and units:
-        units = [pool(units)]
+        units = [pool(units, shared=shared)]
     n_here = len(metrics)
     common: dict[str, Any] = {"name": wanted.metric, "label": wanted.label}
     if metrics:
         common |= {"range": metrics[0].range, "higher_is_better": metrics[0].higher_is_better}
-    if len({metric.name for metric in metrics}) == 1:
-        common["name"] = metrics[0].name
+        common["name"] = Counter(metric.name for metric in metrics).most_common(1)[0][0]
     coverage = f"{n_here} of {n_expected} tasks have it"
     if not units:
-        return MetricResult(value=None, n=0, missing=coverage, **common)
+        return MetricResult(value=None, n=0, missing=coverage, **common), None
     if n_here < n_expected and not allow_partial:
-        return MetricResult(value=None, n=0, missing=f"{coverage}; --allow-partial combines them", **common)
+        return MetricResult(value=None, n=0, missing=f"{coverage}; --allow-partial combines them", **common), None
     made = _combined(units, suite)
     if made.value is None:
-        return MetricResult(value=None, n=0, missing=made.reason or "not defined for these items", **common)
-    return MetricResult(
+        return MetricResult(value=None, n=0, missing=made.reason or "not defined for these items", **common), made.n_groups
+    score = MetricResult(
         value=made.value,
         low=made.low,
         high=made.high,
         interval=made.method or f"none: {made.reason}",
         n=made.n,
-        note=coverage if n_here < n_expected else "",
+        note="; ".join(filter(None, [coverage if n_here < n_expected else "", _unlike(metrics)])),
         baseline=_baseline(metrics) if combine == "mean" else None,
         **common,
     )
+    return score, made.n_groups
+
+
+def _unlike(metrics: Sequence[MetricResult]) -> str:
+    names = dict.fromkeys(metric.name for metric in metrics)
+    return f"over tasks with unlike metrics: {', '.join(names)}" if len(names) > 1 else ""
 
 
 def _combined(units: Sequence[TaskStatistics], suite: SuiteGroups) -> Estimate:

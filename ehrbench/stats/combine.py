@@ -24,8 +24,8 @@ class TaskStatistics(NamedTuple):
     """A name in ``AGGREGATES``."""
 
 
-def pool(tasks: Sequence[TaskStatistics]) -> TaskStatistics:
-    """The items of several tasks as those of one; clusters of unlike tasks stay apart.
+def pool(tasks: Sequence[TaskStatistics], *, shared: bool = False) -> TaskStatistics:
+    """The items of several tasks as those of one; clusters of unlike tasks stay apart unless they are ``shared``.
 
     Raises:
         ValueError: the tasks have unlike aggregates.
@@ -33,7 +33,9 @@ def pool(tasks: Sequence[TaskStatistics]) -> TaskStatistics:
     if len({task.aggregate for task in tasks}) != 1:
         raise ValueError("tasks with unlike aggregates cannot be pooled")
     matrix = np.concatenate([check_statistics(task.statistics, None) for task in tasks])
-    groups = [None if group is None else f"{i} {group}" for i, task in enumerate(tasks) for group in task.groups]
+    groups = [
+        None if group is None else group if shared else f"{i} {group}" for i, task in enumerate(tasks) for group in task.groups
+    ]
     return TaskStatistics(matrix, groups, tasks[0].aggregate)
 
 

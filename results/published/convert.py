@@ -12,6 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from ehrbench.results import ContextInfo, MetricResult, ModelInfo, Result, Source
+from ehrbench.results.groups import AVERAGES_TRACK
 from ehrbench.results.store import write_result
 from ehrbench.results.supplements import Correlation, Fact, Facts, HeadToHead, HumanStats, Interval, MetricAgreement, Pair
 
@@ -297,14 +298,14 @@ MEDS_TASK_CAVEATS = {
 
 
 def meds_bench(rows: Rows) -> list[Result]:
-    """Tables 1 to 8; printed averages have a track of their own."""
+    """Tables 1 to 8; averages have a track of their own."""
     cells: dict[tuple[str, str, str], Rows] = defaultdict(list)
     for row in rows:
         if row["dataset"] == "ALL":
             task = {"Text Summarization": "text_summarization", "Information Extraction": "information_extraction"}.get(
                 row["category"], {"Named Entity Recognition": "ner"}.get(row["category"], row["category"].lower())
             )
-            cells[f"meds_bench.{task}", row["model"], "printed averages"].append(row)
+            cells[f"meds_bench.{task}", row["model"], AVERAGES_TRACK].append(row)
         else:
             cells["meds_bench." + MEDS_TASKS[row["dataset"], row["task"]][0], row["model"], ""].append(row)
     facts = {f"meds_bench.{name}": (n, credentialed) for name, n, credentialed in MEDS_TASKS.values()}

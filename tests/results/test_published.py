@@ -92,7 +92,7 @@ def test_meds_bench_averages_follow_from_the_cells_but_for_the_two_known_errors(
                 cells[category, row.model.name, family(metric)].append(metric.value)
     checked, wrong = 0, []
     for row in rows:
-        if row.track != "printed averages":
+        if row.track != "averages over tasks":
             continue
         category = row.task.removeprefix("meds_bench.")
         for metric in row.metrics:

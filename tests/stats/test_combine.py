@@ -27,6 +27,7 @@ def test_pooled_is_weighted_by_items() -> None:
 def test_pooled_clusters_of_unlike_tasks_stay_apart() -> None:
     pooled = pool([task(1, 0, groups=["p", "p"]), task(1, 1, groups=["p", None])])
     assert estimate(*pooled).n_groups == 3
+    assert estimate(*pool([task(1, 0, groups=["p", "p"]), task(1, 1, groups=["p", None])], shared=True)).n_groups == 2
 
 
 def test_micro_f1_of_tasks_is_averaged_over_tasks() -> None:
