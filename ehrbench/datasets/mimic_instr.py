@@ -86,7 +86,7 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
         files=[*lists.files, path, *lists_used],
         load_record=lists.load,
         open_data=bool(manifest.get("open_data")) and source == "event" and ours,
-        warnings=_warnings(items, ours),
+        warnings=_warnings(items, ours or source == "note"),
     )
 
 
