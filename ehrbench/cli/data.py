@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from ehrbench.cli import prepare
+from ehrbench.cli import author, prepare
 
 app = typer.Typer(help="The tasks' data: what is here, what is missing, synthetic samples.", no_args_is_help=True)
 app.add_typer(prepare.app, name="prepare")
+app.add_typer(author.app, name="author")
 
 
 @app.callback()
