@@ -34,7 +34,7 @@ def list_metrics(as_json: Annotated[bool, typer.Option("--json", help="Print JSO
 @app.command("setup")
 def setup(
     name: Annotated[str, typer.Argument(help="comet: the environment of COMET, BLEURT, LENS and UniEval.")],
-    python: Annotated[str, typer.Option(help="A Python from 3.9 to 3.12. [default: the one that runs this]")] = sys.executable,
+    python: Annotated[str, typer.Option(help="A Python from 3.10 to 3.12. [default: the one that runs this]")] = sys.executable,
     index_url: Annotated[str | None, typer.Option(help="Handed on to pip.")] = None,
     extra_index_url: Annotated[list[str] | None, typer.Option(help="Handed on to pip; repeatable.")] = None,
     find_links: Annotated[list[str] | None, typer.Option(help="Handed on to pip; repeatable.")] = None,

@@ -62,8 +62,10 @@ class TextEncoder:
         self._model = model.to(self.device).eval()
         self._ends = {i for i in (self._tokenizer.cls_token_id, self._tokenizer.sep_token_id) if i is not None}
         self.max_tokens = _longest(self._tokenizer, model.config)
-        # Byte-level tokenizers give a word another token at the beginning of a text than after a space.
-        self._prefix = " " if "ByteLevel" in type(self._tokenizer.backend_tokenizer.pre_tokenizer).__name__ else ""
+        # Byte-level tokenizers give a word another token at the beginning of a text than after a space. BERTScore's authors ask for
+        # the latter, with an argument that transformers 5 no longer heeds.
+        backend = getattr(self._tokenizer, "backend_tokenizer", None)
+        self._prefix = " " if "ByteLevel" in type(getattr(backend, "pre_tokenizer", None)).__name__ else ""
 
     def token_ids(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
         """The tokens of each text with the special ones, and how many texts had to be cut at ``max_tokens``."""

@@ -12,7 +12,7 @@ from ehrbench.errors import EhrbenchError, UsageError
 from ehrbench.neural.environment import DONE, REQUIREMENTS, WITHOUT_DEPENDENCIES, Environment
 from ehrbench.neural.worker import PROTOCOL
 
-PYTHONS = ((3, 9), (3, 12))
+PYTHONS = ((3, 10), (3, 12))
 """Oldest and newest Python that all of the requirements have wheels for."""
 
 
@@ -46,7 +46,7 @@ def make_environment(
 
     Args:
         place: where.
-        python: an interpreter of Python 3.9 to 3.12.
+        python: an interpreter of Python 3.10 to 3.12.
         sources: where packages come from.
         instead: requirements that replace ours of the same name (``torch==2.13.0``), or are added.
         force: remove what is there first.

@@ -111,7 +111,7 @@ class Comet:
             inputs = self._model.prepare_sample([rows[k] for k in chosen], stage="predict")
             with torch.inference_mode():
                 found = self._model.predict_step(_moved(inputs, self._device))["scores"].flatten().tolist()
-            for k, value in zip(chosen, found):  # noqa: B905 - the environment may have Python 3.9
+            for k, value in zip(chosen, found, strict=True):
                 scores[k] = value
             done(len(chosen))
         return scores
@@ -119,7 +119,7 @@ class Comet:
     def cut(self, rows: Sequence[Row]) -> list[bool]:
         """Whether the model does not see all of a row."""
         texts = sorted({text for row in rows for text in row.values()})
-        counts = dict(zip(texts, self.count(texts)))  # noqa: B905
+        counts = dict(zip(texts, self.count(texts), strict=True))
         room = self.limit - self.special
         if self.joint:
             return [sum(counts[text] for text in row.values()) > room for row in rows]
@@ -196,7 +196,7 @@ class Bleurt:
             )
             with torch.inference_mode():
                 found = self._model(**_moved(dict(inputs), self._device)).logits.flatten().tolist()
-            for k, value in zip(chosen, found):  # noqa: B905
+            for k, value in zip(chosen, found, strict=True):
                 scores[k] = value
             done(len(chosen))
         return scores
@@ -204,7 +204,7 @@ class Bleurt:
     def cut(self, rows: Sequence[Row]) -> list[bool]:
         """Whether the model does not see all of a row."""
         texts = sorted({text for row in rows for text in row.values()})
-        counts = dict(zip(texts, self.count(texts)))  # noqa: B905
+        counts = dict(zip(texts, self.count(texts), strict=True))
         return [sum(counts[text] for text in row.values()) > self.limit - self.special for row in rows]
 
 
@@ -243,7 +243,7 @@ class UniEval:
                 logits = self._model(**_moved(dict(inputs), self._device), decoder_input_ids=start).logits[:, 0]
                 # The same as P(yes) / (P(yes) + P(no)): what the other tokens have cancels out.
                 found = torch.sigmoid(logits[:, self._yes].float() - logits[:, self._no].float()).tolist()
-            for k, value in zip(chosen, found):  # noqa: B905
+            for k, value in zip(chosen, found, strict=True):
                 scores[k] = value
             done(len(chosen))
         return scores

@@ -137,7 +137,7 @@ def test_setup_names_what_is_wrong(tmp_path: Path) -> None:
     python = tmp_path / "newer"
     python.write_text("#!/bin/sh\necho 3 14\n", "utf-8")
     python.chmod(0o755)
-    with pytest.raises(UsageError, match="is Python 3.14; .* from 3.9 to 3.12"):
+    with pytest.raises(UsageError, match="is Python 3.14; .* from 3.10 to 3.12"):
         make_environment(place, str(python), Sources(), say=lambda line: None)
 
 
