@@ -62,8 +62,8 @@ class TextEncoder:
         self._model = model.to(self.device).eval()
         self._ends = {i for i in (self._tokenizer.cls_token_id, self._tokenizer.sep_token_id) if i is not None}
         self.max_tokens = _longest(self._tokenizer, model.config)
-        # Byte-level tokenizers give a word another token at the beginning of a text than after a space. BERTScore's authors ask for
-        # the latter, with an argument that transformers 5 no longer heeds.
+        # Byte-level tokenizers give a word another token at the beginning of a text than after a space. BERTScore's authors ask
+        # for the latter, with an argument that transformers 5 no longer heeds.
         backend = getattr(self._tokenizer, "backend_tokenizer", None)
         self._prefix = " " if "ByteLevel" in type(getattr(backend, "pre_tokenizer", None)).__name__ else ""
 
