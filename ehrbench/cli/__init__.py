@@ -18,6 +18,7 @@ from ehrbench.cli import (
     inspect,
     judge,
     leaderboard,
+    merge,
     metrics,
     models,
     results,
@@ -40,6 +41,7 @@ app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("requests")(batch.requests)
 app.command("ingest")(batch.ingest)
+app.command("merge")(merge.merge)
 app.command("score")(score.score)
 app.command("judge")(judge.judge)
 app.command("verify")(verify.verify)

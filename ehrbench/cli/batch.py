@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ehrbench.models.server.batch_file import Replies
     from ehrbench.runs.batch import CallReader
 
-_NOT_HERE = {"dry_run", "show_prompt", "executor"}
+_NOT_HERE = {"dry_run", "show_prompt", "executor", "shard"}
 """Options of ``run`` that mean nothing for a file."""
 
 
@@ -49,7 +49,7 @@ def requests(
     from ehrbench.tasks.catalog import load_catalog
 
     silence_libraries()
-    options = read_options({"executor": None, **given, "out": results})
+    options = read_options({"executor": None, "shard": None, **given, "out": results})
     chosen = load_catalog(options.include_paths).select(given["tasks"], options.protocol)
     model = server_of(load_model(given["model"], options.model_args, options.max_model_len))
     check_path(out, credentialed=False)
@@ -93,7 +93,7 @@ def ingest(
     from ehrbench.tasks.catalog import load_catalog
 
     silence_libraries()
-    options = read_options({"executor": None, **given})
+    options = read_options({"executor": None, "shard": None, **given})
     arguments = parse_arguments(given["metric_arg"] or ())
     catalog = load_catalog(options.include_paths)
     chosen = catalog.select(given["tasks"], options.protocol)

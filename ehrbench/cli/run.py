@@ -35,6 +35,9 @@ def run(
     top_p: Annotated[float | None, typer.Option(help="Nucleus. [default: the task's]")] = None,
     num_fewshot: Annotated[int | None, typer.Option(help="Worked examples in the prompt. [default: the task's]")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="First N items only; the result is marked partial.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="i/n: the i-th of n parts of the items; `ehrbench merge` puts them together.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of sampling and of drawn examples.")] = 0,
     out: Annotated[Path, typer.Option("--out", "--results", help="Where results go.")] = Path("results"),
     metrics: Annotated[str | None, typer.Option(help="Metrics instead of the task's, with commas between.")] = None,

@@ -88,6 +88,9 @@ def answer_and_score(run: Any, metrics: list[str] | None, arguments: dict[str, s
     for reason, count in reasons.most_common(5):
         first = next(p.item for p in predictions if f"{p.outcome}: {p.error}" == reason)
         typer.echo(f"ehrbench: {count} items of {run.task.task} (first: {first}): {reason}", err=True)
+    if run.options.shard is not None:
+        typer.echo(f"ehrbench: {len(predictions)} of {len(run.items)} items are this shard's; `ehrbench merge` scores", err=True)
+        return Finished(folder.path, failed)
     waiting = len(run.items) - len(predictions)
     if no_score or waiting:
         return Finished(folder.path, failed, n_open=waiting)
@@ -110,6 +113,7 @@ def read_options(given: dict[str, Any]) -> RunOptions:
     from ehrbench.cli.output import key_values
     from ehrbench.errors import UsageError
     from ehrbench.runs.options import RunOptions
+    from ehrbench.runs.shards import parse_shard
 
     for name, legal in {
         "protocol": ("clean", "paper"),
@@ -124,6 +128,7 @@ def read_options(given: dict[str, Any]) -> RunOptions:
         from ehrbench.runs.profiles import load_profile, with_profile
 
         given, arguments = with_profile(given, arguments, load_profile(given["model_profile"]))
+    given = {**given, "shard": parse_shard(given["shard"]) if given["shard"] is not None else None}
     values = {f.name: given[f.name] for f in fields(RunOptions) if f.name in given}
     return RunOptions(**{**values, "model_args": arguments, "include_paths": tuple(given["include_path"] or ())})
 

@@ -21,6 +21,7 @@ from ehrbench.runs.plan import plan_work
 from ehrbench.runs.prediction import Prediction
 from ehrbench.runs.prepared import Prepared
 from ehrbench.runs.progress import RunProgress
+from ehrbench.runs.shards import shard_folder, shard_items, write_places
 from ehrbench.runs.store import PredictionStore
 
 
@@ -42,6 +43,11 @@ def generate(
     config = run.config()
     name = config_hash(config)
     folder = folder_for(run.options.out, run.model.identity.name, run.task.task, name)
+    items, shard = run.items, run.options.shard
+    if shard is not None:
+        folder = shard_folder(folder, shard)
+        chosen = shard_items(run.items, shard)
+        items = [item for _, item in chosen]
     folder.make()
     with folder.locked():
         extra = {
@@ -55,20 +61,20 @@ def generate(
         }
         write_manifest(folder, config, name, extra)
         write_atomically(folder.origin, json.dumps({"data_dir": _absolute(run.options.data_dir)}).encode())
-        with PredictionStore(folder, run.items) as store:
+        if shard is not None:
+            write_places(folder, chosen)
+        with PredictionStore(folder, items) as store:
             for line in run.dataset.warnings:
                 say(f"{run.task.task}: {line}")
             if store.finished:
-                say(f"{run.task.task}: {len(store.finished)} of {len(run.items)} items are finished already")
-            with RunProgress(run.task.task, len(run.items), len(store.finished), quiet) as progress:
+                say(f"{run.task.task}: {len(store.finished)} of {len(items)} items are finished already")
+            with RunProgress(run.task.task, len(items), len(store.finished), quiet) as progress:
 
                 def finish(prediction: Prediction) -> None:
                     store.finish(prediction)
                     progress.add(prediction)
 
-                work = plan_work(
-                    run, [item for item in run.items if item.id not in store.finished], model_key(run.model.identity)
-                )
+                work = plan_work(run, [item for item in items if item.id not in store.finished], model_key(run.model.identity))
                 wrapped = run.task.output == "choice_probabilities" and not getattr(run.model, "reads_choices", False)
                 answering = WithProbabilities(run.model) if wrapped else run.model
                 drive(work, answering, Sink(finish, store.keep_call, store.stored))

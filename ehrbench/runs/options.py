@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ehrbench.errors import UsageError, unknown_name
 from ehrbench.hashing import hash_data
 from ehrbench.models.protocol import Model, Tokenizer
 from ehrbench.tasks.schema import ContextPolicy, Keep, PromptSpec, Protocol, TaskSpec
+
+if TYPE_CHECKING:
+    from ehrbench.runs.shards import Shard
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class RunOptions:
     model: str = ""
     model_args: Mapping[str, str] = field(default_factory=dict)
     budget_tokenizer: str | None = None
+    shard: Shard | None = None
+    """Which part of the items; decides no number, so it is not part of the configuration."""
 
 
 def apply_options(task: TaskSpec, options: RunOptions) -> TaskSpec:

@@ -20,6 +20,7 @@ from ehrbench.results.store import write_result
 from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.manifest import environment, read_manifest
 from ehrbench.runs.prediction import Prediction
+from ehrbench.runs.shards import is_shard
 from ehrbench.runs.store import read_predictions
 from ehrbench.scoring.baselines import baseline_value, constant_answers
 from ehrbench.scoring.outcome import add_usage, context_info, count_outcomes
@@ -226,13 +227,13 @@ def signature(run: LoadedRun, n_cut: int) -> str:
 
 
 def find_runs(paths: Sequence[Path]) -> list[RunFolder]:
-    """Every run at or below the given folders; judges' own runs are left out, for their scores are verdicts.
+    """Every run at or below the given folders; judges' own runs and shards, which are scored otherwise, are left out.
 
     Raises:
         UsageError: there is none.
     """
     found = {manifest.parent for path in paths for manifest in (path.rglob("manifest.json") if path.is_dir() else ())}
-    runs = [RunFolder(path) for path in sorted(found) if not path.parent.name.startswith("judge.")]
+    runs = [RunFolder(path) for path in sorted(found) if not path.parent.name.startswith("judge.") and not is_shard(path)]
     if not runs:
         raise UsageError(f"no run at or below {', '.join(map(str, paths))}: a run folder has a manifest.json")
     return runs
