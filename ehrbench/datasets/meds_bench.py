@@ -15,14 +15,15 @@ from typing import Any, NoReturn
 
 from ehrbench.datasets.dataset import Dataset
 from ehrbench.datasets.item import Item
-from ehrbench.datasets.meds_bench_layout import recognises, require_file
+from ehrbench.datasets.meds_bench_labels import labels_of
+from ehrbench.datasets.meds_bench_layout import find_file, recognises, require_file
 from ehrbench.datasets.meds_bench_options import gold_label, gold_letters, option_texts
 from ehrbench.errors import UsageError, unknown_name
 from ehrbench.records.safe_xml import read_text
 
 __all__ = ["read", "read_release_file", "recognises"]
 
-_OPTIONS = ("folder", "file", "cap", "sample_seed", "choices", "label")
+_OPTIONS = ("folder", "file", "cap", "sample_seed", "choices", "label", "labels_from")
 _ID = re.compile(r"[!-~]{1,128}\Z")
 RESAMPLED = "resampled"
 """The track of a run on items that were drawn here, because the paper's own draw is not in the file."""
@@ -36,9 +37,8 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
         options: ``folder`` and ``file``: the release's names. ``cap``: the most items; a file with more (the full release) is
             sampled with ``sample_seed`` and the run carries the track ``resampled``. ``choices``: a list of labels,
             ``options`` for the options that each question lists, ``letters`` for their letters, or ``golds`` for
-            the labels that the file's gold answers name.
-            ``label``: only instances whose key ``label`` is this, in a
-            file that has such keys.
+            the labels that the file's gold answers name. ``label``: only instances of this label; ``labels_from``: the file of
+            the same folder that tells it where the instances do not.
 
     Raises:
         MissingError: the file is not there.
@@ -48,7 +48,9 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
         raise UsageError(f"data.options: {unknown_name('option of the reader meds_bench', unknown, _OPTIONS)}")
     path = require_file(root, options)
     definition, instances = read_release_file(path)
-    eligible, unlabelled = _labelled(path, instances, options.get("label"))
+    eligible, files = list(range(len(instances))), [path]
+    if options.get("label") is not None:
+        eligible, files = _labelled(root, path, instances, options)
     chosen = eligible
     cap = options.get("cap")
     if cap is not None and len(eligible) > int(cap):
@@ -58,26 +60,28 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
     return Dataset(
         root=root,
         items=tuple(items),
-        files=(path,),
-        warnings=(*unlabelled, *_warnings(path, items, len(eligible), options.get("choices") in ("options", "letters"))),
+        files=files,
+        warnings=_warnings(path, items, len(eligible), options.get("choices") in ("options", "letters")),
         track=RESAMPLED if len(chosen) < len(eligible) else "",
     )
 
 
-def _labelled(path: Path, instances: Sequence[Mapping[str, Any]], label: object) -> tuple[list[int], tuple[str, ...]]:
-    """The instances of one label, by index; all of them, and a warning, where the file has no labels."""
-    if label is None:
-        return list(range(len(instances))), ()
-    if not any("label" in instance for instance in instances):
-        return list(range(len(instances))), (
-            f"{path.name}: no instance has a 'label', so those of other labels than {label} stay",
-        )
-    found = [
-        index for index, instance in enumerate(instances) if str(instance.get("label", "")).casefold() == str(label).casefold()
-    ]
-    if not found:
-        raise UsageError(f"{path}: no instance has the label '{label}' that the task asks for")
-    return found, ()
+def _labelled(
+    root: Path, path: Path, instances: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+) -> tuple[list[int], list[Path]]:
+    """The instances of the label that the task asks for, by index, and the files that decide them."""
+    files = [path]
+    other, other_name = None, str(options.get("labels_from", ""))
+    if other_name and not any("label" in instance for instance in instances):
+        source = find_file(root, {**options, "file": other_name})
+        if source:
+            files.append(source)
+            other = read_release_file(source)[1]
+    wanted = str(options["label"]).casefold()
+    labels = labels_of(path, instances, other, other_name)
+    if wanted not in labels:
+        raise UsageError(f"{path}: no instance has the label '{options['label']}' that the task asks for")
+    return [index for index, label in enumerate(labels) if label == wanted], files
 
 
 def read_release_file(path: Path) -> tuple[str, list[dict[str, Any]]]:

@@ -114,10 +114,21 @@ def test_only_one_label_is_kept_where_the_file_has_labels(tmp_path: Path) -> Non
     rows = [{"input": f"q{i}", "output": "h.", "label": label} for i, label in enumerate(["entailment", "neutral", "Entailment"])]
     write(tmp_path, changed(Instances=rows))
     assert [item.question for item in read(tmp_path, {**OPTIONS, "label": "Entailment"}).items] == ["q0", "q2"]
-    write(tmp_path, TOY)
-    unlabelled = read(tmp_path, {**OPTIONS, "label": "Entailment"})
-    assert len(unlabelled.items) == 2
-    assert "no instance has a 'label'" in unlabelled.warnings[0]
+    with pytest.raises(UsageError, match="no instance has the label 'Contradiction'"):
+        read(tmp_path, {**OPTIONS, "label": "Contradiction"})
+
+
+def test_labels_from_the_file_beside_it(tmp_path: Path) -> None:
+    pairs = [("The patient IS well.", "He is well", "Entailment"), ("The patient IS well.", "He is ill", "Contradiction")]
+    write(tmp_path, instances(*[(p.capitalize(), f"{h}.") for p, h, _ in pairs]))
+    options = {**OPTIONS, "label": "Entailment", "labels_from": "task41_x.json"}
+    with pytest.raises(UsageError, match="task41_x.json is not there"):
+        read(tmp_path, options)
+    write(tmp_path, instances(*[(f"Sentence1: {p}\n\nSentence2: {h}", label) for p, h, label in pairs]), "task41_x.json")
+    assert [item.references[0] for item in read(tmp_path, options).items] == ["He is well."]
+    write(tmp_path, instances(("Another.", "He is well.")))
+    with pytest.raises(UsageError, match="instance 0 is no pair of task41_x.json"):
+        read(tmp_path, options)
 
 
 SECRET = "Zinc and copper"

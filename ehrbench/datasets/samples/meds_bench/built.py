@@ -28,6 +28,9 @@ _VITALS = (
 _PAIRS = (
     ("Walks to the bathroom without help.", "The patient can walk", "The patient cannot walk", "The patient walks with a stick"),
     ("No fever since Tuesday.", "There was no fever on Wednesday", "There is a fever", "The patient had a cough"),
+    ("Ate half of the lunch.", "The patient ate something", "The patient ate nothing", "The lunch was soup"),
+    ("Sleeps seven hours a night.", "The patient sleeps at night", "The patient never sleeps", "The patient dreams a lot"),
+    ("The left heel has a blister.", "There is a blister", "The skin is whole", "The shoes are new"),
 )
 TREATMENTS = (
     "No radiation and/or cancer-directed surgery",
