@@ -20,9 +20,10 @@ from ehrbench.hashing import hash_data
 from ehrbench.jsonl import write_rows
 from ehrbench.models.protocol import Model
 from ehrbench.results.schema import SCORED_OUTCOMES
-from ehrbench.runs.execute import Prepared, generate
+from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.policy import check_policy
+from ehrbench.runs.prepared import Prepared
 from ehrbench.tasks.schema import DataSpec, GenerationSpec, PromptSpec, TaskSpec
 
 ROUNDS = 3
