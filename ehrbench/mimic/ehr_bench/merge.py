@@ -28,7 +28,7 @@ class Event:
 
     table: str
     start: int | None
-    """Seconds since 1970: its first row's time."""
+    """Seconds since 1970: the time of its first row that has one."""
     end: int | None
     """The latest time of its rows."""
     hadm: int | None
@@ -116,19 +116,22 @@ def _ordered(rows: pl.DataFrame, profile: BuildProfile) -> pl.DataFrame:
 
 
 def _copies(untimed: pl.DataFrame, order: list[str]) -> list[pl.DataFrame]:
-    """Both sort passes put untimed rows after the first timed row and at the end: twice by module, and that twice over."""
+    """Both sort passes put every untimed row behind the first timed one, the next before the last, and again at the end.
+
+    So one module's pass leaves its rows backwards and then forwards, and the pass over all modules that, backwards and forwards.
+    """
     import polars as pl
 
     modules = pl.DataFrame(
         {"table": list(NUMBER.values()), "module": [MODULES.index(SOURCES[name].module) for name in NUMBER]},
         schema={"table": pl.Int32, "module": pl.Int64},
     )
-    first = untimed.join(modules, on="table", how="left").sort("subject", "module", "table", "row")
-    once = pl.concat([first.with_columns(copy=pl.lit(copy)) for copy in (0, 1)]).sort(
-        "subject", "module", "copy", maintain_order=True
-    )
-    key = pl.int_range(pl.len(), dtype=pl.Int64)
-    return [once.with_columns(phase=pl.lit(phase, dtype=pl.Int64), key=key).select(order) for phase in (2, 4)]
+    nth = pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
+    rows = untimed.join(modules, on="table", how="left").sort("subject", "table", "row").with_columns(nth=nth)
+    once = pl.concat([rows.with_columns(nth=-nth), rows]).sort("subject", "module", "nth").with_columns(nth=nth)
+    front = once.with_columns(phase=pl.lit(2, dtype=pl.Int64), key=-pl.col("nth"))
+    back = once.with_columns(phase=pl.lit(4, dtype=pl.Int64), key=pl.col("nth"))
+    return [front.select(order), back.select(order)]
 
 
 def _events(rows: pl.DataFrame, profile: BuildProfile) -> pl.DataFrame:
@@ -141,7 +144,7 @@ def _events(rows: pl.DataFrame, profile: BuildProfile) -> pl.DataFrame:
     numbered = rows.with_columns(event=new.fill_null(True).cast(pl.Int64).cum_sum())
     found = numbered.group_by("event", maintain_order=True).agg(
         pl.col("subject", "table").first(),
-        pl.col("at").first().alias("start"),
+        pl.col("at").drop_nulls().first().alias("start"),
         pl.col("at").max().alias("end"),
         pl.col("hadm").first(),
         pl.col("place"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,8 @@ from ehrbench.mimic.tables import Mimic
 if TYPE_CHECKING:
     import polars as pl
 
-DATED = ("microbiologyevents", "hcpcsevents")
-"""Rows that may have a date where they have no time."""
+_DATES: Mapping[str, str] = {"microbiologyevents": "chartdate", "hcpcsevents": "chartdate"}
+"""The date of rows that may have no time."""
 
 
 def stage_tables(
@@ -50,7 +50,7 @@ def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps) ->
     lookups = list(dict.fromkeys(c for _, c in (*source.shown, *source.tasks) if c.startswith("=") and c != "=none"))
     stay = source.time is not None and source.time.startswith("stay.")
     time = source.time if source.time and not stay else None
-    dates = ("chartdate",) if source.name in DATED else ()
+    dates = (_DATES[source.name],) if source.name in _DATES else ()
     identity = [c for c in ("subject_id", "hadm_id") if c in table.columns] + (["stay_id"] if stay else [])
     needed = [*identity, *source.columns, *dates, *((time,) if time else ()), *(c for n in lookups for c in lookup_columns(n))]
     rows = text_rows(mimic, source.name, list(dict.fromkeys(needed))).with_row_index("row")
@@ -65,7 +65,9 @@ def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps) ->
         when = _seconds("stay time", dated=False) + (1 if source.name == "triage" else 0)
     else:
         when = _seconds(time, table.columns[time] == "date") if time else pl.lit(None, dtype=pl.Int64)
-    at = pl.coalesce(when, _seconds("chartdate", dated=True)) if dates else when
+    dated = pl.coalesce(when, *(_seconds(c, dated=True) for c in dates))
+    # The released procedure orders no row by its date, and gives a date to the events of hcpcsevents alone.
+    order, at = (when, dated if source.name == "hcpcsevents" else when) if profile.duplicate_untimed else (dated, dated)
     facts = {c: _fact(c, source) for c in source.facts}
     shown = list(dict.fromkeys(c for _, c in (*source.shown, *source.tasks) if not c.startswith("=")))
     kinds = inferred_kinds(rows, shown)
@@ -75,7 +77,7 @@ def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps) ->
         pl.col("subject_id").cast(pl.Int64).alias("subject"),
         (_number("hadm_id") if "hadm_id" in table.columns else pl.lit(None, dtype=pl.Int64)).alias("hadm"),
         pl.col("row").cast(pl.Int64),
-        (when if profile.duplicate_untimed else at).alias("time"),
+        order.alias("time"),
         at.alias("at"),
         *(printed(pl.col(c), kinds[c]).alias(c) for c in shown),
         *lookups,
