@@ -14,6 +14,7 @@ from ehrbench.leaderboard.tables import Cell, Column, Table, by_row, mean_cell, 
 from ehrbench.leaderboard.text import show
 from ehrbench.leaderboard.text import slug as safe_name
 from ehrbench.leaderboard.words import suite_name
+from ehrbench.results.groups import AVERAGES_TRACK
 
 MAX_COLUMNS = 10
 """Tasks that one table of a suite shows; more are shown by category."""
@@ -64,13 +65,13 @@ def suite_tables(entries: Sequence[Entry], slug: Slugs) -> list[Table]:
         for entry in own:
             categories[_category(entry)].append(entry)
         n_tasks = len({entry.result.task for entry in own})
-        if n_tasks <= MAX_COLUMNS or len(categories) < 2:
+        if n_tasks <= MAX_COLUMNS or len(categories) < 2 or _is_average(setting):
             tables.append(_suite_table(own, setting, slug))
             continue
         tables.append(_category_table(categories, own, setting, slug))
         for category, several in sorted(categories.items()):
             table = _suite_table(several, setting, slug, category)
-            name = category or "other tasks"
+            name = _category_name(category)
             tables.append(
                 replace(table, id=_category_id(setting, category), title=show(f"{table.title}: {name}", 140), part=True)
             )
@@ -79,6 +80,9 @@ def suite_tables(entries: Sequence[Entry], slug: Slugs) -> list[Table]:
 
 def _overview_table(entries: Sequence[Entry], setting: Setting, slug: Slugs) -> Table:
     blocks: dict[tuple[str, str, Kind], list[Entry]] = defaultdict(list)
+    # Averages stand in for their tasks where a suite has nothing else here: a mean of means says no more.
+    plain = {entry.result.suite for entry in entries if not _is_average(entry.setting)}
+    entries = [entry for entry in entries if not (_is_average(entry.setting) and entry.result.suite in plain)]
     for entry in entries:
         blocks[entry.result.suite, entry.setting.track, _kind(entry)].append(entry)
     names = run_names(entries)
@@ -112,6 +116,11 @@ def _kind(entry: Entry) -> Kind:
     if metric is None:
         return Kind("", (0.0, 0.0), True)
     return Kind(family(metric), metric.range, metric.higher_is_better)
+
+
+def _is_average(setting: Setting) -> bool:
+    """Whether a table holds averages of tasks that stand in others."""
+    return AVERAGES_TRACK in setting.track.split(", ")
 
 
 def _category(entry: Entry) -> str:
@@ -159,7 +168,7 @@ def _suite_table(entries: Sequence[Entry], setting: Setting, slug: Slugs, catego
     cells: dict[RowKey, list[Cell]] = {key: [cells[key][0] if key in cells else Cell() for cells in per_task] for key in keys}
     shown = [column for column, _, _ in columns]
     kinds = {_kind(block[0]) for _, block, _ in columns}
-    if len(columns) > 1 and len(kinds) == 1:
+    if len(columns) > 1 and len(kinds) == 1 and not _is_average(setting):
         means = _means(columns, keys)
         for key in keys:
             cells[key].insert(0, means.get(key, Cell()))

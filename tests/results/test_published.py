@@ -169,7 +169,7 @@ def test_ehr_bench_rows_carry_the_figures_caveats() -> None:
     assert len(rows) == 22
     for row in rows:
         assert any("error bars" in caveat for caveat in row.caveats)
-        if row.task == "ehr_bench.decision":
+        if row.task == "ehr_bench.decision.paper_24":
             assert any("axis says Accuracy" in caveat for caveat in row.caveats)
     (best,) = [row for row in rows if row.model.name == "EHR-R1-72B" and row.task == "ehr_bench.risk"]
     assert any("0.9523" in caveat for caveat in best.caveats)
