@@ -65,10 +65,15 @@ def _names() -> list[str]:
 
 
 def _describe(name: str) -> dict[str, Any]:
+    from ehrbench.errors import UsageError
+    from ehrbench.metrics import METRICS
     from ehrbench.scoring.score import resolve
 
-    metric = resolve(name)
-    missing = metric.unavailable()
+    try:
+        metric = resolve(name)
+        missing = metric.unavailable()
+    except UsageError as error:  # a variable of the environment has an illegal value
+        metric, missing = METRICS.get(name), str(error)
     return {
         "name": metric.name,
         "label": metric.label,

@@ -14,6 +14,7 @@ from ehrbench.datasets.data_dir import open_dataset
 from ehrbench.datasets.item import Item
 from ehrbench.errors import EhrbenchError, MissingError, UsageError
 from ehrbench.jsonl import read_rows, write_rows
+from ehrbench.metrics import METRICS
 from ehrbench.records.record import Record
 from ehrbench.results.schema import MetricResult, ModelInfo, Result
 from ehrbench.results.store import write_result
@@ -99,16 +100,24 @@ def score_run(
         MissingError: a metric that was asked for by name cannot be computed on this machine.
         EhrbenchError: a metric failed.
     """
-    asked = {name: resolve(name, arguments) for name in metrics or run.task.metrics}
+    results: dict[str, MetricResult] = {}
+    failures: list[tuple[str, EhrbenchError]] = []
+    asked = {}
+    for name in metrics or run.task.metrics:
+        try:
+            asked[name] = resolve(name, arguments)
+        except UsageError as error:
+            if metrics or name not in METRICS:
+                raise
+            failures.append((name, error))
+            results[name] = unscored(name, str(error))
     reasons = {name: metric.unavailable() for name, metric in asked.items()}
     if metrics:
         for lacking in filter(None, reasons.values()):
             raise MissingError(lacking)
     scorables, groups = join(run.task, run.items, run.predictions)
     stored = _stored(run.folder, whole=not metrics)
-    results: dict[str, MetricResult] = {}
     scored: list[Scored] = []
-    failures: list[tuple[str, EhrbenchError]] = []
     for name, metric in asked.items():
         if reason := reasons[name]:
             results[name] = unscored(name, reason)

@@ -11,12 +11,15 @@ import pytest
 from typer.testing import CliRunner
 
 from ehrbench.cli import app
+from ehrbench.datasets.medalign import read
+from ehrbench.datasets.samples import ensure_sample
 from ehrbench.metrics import Metric, Scorable
 from ehrbench.metrics.meds_bench._punkt import SentenceSplitter, english
 from ehrbench.neural import unieval
 from ehrbench.neural.client import close_workers, worker
 from ehrbench.scoring.compute import compute, compute_noted
 from ehrbench.scoring.score import resolve, score
+from ehrbench.scoring.sources import add_sources
 from tests.metrics.conftest import HOSTILE, make_pairs
 
 pytestmark = pytest.mark.comet
@@ -192,3 +195,19 @@ def test_a_run_is_scored_from_the_core_environment_and_verified(
     emptied = {metric["name"]: metric for metric in json.loads(done.stdout)[0]["metrics"]}
     assert "|source:empty|" in emptied["comet"]["signature"] and emptied["comet"]["value"] != found["comet"]["value"]
     assert emptied["chrf_pp"]["value"] == found["chrf_pp"]["value"]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("comet", "regression"), ("comet", "unified"), ("unieval_overall", "unieval")])
+def test_sources_fill_the_models_input_and_no_more(name: str, kind: str, checkpoints: Path) -> None:
+    family = name.partition("_")[0]
+    metric = resolve(name, {f"{family}.checkpoint": str(checkpoints / kind), f"{family}.device": "cpu"})
+    rule = metric.source
+    assert rule is not None
+    dataset = read(ensure_sample("medalign"), {})
+    chosen = [Scorable(item.id, "no fever", ("no acute distress",), question=item.question) for item in dataset.items[:6]]
+    ids = {item.id: item.record_id for item in dataset.items}
+    made = add_sources(metric, chosen, ids, dataset.load_record)
+    sizes, rooms = rule.count([s.source or "" for s in made]), rule.room(chosen)
+    assert all(0.8 * room <= size <= room for size, room in zip(sizes, rooms, strict=True)), (sizes, rooms)
+    _, notes = compute_noted(metric, made)
+    assert notes == ()

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ehrbench.cli import app
-from ehrbench.errors import EhrbenchError, MissingError
+from ehrbench.errors import EhrbenchError, MissingError, UsageError
 from ehrbench.metrics import METRICS, Metric, Scorable
 from ehrbench.metrics.metric import ScoredAll, SourceRule
 from ehrbench.models.loading import load_model
@@ -30,6 +30,7 @@ class State:
 
     reason: str | None = None
     error: Exception | None = None
+    setting: str | None = None
     seen: list[Scorable]
 
 
@@ -51,6 +52,8 @@ def trial(monkeypatch: pytest.MonkeyPatch) -> State:
     bare = Metric("trial", 1, "Trial", "item_mean", lambda s: [], bounded=False, needs=frozenset({"source", "question"}))
 
     def configure(arguments):
+        if state.setting:
+            raise UsageError(state.setting)
         rule = SourceRule(arguments.get("trial.source", "bm25"), words, lambda s: [30] * len(s))
         return replace(
             bare,
@@ -141,3 +144,15 @@ def test_the_command_exits_5_when_a_metric_failed_and_the_rest_is_there(folder: 
     assert done.exit_code == 5
     assert "killed by SIGKILL" in done.output
     assert stored(folder)["rouge_l"] is not None
+
+
+def test_a_wrong_setting_in_the_environment_costs_the_default_metric_only(folder: RunFolder, trial: State) -> None:
+    trial.setting = "trial.size is 'x': expected a number"
+    told: list[str] = []
+    result = score_run(load_run(folder), failed=lambda name, error: told.append(name))
+    assert told == ["trial"] and result.metric("trial").missing == trial.setting  # type: ignore[union-attr]
+    assert stored(folder)["rouge_l"] is not None
+    with pytest.raises(UsageError, match="expected a number"):
+        score_run(load_run(folder), ["trial"])
+    listed = CliRunner().invoke(app, ["metrics", "list"])
+    assert listed.exit_code == 0 and f"trial: {trial.setting}" in listed.stdout
