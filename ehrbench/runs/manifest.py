@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def installed_version(distribution: str) -> str | None:
         return None
 
 
+@lru_cache(maxsize=1)  # asked twice a task: before its run and when it is scored
 def _code_commit() -> dict[str, Any]:
     """The commit of the code itself (not of the current folder), where it is a checkout."""
     root = Path(ehrbench.__file__).resolve().parent.parent

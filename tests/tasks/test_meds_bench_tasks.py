@@ -93,6 +93,8 @@ def catalog() -> Catalog:
 def test_there_are_53_tasks_and_no_other(catalog: Catalog) -> None:
     assert len(LINES) == 53
     assert sorted(catalog.groups()["meds_bench"]) == sorted(f"meds_bench.{line[1]}" for line in LINES)
+    open_ones = sorted(f"meds_bench.{line[1]}" for line in LINES if line[1] not in CREDENTIALED)
+    assert sorted(catalog.groups()["meds_bench_open"]) == open_ones
 
 
 @pytest.mark.parametrize("line", LINES, ids=[line[1] for line in LINES])
