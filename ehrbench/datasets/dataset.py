@@ -32,6 +32,8 @@ class Dataset:
     warnings: Sequence[str] = field(default_factory=tuple)
     """What was odd but harmless, counted ("3 files in ehrs/ have no number for a name"); printed once."""
 
+    examples: Sequence[Item] = ()
+    """Items that may stand in a prompt as worked examples and are not asked (a training part); empty: ``items`` may."""
     derived_from: str | None = None
     """Digest of what the items were made from, for items that are made from runs and not from files."""
 

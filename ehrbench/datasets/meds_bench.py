@@ -10,13 +10,14 @@ import random
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ehrbench.datasets.dataset import Dataset
 from ehrbench.datasets.item import Item
 from ehrbench.datasets.meds_bench_labels import labels_of
-from ehrbench.datasets.meds_bench_layout import find_file, recognises, require_file
+from ehrbench.datasets.meds_bench_layout import EXAMPLES, find_file, recognises, require_file
 from ehrbench.datasets.meds_bench_options import gold_label, gold_letters, option_texts
 from ehrbench.errors import UsageError, unknown_name
 from ehrbench.records.safe_xml import read_text
@@ -57,9 +58,15 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
         seed = int(options.get("sample_seed", 0))
         chosen = sorted(random.Random(f"{seed}\0{path.stem}").sample(eligible, int(cap)))
     items = _items(path, definition, instances, chosen, options.get("choices", ()))
+    examples: list[Item] = []
+    if (training := find_file(root / EXAMPLES, options)) is not None:
+        files = [*files, training]
+        rows = read_release_file(training)[1]
+        examples = [replace(one, id=f"examples/{one.id}") for one in _items(training, definition, rows, range(len(rows)), ())]
     return Dataset(
         root=root,
         items=tuple(items),
+        examples=tuple(examples),
         files=files,
         warnings=_warnings(path, items, len(eligible), options.get("choices") in ("options", "letters")),
         track=RESAMPLED if len(chosen) < len(eligible) else "",

@@ -12,6 +12,8 @@ PREPARED = "prepared"
 """The folder of files built here from other releases."""
 PLACES = ("", PREPARED, "MedS-Bench-SPLIT", "MedS-Bench")
 """Below the data folder, in the order in which they are looked at: SPLIT is the sample that the paper scored."""
+EXAMPLES = "examples"
+"""The folder of training files, laid out as the release is; worked examples are drawn from there where a task's file is in it."""
 HELP = (
     "`ehrbench data fetch meds_bench` places the open files, `ehrbench data prepare meds_bench` builds those that are not public"
 )

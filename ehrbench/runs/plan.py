@@ -16,7 +16,7 @@ from ehrbench.records.record import Record
 from ehrbench.runs.chains import ItemChain, overflowed
 from ehrbench.runs.choices import choice_spellings
 from ehrbench.runs.engine import Work
-from ehrbench.runs.fewshot import draw_examples
+from ehrbench.runs.fewshot import draw_examples, example_pool
 from ehrbench.runs.prediction import Prediction
 from ehrbench.runs.prepared import Prepared
 from ehrbench.tasks.answers import clean
@@ -74,7 +74,7 @@ def item_chain(run: Prepared, item: Item, record: Record | None, window: Window)
 def slots_of(run: Prepared, item: Item) -> dict[str, object]:
     """The values a prompt template may use for an item."""
     spec = run.task.fewshot
-    examples = draw_examples(run.dataset.items, item, spec, run.task.task, run.options.seed)
+    examples = draw_examples(example_pool(run.dataset, spec), item, spec, run.task.task, run.options.seed)
     return prompt_slots(item, examples)
 
 

@@ -15,7 +15,7 @@ from ehrbench.datasets.meds_bench_submission import COLUMNS
 from ehrbench.errors import UsageError
 from ehrbench.jsonl import write_atomically
 from ehrbench.results.schema import SCORED_OUTCOMES
-from ehrbench.runs.fewshot import draw_examples
+from ehrbench.runs.fewshot import draw_examples, example_pool
 from ehrbench.scoring.run import LoadedRun
 from ehrbench.tasks.prompts import render
 from ehrbench.tasks.slots import prompt_slots
@@ -72,7 +72,7 @@ def _write(path: Path, runs: Sequence[LoadedRun]) -> Exported:
     n_rows = 0
     for run in sorted(runs, key=lambda run: run.task.task):
         name = task_id(named_file(run.task.data.options)[1])
-        pool = open_dataset(run.task, run.data_dir).items
+        pool = example_pool(open_dataset(run.task, run.data_dir), run.task.fewshot)
         seed = int(run.manifest["config"]["seed"])
         for item in run.items:
             prediction = run.predictions[item.id]

@@ -14,7 +14,9 @@ from ehrbench.datasets.meds_bench import read, recognises
 from ehrbench.datasets.meds_bench_options import gold_label, gold_letters, option_texts
 from ehrbench.datasets.samples import write_sample
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.runs.fewshot import draw_examples, example_pool
 from ehrbench.tasks.catalog import load_catalog
+from ehrbench.tasks.schema import FewshotSpec
 
 OPTIONS = {"folder": "NER", "file": "task125_test.json"}
 TOY: dict[str, Any] = {
@@ -238,3 +240,17 @@ def test_letters_as_choices(tmp_path: Path) -> None:
     (item,) = read(tmp_path, {**OPTIONS, "choices": "letters"}).items
     assert (item.choices, item.labels) == (("A", "B", "C"), ("C",))
     assert item.slots["options"] == ["one", "two", "three"]
+
+
+def test_examples_come_from_a_training_file_where_there_is_one(tmp_path: Path) -> None:
+    write(tmp_path, instances(("q0", "a"), ("q1", "b"), ("t2", "c")))
+    before = read(tmp_path, OPTIONS)
+    write(tmp_path, instances(*[(f"t{i}", f"x{i}") for i in range(4)]), place="examples/NER")
+    dataset = read(tmp_path, OPTIONS)
+    assert len(dataset.items) == 3
+    assert dataset.digest() != before.digest()
+    clean, leaky = FewshotSpec(k=3), FewshotSpec(k=3, leaky=True)
+    drawn = draw_examples(example_pool(dataset, clean), dataset.items[2], clean, "t", 0)
+    assert sorted(example["input"] for example in drawn) == ["t0", "t1", "t3"]  # t2 is the question itself
+    drawn = draw_examples(example_pool(dataset, leaky), dataset.items[2], leaky, "t", 0)
+    assert sorted(example["input"] for example in drawn) == ["q0", "q1", "t2"]
