@@ -1,4 +1,4 @@
-"""The demonstration: baselines and six imaginary models on the synthetic sample, scored, with the leaderboard at the end."""
+"""The demonstration: baselines and six imaginary models on the synthetic sample, scored, set beside the sample's clinicians."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ehrbench.correlation.correlate import CorrelationReport, correlate
+from ehrbench.correlation.human import human_stats
+from ehrbench.correlation.options import Options
+from ehrbench.correlation.sources import about, collect_scores, open_ratings
+from ehrbench.correlation.write import write_correlation
 from ehrbench.jsonl import write_rows
 from ehrbench.models.loading import load_model
 from ehrbench.results.schema import Result
@@ -44,6 +49,16 @@ def run_demo(out: Path, quiet: bool = False) -> Iterator[DemoRun]:
         finally:
             model.close()
         yield DemoRun(score_run(load_run(folder)), folder.path)
+
+
+def correlate_sample(out: Path) -> CorrelationReport:
+    """Set the task's metrics beside the invented clinicians of the sample, and write what the leaderboard shows of it."""
+    options = Options()
+    source, scores = collect_scores(open_ratings(TASK, "sample", None), None)
+    report = correlate(source.rankings, scores, options)
+    described = about(source, options, f"ehrbench correlate --task {TASK} --data-dir sample", report.triples)
+    write_correlation(out / "results" / "clinicians", report, human_stats(source.rankings, options), described)
+    return report
 
 
 def write_answers(folder: Path) -> list[Path]:

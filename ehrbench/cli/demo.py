@@ -13,10 +13,10 @@ def demo(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Run baselines and six imaginary models on the synthetic sample, score them and build the leaderboard."""
+    """Run baselines and imaginary models on the synthetic sample, score them, set them beside its clinicians, build the site."""
     from ehrbench.assets import asset_dir
     from ehrbench.cli.output import print_json, print_table
-    from ehrbench.demo import run_demo
+    from ehrbench.demo import correlate_sample, run_demo
     from ehrbench.leaderboard.build import build
 
     runs = []
@@ -24,6 +24,7 @@ def demo(
         runs.append(run)
         if not as_json:
             typer.echo(f"{run.result.model.name}: {run.result.n_items} items scored", err=True)
+    agreement = correlate_sample(out)
     built = build([out / "results", asset_dir("published")], out / "site")
     index = out / "site" / "index.html"
     if as_json:
@@ -38,6 +39,9 @@ def demo(
     for metric in runs[0].result.metrics:
         if metric.missing:
             typer.echo(f"\n{metric.label}: {metric.missing}")
+    typer.echo(f"\nAgreement with the sample's invented clinicians: {agreement.statistic}, {agreement.n_items} items\n")
+    taus = [(m.label, _cell(m.value), m.cluster) for m in agreement.metrics]
+    print_table(("metric", "tau", "cluster"), [*taus, ("between raters", _cell(agreement.inter_rater), "")], numbers=(1,))
     typer.echo(f"\nThe leaderboard ({built.n_pages} pages, the papers' tables beside these runs) opens from the file:\n{index}")
 
 

@@ -31,6 +31,8 @@ from ehrbench.stats.soft_pairwise import SoftPairwise, soft_pairwise_accuracy, s
 from ehrbench.stats.win_rates import HeadToHead, TieRule, head_to_head, mid_ranks, win_rates_of
 
 FloatArray = npt.NDArray[np.float64]
+WEIGHTED_CELLS = 1 << 21
+"""Values of items under weighted systems that are held at a time (five arrays of 16 MB)."""
 VARIANTS: tuple[Variant, ...] = ("b", "c", "a", "wmt", "acc_eq", "tau_eq")
 LABELS: dict[Variant, str] = {
     "a": "Kendall tau-a",
@@ -273,8 +275,9 @@ def _draws_of_both(
     )
     first, second = np.array(list(combinations(range(m), 2)), dtype=np.intp).reshape(-1, 2).T
     out = np.full((options.resamples, m + len(first)), np.nan)
-    for start in range(0, len(weights), 32):
-        some = weights[start : start + 32]
+    rows_at_once = max(16, WEIGHTED_CELLS // max(1, m * len(judged.item)))
+    for start in range(0, len(weights), rows_at_once):
+        some = weights[start : start + rows_at_once]
         rows = weighted_values(human, metrics[:, judged.item], some, options.tau, options.nan_policy)
         for k, values in enumerate(mean_within(rows, judged.item, n_items), start):
             here = order[bounds[k] : bounds[k + 1]]

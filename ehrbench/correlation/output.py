@@ -65,7 +65,7 @@ def correlation_result(report: CorrelationReport, about: About) -> Correlation:
 
 def human_result(report: HumanReport, about: About, correlation: CorrelationReport | None = None) -> HumanStats:
     """What the leaderboard shows of people's judgement; with a correlation, its metrics' pairings stand beside the people's."""
-    matrices = [HeadToHead(judge="clinicians", label="clinicians", pairs=_pairs(report.pairings, report.names))]
+    matrices = [HeadToHead(judge="clinicians", label="Clinicians", pairs=_pairs(report.pairings, report.names))]
     for metric in correlation.metrics if correlation else ():
         pairs = _pairs(metric.pairings, correlation.systems if correlation else ())
         matrices.append(HeadToHead(judge=metric.name, label=metric.label, pairs=pairs))

@@ -22,6 +22,8 @@ class Source(NamedTuple):
 
     rankings: Rankings
     task: str
+    title: str
+    """For people."""
     synthetic: bool
     release: Release | None
     """Where the ratings are a release's."""
@@ -39,7 +41,7 @@ def open_ratings(task: str | None, data_dir: str | None, ratings: Path | None, g
     if (task is None) == (ratings is None):
         raise UsageError("say where the ratings are: either --task medalign (with --data-dir) or --ratings FILE")
     if ratings is not None:
-        return Source(read_ratings(ratings), ratings.stem, False, None, (), gold)
+        return Source(read_ratings(ratings), ratings.stem, ratings.stem, False, None, (), gold)
     assert task is not None
     from ehrbench.datasets.data_dir import is_sample, locate
     from ehrbench.tasks.catalog import load_catalog
@@ -49,7 +51,7 @@ def open_ratings(task: str | None, data_dir: str | None, ratings: Path | None, g
         raise UsageError(f"task '{task}' has no ratings by people in its data (medalign has); give a table with --ratings")
     release = read_release(locate(spec.data, data_dir), gold)
     rankings = replace(release.rankings, notes=(*release.notes, *release.rankings.notes))
-    return Source(rankings, spec.task, is_sample(data_dir), release, tuple(spec.metrics), gold)
+    return Source(rankings, spec.task, spec.title or spec.task, is_sample(data_dir), release, tuple(spec.metrics), gold)
 
 
 def collect_scores(
@@ -91,6 +93,7 @@ def collect_scores(
         made = read_run_scores(find_runs(list(runs)), rest)
         found += made.scores
         synthetic = synthetic or made.synthetic
+        source = source._replace(task=made.task)
         if rankings.lengths is None:
             rankings = with_lengths(rankings, made.lengths)
     elif source.release is not None:
@@ -123,13 +126,10 @@ def about(source: Source, options: Options, command: str, rule: str) -> About:
         f"ratings:{source.rankings.digest()[:8]}",
         f"v:{__version__}",
     ]
-    title = "Ratings of the release, answers of its systems" if source.release else f"Ratings of {source.rankings.source}"
-    if source.synthetic:
-        title = "Synthetic sample: ratings invented"
     return About(
         task=source.task,
         suite=source.task.partition(".")[0],
-        title=title,
+        title=f"{source.title}, synthetic sample" if source.synthetic else source.title,
         synthetic=source.synthetic,
         signature="|".join(parts),
         command=command,

@@ -100,7 +100,7 @@ def caterpillar(table: Correlation) -> Markup | None:
         if ceiling.low is not None and ceiling.high is not None:
             parts.append(rect(scale(ceiling.low), 20, scale(ceiling.high) - scale(ceiling.low), height - 50, "band"))
         parts.append(line(scale(ceiling.value), 20, scale(ceiling.value), height - 30, "ceiling"))
-        label = f"between raters {number(ceiling.value, table.span, printed=True)}"
+        label = f"between raters {number(ceiling.value, table.span, table.source is not None)}"
         parts.append(text(min(scale(ceiling.value), _WIDE - 70), 13, label, "note", "middle"))
     parts += _axis(scale, low, high, height - 30, top=20)
     for k, metric in enumerate(metrics):
@@ -110,7 +110,7 @@ def caterpillar(table: Correlation) -> Markup | None:
             parts.append(line(scale(metric.low), y, scale(metric.high), y, "bar run"))
         title = value_title(show(metric.label, 60), metric.value, metric.low, metric.high, table.span)
         parts.append(dot(scale(metric.value), y, "dot run", title))
-        parts.append(text(_WIDE, y + 4, number(metric.value, table.span, printed=True), "value", "end"))
+        parts.append(text(_WIDE, y + 4, number(metric.value, table.span, table.source is not None), "value", "end"))
     caption = f"{show(table.statistic, 120)}: each metric with its 95 % interval"
     caption += ", beside the agreement between raters (line and band)." if ceiling else "."
     return figure(

@@ -19,8 +19,8 @@ Values = Callable[[FloatArray], FloatArray]
 """From scores (..., items, systems) to the items' agreement with people (..., items), NaN = undefined."""
 
 CELLS_A_BLOCK = 1 << 19
-SLOW_CELLS = 1 << 31
-"""Pairs of answers that all permutations of all pairs of metrics may visit where no table of swaps can be made."""
+RANDOM_PATTERNS = 128
+"""Swaps of each item that are looked at where there are more than eight systems."""
 
 
 class MetricPair(NamedTuple):
@@ -71,7 +71,7 @@ def compare_metrics(
         codes: cluster of each item, for the bootstrap.
         n_groups: clusters.
         resamples: of the bootstrap.
-        permutations: of PERM-BOTH; fewer are made where there are more than eight systems and too many pairs.
+        permutations: of PERM-BOTH.
         seed: of both.
         draws: [resamples, pairs], resampled differences in the order of ``itertools.combinations``; None: drawn here over
             clusters of items.
@@ -94,9 +94,6 @@ def compare_metrics(
     smaller = np.minimum((draws <= ROUNDING).sum(axis=0), (draws >= -ROUNDING).sum(axis=0))
     p_boot = np.minimum(1.0, 2 * (smaller + 1) / (len(draws) - undefined + 1))
     p_boot[(n == 0) | np.isnan(ends[0]) | (n_groups < 2)] = np.nan
-    items, systems = metrics.shape[1:]
-    if systems > PATTERNS_UP_TO:
-        permutations = int(max(100, min(permutations, SLOW_CELLS // (len(which) * items * systems * systems))))
     p_perm = permute_pairs(metrics, which, agreement, permutations=permutations, seed=seed)
     adjusted = holm(p_boot), holm(p_perm)
     matrix = np.full((len(values), len(values)), np.nan)
@@ -125,35 +122,39 @@ def permute_pairs(
 
     Both metrics are standardised over all cells where both have a score; each cell (item, system) is swapped with probability
     1/2. The same swaps serve every pair. An item has only 2^systems ways to be swapped: up to eight systems, each is looked at
-    once.
+    once; beyond, 128 random ones of each item stand for all.
     """
     out = np.full(len(pairs), np.nan)
     items, systems = metrics.shape[1:]
-    tables = systems <= PATTERNS_UP_TO
-    drawn = _drawn_patterns(items, systems, permutations, seed) if tables else None
+    rng = np.random.default_rng(seed)
+    swaps = _swaps(items, systems, rng)
+    patterns = rng.integers(0, len(swaps), size=(permutations, items), dtype=np.int64)
+    drawn: IntArray = np.asarray(patterns * items + np.arange(items), dtype=np.intp)
     for k, (a, b) in enumerate(pairs):
         x, y = _standardised(metrics[a], metrics[b])
         observed = float(mean(agreement(x)) - mean(agreement(y)))
         if np.isnan(observed):
             continue
-        deltas = _from_tables(x, y, agreement, drawn) if drawn is not None else _one_by_one(x, y, agreement, permutations, seed)
+        deltas = _from_tables(x, y, agreement, swaps, drawn)
         undefined = np.isnan(deltas)  # speaks against a difference, if for anything
         extreme = np.abs(deltas[~undefined]) >= abs(observed) - ROUNDING
         out[k] = (int(extreme.sum()) + int(undefined.sum()) + 1) / (permutations + 1)
     return out
 
 
-def _drawn_patterns(items: int, systems: int, permutations: int, seed: int) -> IntArray:
-    """For each permutation and item, the place of the item's swap in a table [patterns, items] made flat."""
-    patterns = np.random.default_rng(seed).integers(0, 1 << systems, size=(permutations, items), dtype=np.int64)
-    return np.asarray(patterns * items + np.arange(items), dtype=np.intp)
+def _swaps(items: int, systems: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Which cells are swapped: bool[patterns, items or 1, systems]; the k-th pattern from the end is the opposite of the k-th."""
+    if systems <= PATTERNS_UP_TO:
+        every: npt.NDArray[np.bool_] = (np.arange(1 << systems)[:, None] >> np.arange(systems)) & 1 == 1
+        return every[:, None, :]
+    drawn = rng.integers(0, 2, size=(RANDOM_PATTERNS // 2, items, systems), dtype=np.int8) == 1
+    return np.concatenate([drawn, ~drawn[::-1]])
 
 
-def _from_tables(x: FloatArray, y: FloatArray, agreement: Values, drawn: IntArray) -> FloatArray:
-    items, systems = x.shape
-    swap = (np.arange(1 << systems)[:, None] >> np.arange(systems)) & 1 == 1
+def _from_tables(x: FloatArray, y: FloatArray, agreement: Values, swaps: npt.NDArray[np.bool_], drawn: IntArray) -> FloatArray:
+    items = len(x)
     # A metric's scores after a swap are the other's after the opposite one, so one table has both.
-    table = np.concatenate([agreement(np.where(s[:, None, :], y, x)) for s in np.array_split(swap, max(1, len(swap) // 16))])
+    table = np.concatenate([agreement(np.where(s, y, x)) for s in np.array_split(swaps, max(1, len(swaps) // 16))])
     never = np.isnan(table).all(axis=0)
     gap = table - table[::-1]
     deltas = np.empty(len(drawn))
@@ -169,18 +170,6 @@ def _from_tables(x: FloatArray, y: FloatArray, agreement: Values, drawn: IntArra
         (one, n_one), (two, n_two) = ((total.take(here).sum(axis=1), n.take(here).sum(axis=1)) for total, n in sides)
         with np.errstate(invalid="ignore", divide="ignore"):
             deltas[start : start + rows] = one / n_one - two / n_two
-    return deltas
-
-
-def _one_by_one(x: FloatArray, y: FloatArray, agreement: Values, permutations: int, seed: int) -> FloatArray:
-    rng = np.random.default_rng(seed)
-    items, systems = x.shape
-    deltas = np.empty(permutations)
-    rows = max(1, (CELLS_A_BLOCK * 8) // (items * systems * systems))
-    for start in range(0, permutations, rows):
-        swapped = rng.integers(0, 2, size=(min(rows, permutations - start), items, systems), dtype=np.int8) == 1
-        one, two = agreement(np.where(swapped, y, x)), agreement(np.where(swapped, x, y))
-        deltas[start : start + len(swapped)] = mean(one) - mean(two)
     return deltas
 
 

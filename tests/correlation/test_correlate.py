@@ -217,3 +217,16 @@ def test_thirteen_metrics_take_seconds():
     report = correlate(rankings(people), [scores(f"m{i}", x) for i, x in enumerate(matrices)], Options())
     assert time.process_time() - started < 15
     assert len(report.tests.pairs) == 78
+
+
+def test_beyond_eight_systems_random_swaps_stand_for_all():
+    from ehrbench.stats.metric_pairs import permute_pairs
+    from ehrbench.stats.rank_correlation import pair_counts, with_nan_policy
+
+    people, matrices = noisy(items=30, systems=9, metrics=2, step=0.25)
+
+    def agreement(x):
+        return with_nan_policy(pair_counts(-people, x)).values
+
+    (ours,) = permute_pairs(np.stack(matrices), [(0, 1)], agreement, permutations=2000, seed=1)
+    assert ours == pytest.approx(permute_both(-people, *matrices, permutations=2000).p, abs=0.03)
