@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ehrbench.models.server.batch_file import Replies
     from ehrbench.runs.batch import CallReader
 
-_NOT_HERE = {"dry_run", "show_prompt", "executor", "shard"}
+_NOT_HERE = {"dry_run", "show_prompt", "executor", "ray_address", "ray_actors", "ray_gpus", "shard"}
 """Options of ``run`` that mean nothing for a file."""
 
 

@@ -44,7 +44,16 @@ def run(
     metric_arg: Annotated[
         list[str] | None, typer.Option("--metric-arg", help="metric.name=value, as comet.checkpoint=PATH; repeatable.")
     ] = None,
-    executor: Annotated[str, typer.Option(help="local.")] = "local",
+    executor: Annotated[str, typer.Option(help="local, or ray: copies of the model on a Ray cluster.")] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster: HOST:6379, or auto. [default: one on this machine]")
+    ] = None,
+    ray_actors: Annotated[
+        int | None, typer.Option(min=1, help="Copies of the model. [default: one a GPU, without GPUs one a machine]")
+    ] = None,
+    ray_gpus: Annotated[
+        float | None, typer.Option(min=0, help="GPUs of each copy. [default: 1 where the cluster has any]")
+    ] = None,
     model_arg: Annotated[list[str] | None, typer.Option("--model-arg", help="key=value for the backend; repeatable.")] = None,
     model_profile: Annotated[
         str | None, typer.Option(help="Defaults with which a paper's authors run their own model (ehr-r1, mmedins-llama3 …).")
@@ -66,7 +75,7 @@ def run(
 ) -> None:
     """Run tasks. The same command again continues an interrupted run and repeats nothing that is finished."""
     from ehrbench.cli.running import answer_and_score, prepare_all, read_options, report
-    from ehrbench.errors import INTERRUPTED_EXIT_CODE
+    from ehrbench.errors import INTERRUPTED_EXIT_CODE, UsageError
     from ehrbench.models.loading import load_model
     from ehrbench.neural.arguments import parse_arguments
     from ehrbench.runs.policy import silence_libraries
@@ -78,7 +87,15 @@ def run(
     catalog = load_catalog(options.include_paths)
     chosen = catalog.select(tasks, options.protocol)
     # With a budget tokenizer the window is counted in its tokens, and the model's own window holds beside it.
-    answering = load_model(model, options.model_args, None if options.budget_tokenizer else options.max_model_len)
+    model_len = None if options.budget_tokenizer else options.max_model_len
+    answering = load_model(model, options.model_args, model_len)
+    if executor == "ray":
+        from ehrbench.runs.ray_executor import Layout, RayModel, Spec
+
+        layout = Layout(ray_address, ray_actors, ray_gpus)
+        answering = RayModel(answering, Spec(model, options.model_args, model_len), layout)
+    elif (ray_address, ray_actors, ray_gpus) != (None, None, None):
+        raise UsageError("--ray-address, --ray-actors and --ray-gpus mean something with --executor ray only")
     try:
         prepared = prepare_all(chosen, answering, options, allow_partial)
         if dry_run:

@@ -119,7 +119,7 @@ def read_options(given: dict[str, Any]) -> RunOptions:
         "protocol": ("clean", "paper"),
         "context": ("truncate", "refine", "retrieve", "full"),
         "keep": ("end", "start"),
-        "executor": ("local",),
+        "executor": ("local", "ray"),
     }.items():
         if given[name] is not None and given[name] not in legal:
             raise UsageError(f"--{name} is '{given[name]}': expected {', '.join(legal)}")

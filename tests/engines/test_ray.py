@@ -1,0 +1,97 @@
+"""``--executor ray`` over two local nodes: the answers of a local run, also when a node or an actor is lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.chart import ROOT, command, final_files, rows, run_folders, write_release
+from tests.support.slow import ENTRY_POINT
+
+pytestmark = pytest.mark.ray
+cluster_utils = pytest.importorskip("ray.cluster_utils")
+
+
+@pytest.fixture(autouse=True)
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this process, the nodes and the command find: the checkout, and the backend of another package."""
+    package = tmp_path / "plugin" / "slow-1.dist-info"
+    package.mkdir(parents=True)
+    (package / "entry_points.txt").write_text(ENTRY_POINT)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: slow\nVersion: 1\n")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{package.parent}")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("EHRBENCH_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def cluster(paths: None) -> Iterator[Any]:
+    options = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 128 << 20}
+    made = cluster_utils.Cluster(initialize_head=True, head_node_args=options)
+    made.second = made.add_node(num_cpus=1, object_store_memory=128 << 20)
+    made.wait_for_nodes()
+    yield made
+    made.shutdown()
+
+
+def arguments(data: Path, out: Path, *more: object) -> list[object]:
+    return ["run", "--tasks", "medalign", "--data-dir", data, "--out", out, "--metrics", "rouge_l", "--quiet", *more]
+
+
+def ended(*given: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*given), capture_output=True, text=True, timeout=180, check=False)
+
+
+def test_two_nodes_give_the_answers_of_a_local_run(tmp_path: Path, cluster: Any) -> None:
+    data = write_release(tmp_path / "data", patients=4, questions=3, entries=60)
+    model = ["--model", "slow:x", "--context", "refine", "--max-model-len", 2048, "--budget-tokenizer", "words"]
+    local = ended(*arguments(data, tmp_path / "local", *model))
+    assert local.returncode == 0, local.stderr
+    spread = ended(*arguments(data, tmp_path / "ray", *model, "--executor", "ray", "--ray-address", cluster.address))
+    assert spread.returncode == 0, spread.stderr
+    (one,), (other,) = run_folders(tmp_path / "local"), run_folders(tmp_path / "ray")
+    assert one.name == other.name
+    assert final_files(one) == final_files(other)
+    assert len(rows(one / "private" / "predictions.jsonl")[0]["steps"]) > 1
+
+
+def test_a_node_that_is_killed_costs_no_answer(tmp_path: Path, cluster: Any) -> None:
+    data = write_release(tmp_path / "data", patients=8, questions=10, entries=2)
+    model = ["--model", "slow:x", "--model-arg", "seconds=0.2", "--context", "truncate"]
+    given = arguments(data, tmp_path / "ray", *model, "--executor", "ray", "--ray-address", cluster.address)
+    process = subprocess.Popen(command(*given), stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and sum(len(p.read_bytes().splitlines()) for p in tmp_path.rglob("predictions.jsonl")) < 5:
+        time.sleep(0.05)
+    assert process.poll() is None, "killed within the work"
+    cluster.remove_node(cluster.second, allow_graceful=False)
+    _, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    (folder,) = run_folders(tmp_path / "ray")
+    outcomes = [row["outcome"] for row in rows(folder / "private" / "predictions.jsonl")]
+    assert outcomes == ["answered"] * 80
+    assert "an actor was lost" in errors
+
+
+def test_a_call_that_kills_its_actors_fails_alone(tmp_path: Path) -> None:
+    data = write_release(tmp_path / "data", patients=1, questions=4, entries=2)
+    model = ["--model", "slow:x", "--model-arg", "dies_at=tangent 2", "--context", "truncate"]
+    run = ended(*arguments(data, tmp_path / "ray", *model, "--executor", "ray"))
+    assert run.returncode == 5, run.stderr
+    assert "ActorLost" in run.stderr
+    (folder,) = run_folders(tmp_path / "ray")
+    outcomes = {row["item"]: row["outcome"] for row in rows(folder / "private" / "predictions.jsonl")}
+    assert sorted(outcomes.values()) == ["answered", "answered", "answered", "api_error"]
+    assert outcomes["9000000002"] == "api_error"
+
+
+def test_more_gpus_than_there_are(tmp_path: Path) -> None:
+    data = write_release(tmp_path / "data", patients=1, questions=1, entries=2)
+    run = ended(*arguments(data, tmp_path / "ray", "--model", "slow:x", "--executor", "ray", "--ray-gpus", 64))
+    assert run.returncode == 2
+    assert "--ray-gpus 64: the cluster has" in run.stderr

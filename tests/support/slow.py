@@ -1,0 +1,24 @@
+"""A backend of another package: answers that follow from the prompts, given slowly. ``slow:die`` ends its process at a word."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+
+from ehrbench.models.protocol import Request, Response
+from tests.support.scripted import ScriptedModel, digest_answer
+
+ENTRY_POINT = "[ehrbench.models]\nslow = tests.support.slow:load\n"
+
+
+def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> ScriptedModel:
+    seconds, word = float(args.get("seconds", 0)), args.get("dies_at")
+
+    def answer(request: Request) -> Response:
+        time.sleep(seconds)
+        if word and any(word in message.content for message in request.messages):
+            os._exit(1)
+        return digest_answer(request)
+
+    return ScriptedModel(answer, streaming=False)
