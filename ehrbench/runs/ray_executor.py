@@ -129,16 +129,14 @@ class RayModel:
         self.identity = planning.identity
         self.tokenizer, self.thinks = planning.tokenizer, planning.thinks
 
-    @property
-    def context_length(self) -> int | None:
-        """The model's own."""
-        return self._planning.context_length
+        self.context_length = planning.context_length
 
     def describe(self) -> None:
         """Let a server's model ask for its window."""
         describe = getattr(self._planning, "describe", None)
         if describe is not None:
             describe()
+            self.context_length = self._planning.context_length
 
     def fit(self, golds: Sequence[str | None]) -> None:
         """Keep the golds for the actors of a baseline that is made from them."""
@@ -222,7 +220,8 @@ class RayModel:
                 return
             actor = min(free, key=lambda one: one.load)
             # A call that has lost an actor goes alone, so that it cannot take others with it again.
-            size = 1 if losses[waiting[0].id] else min(PORTION, -(-len(waiting) // len(free)))
+            # Portions shrink towards the end, and what an actor that is still loading could do is not given away before.
+            size = 1 if losses[waiting[0].id] else min(PORTION, -(-len(waiting) // (IN_FLIGHT * self._count)))
             portion = [waiting.popleft() for _ in range(size)]
             actor.load += 1
             running[getattr(actor.handle, method).remote(portion)] = actor, portion
@@ -240,8 +239,8 @@ class RayModel:
             return
         if key != model_key(self.identity):
             raise UsageError(
-                f"'{self._spec.spec}' is another model on a machine of the cluster than on this one; put the same checkpoint, and "
-                "the same versions, on all"
+                f"'{self._spec.spec}' is another model on a machine of the cluster than on this one; put the same checkpoint and "
+                "the same versions on all"
             )
         if self._golds is not None:
             actor.handle.fit.remote(self._golds)

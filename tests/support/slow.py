@@ -1,10 +1,14 @@
-"""A backend of another package: answers that follow from the prompts, given slowly. ``slow:die`` ends its process at a word."""
+"""A backend of another package: answers that follow from the prompts, given slowly.
+
+Arguments: ``seconds`` an answer, ``dies_at`` a word (the process ends), ``marks``: a folder for one file a process that answers.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from ehrbench.models.protocol import Request, Response
 from tests.support.scripted import ScriptedModel, digest_answer
@@ -16,6 +20,8 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Scrip
     seconds, word = float(args.get("seconds", 0)), args.get("dies_at")
 
     def answer(request: Request) -> Response:
+        if "marks" in args:
+            (Path(args["marks"]) / str(os.getpid())).touch()
         time.sleep(seconds)
         if word and any(word in message.content for message in request.messages):
             os._exit(1)
