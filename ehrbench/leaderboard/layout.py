@@ -9,10 +9,16 @@ from dataclasses import replace
 from ehrbench.leaderboard.entries import Entry, RowKey, Setting
 from ehrbench.leaderboard.tables import Cell, Column, Row, make_row
 from ehrbench.leaderboard.text import pad, show, tokens
+from ehrbench.results.groups import AVERAGES_TRACK
 from ehrbench.results.schema import MetricResult
 
 Slugs = dict[str, dict[str, str]]
 """Slugs by kind (``model``, ``task``, ``suite``, ``metric``) and name."""
+
+
+def is_average(setting: Setting) -> bool:
+    """Whether a table holds averages of tasks that stand in others."""
+    return AVERAGES_TRACK in setting.track.split(", ")
 
 
 def family(metric: MetricResult) -> str:
@@ -47,11 +53,17 @@ def run_names(entries: Sequence[Entry]) -> Counter[str]:
 
 
 def by_setting(entries: Sequence[Entry]) -> list[tuple[Setting, list[Entry]]]:
-    """Entries of each setting: settings with runs before those that only papers have, then in the order of settings."""
+    """Entries of each setting, in order: settings with runs before those of papers alone, averages before single tasks."""
     groups: dict[Setting, list[Entry]] = defaultdict(list)
     for entry in entries:
         groups[entry.setting].append(entry)
-    return sorted(groups.items(), key=lambda pair: (all(e.result.kind != "run" for e in pair[1]), pair[0].order()))
+
+    def order(pair: tuple[Setting, list[Entry]]) -> tuple[object, ...]:
+        setting, own = pair
+        printed = all(entry.result.kind != "run" for entry in own)
+        return (printed, setting.synthetic, setting.protocol, not is_average(setting), setting.order())
+
+    return sorted(groups.items(), key=order)
 
 
 def setting_title(setting: Setting) -> str:
@@ -60,7 +72,7 @@ def setting_title(setting: Setting) -> str:
     if setting.track:
         parts.append(setting.track)
     if setting.policy:
-        window = "any window" if setting.window is None else f"{tokens(setting.window)} tokens"
+        window = "window not limited" if setting.window is None else f"{tokens(setting.window)} tokens"
         parts.append(f"{setting.policy}, {window}")
     if setting.prompt != "default":
         parts.append(f"prompt “{setting.prompt}”")

@@ -8,13 +8,22 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ehrbench.leaderboard.entries import Entry, RowKey, Setting
-from ehrbench.leaderboard.layout import Slugs, by_setting, family, in_order, majority, run_names, setting_title, table_row
+from ehrbench.leaderboard.layout import (
+    Slugs,
+    by_setting,
+    family,
+    in_order,
+    is_average,
+    majority,
+    run_names,
+    setting_title,
+    table_row,
+)
 from ehrbench.leaderboard.ranks import RankRange, rank_ranges
 from ehrbench.leaderboard.tables import Cell, Column, Table, by_row, mean_cell, task_cells
 from ehrbench.leaderboard.text import show
 from ehrbench.leaderboard.text import slug as safe_name
 from ehrbench.leaderboard.words import suite_name
-from ehrbench.results.groups import AVERAGES_TRACK
 
 MAX_COLUMNS = 10
 """Tasks that one table of a suite shows; more are shown by category."""
@@ -57,23 +66,27 @@ def overview_tables(entries: Sequence[Entry], slug: Slugs) -> list[Table]:
 def suite_tables(entries: Sequence[Entry], slug: Slugs) -> list[Table]:
     """One table a setting; one column a task, and a mean where all tasks are measured alike.
 
-    A suite of many tasks in categories gets one column a category, and then a table a category.
+    A suite of many tasks in categories gets a table a category, after one with a column a category or its own averages.
     """
     tables: list[Table] = []
-    for setting, own in by_setting(entries):
+    settings = by_setting(entries)
+    averaged = {(s.synthetic, s.protocol, s.prompt) for s, own in settings if is_average(s)}
+    for setting, own in settings:
         categories: dict[str, list[Entry]] = defaultdict(list)
         for entry in own:
             categories[_category(entry)].append(entry)
         n_tasks = len({entry.result.task for entry in own})
-        if n_tasks <= MAX_COLUMNS or len(categories) < 2 or _is_average(setting):
-            tables.append(_suite_table(own, setting, slug))
+        if n_tasks <= MAX_COLUMNS or len(categories) < 2 or is_average(setting):
+            tables.append(_suite_table(own, setting, slug, next(iter(categories)) if len(categories) == 1 else ""))
             continue
-        tables.append(_category_table(categories, own, setting, slug))
+        whole = (setting.synthetic, setting.protocol, setting.prompt) not in averaged
+        if whole:
+            tables.append(_category_table(categories, own, setting, slug))
         for category, several in sorted(categories.items()):
             table = _suite_table(several, setting, slug, category)
             name = _category_name(category)
             tables.append(
-                replace(table, id=_category_id(setting, category), title=show(f"{table.title}: {name}", 140), part=True)
+                replace(table, id=_category_id(setting, category), title=show(f"{table.title}: {name}", 140), part=whole)
             )
     return tables
 
@@ -81,8 +94,8 @@ def suite_tables(entries: Sequence[Entry], slug: Slugs) -> list[Table]:
 def _overview_table(entries: Sequence[Entry], setting: Setting, slug: Slugs) -> Table:
     blocks: dict[tuple[str, str, Kind], list[Entry]] = defaultdict(list)
     # Averages stand in for their tasks where a suite has nothing else here: a mean of means says no more.
-    plain = {entry.result.suite for entry in entries if not _is_average(entry.setting)}
-    entries = [entry for entry in entries if not (_is_average(entry.setting) and entry.result.suite in plain)]
+    plain = {entry.result.suite for entry in entries if not is_average(entry.setting)}
+    entries = [entry for entry in entries if not (is_average(entry.setting) and entry.result.suite in plain)]
     for entry in entries:
         blocks[entry.result.suite, entry.setting.track, _kind(entry)].append(entry)
     names = run_names(entries)
@@ -116,11 +129,6 @@ def _kind(entry: Entry) -> Kind:
     if metric is None:
         return Kind("", (0.0, 0.0), True)
     return Kind(family(metric), metric.range, metric.higher_is_better)
-
-
-def _is_average(setting: Setting) -> bool:
-    """Whether a table holds averages of tasks that stand in others."""
-    return AVERAGES_TRACK in setting.track.split(", ")
 
 
 def _category(entry: Entry) -> str:
@@ -168,7 +176,7 @@ def _suite_table(entries: Sequence[Entry], setting: Setting, slug: Slugs, catego
     cells: dict[RowKey, list[Cell]] = {key: [cells[key][0] if key in cells else Cell() for cells in per_task] for key in keys}
     shown = [column for column, _, _ in columns]
     kinds = {_kind(block[0]) for _, block, _ in columns}
-    if len(columns) > 1 and len(kinds) == 1 and not _is_average(setting):
+    if len(columns) > 1 and len(kinds) == 1 and not is_average(setting):
         means = _means(columns, keys)
         for key in keys:
             cells[key].insert(0, means.get(key, Cell()))

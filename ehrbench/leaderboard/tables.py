@@ -86,6 +86,11 @@ class Table:
     part: bool = False
     """Whether it shows one category of the table before it."""
 
+    @property
+    def contested(self) -> tuple[bool, ...]:
+        """Whether a column ranks more than one row: a sole rank says nothing."""
+        return tuple(sum(row.cells[k].rank is not None for row in self.rows) > 1 for k in range(len(self.columns)))
+
 
 def metric_cell(metric: MetricResult | None, entry: Entry, rank: RankRange | None = None) -> Cell:
     """The cell of one number of one result."""

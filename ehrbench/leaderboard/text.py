@@ -83,7 +83,7 @@ def count(value: int | float) -> str:
 def tokens(value: int | None) -> str:
     """A window in the unit people speak of: 32k, 512."""
     if value is None:
-        return "any"
+        return "not limited"
     return f"{value // 1024}k" if value >= 1024 and value % 1024 == 0 else count(value)
 
 

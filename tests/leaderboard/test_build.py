@@ -251,3 +251,24 @@ def test_file_names_never_meet() -> None:
     assert len({slug.lower() for slug in found.values()}) == len(found)
     assert found["gpt-4"].startswith("gpt-4")
     assert slugs(["llama-3.1-8b"]) == {"llama-3.1-8b": "llama-3.1-8b"}
+
+
+def test_a_suites_own_averages_come_first_and_stay_out_of_the_overview() -> None:
+    names = [f"s.{category}.t{k}" for category in ("a", "b") for k in range(6)]
+    runs = [make_result("m", 0.4, task=name) for name in names]
+    averages = [
+        make_result("m", 0.777, task=f"s.{category}", track="averages over tasks", context=None) for category in ("a", "b")
+    ]
+    site = make_site([*runs, *averages])
+    sections = re.findall(r'<section class="setting" id="([^"]+)"', site["suites/s.html"])
+    assert sections == ["clean_averages-over-tasks", "clean_truncate_8192-a", "clean_truncate_8192-b"]
+    assert "Mean" not in site["suites/s.html"].split("</section>")[0]
+    assert "0.777" in site["suites/s.html"]
+    assert "0.777" not in site["index.html"]
+    assert "0.777" in make_site(averages)["index.html"]
+
+
+def test_a_sole_rank_is_not_shown() -> None:
+    alone = make_site([make_result("m")])
+    assert 'class="rank"' not in alone["tasks/medalign.html"]
+    assert 'class="rank"' in make_site([make_result("m"), make_result("n", 0.9)])["tasks/medalign.html"]
