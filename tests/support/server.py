@@ -196,11 +196,12 @@ class Server:
                 choice["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}
             else:
                 choice["logprobs"] = {"tokens": [ranked[0][0]], "top_logprobs": [dict(ranked)]}
-        usage = {
+        usage: dict[str, Any] = {
             "prompt_tokens": len(text.split()),
             "completion_tokens": len((message.get("content") or "").split()),
             "prompt_tokens_details": {"cached_tokens": 3},
         }
+        usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
         if "reasoning_tokens" in message:
             usage["completion_tokens_details"] = {"reasoning_tokens": message.pop("reasoning_tokens")}
         return {"id": key, "model": "stub-0613", "choices": [] if fault == "nochoices" else [choice], "usage": usage}

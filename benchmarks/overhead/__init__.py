@@ -1,0 +1,1 @@
+"""What a harness costs beside the model, and what it does when the model's server fails."""
