@@ -86,7 +86,7 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
         files=[*lists.files, path, *lists_used],
         load_record=lists.load,
         open_data=bool(manifest.get("open_data")) and source == "event" and ours,
-        warnings=_warnings(items, ours or source == "note"),
+        warnings=_warnings(items, ours or source == "note", manifest.get("options") or {}),
     )
 
 
@@ -256,9 +256,12 @@ def _items(rows: Sequence[_Row], source: str, subjects: Mapping[int, int]) -> It
         )
 
 
-def _warnings(items: Sequence[Item], ours: bool) -> list[str]:
+def _warnings(items: Sequence[Item], ours: bool, options: Mapping[str, Any]) -> list[str]:
     masked = sum("___" in item.question + item.references[0] for item in items)
     warnings = [f"{masked} questions or answers have a mask (___) in them, as released"] if masked else []
     if not ours:
         warnings.append("the answers are paraphrased, so they have no typed gold and typed_match is undefined for them")
+    hidden = sum(item.meta["event_type"] == "diagnoses_icd" for item in items) if options.get("profile") == "released" else 0
+    if hidden:
+        warnings.append(f"{hidden} questions are about diagnoses, which the lists of the profile 'released' do not show")
     return warnings

@@ -33,6 +33,13 @@ def first_line(path: Path) -> str:
     return line.removeprefix("\ufeff")
 
 
+def is_empty(path: Path) -> bool:
+    """Whether a CSV table has a header and nothing else."""
+    with _opened(path) as file:
+        file.readline()
+        return not file.readline()
+
+
 def check_widths(path: Path, width: int) -> None:
     """Check that every row of a CSV table has ``width`` fields.
 

@@ -5,8 +5,11 @@ Each table is streamed once and laid aside as Parquet, reduced to the cohort's e
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +25,26 @@ PORTION = 2000
 """Admissions worked on at a time."""
 ROWS_PER_GROUP = 64
 """Admissions in a row group of the stored lists: what is decoded to read one."""
+
+
+@contextmanager
+def workspace(out: Path) -> Iterator[Path]:
+    """A scratch folder inside ``out``, gone afterwards; what a killed process has left there is removed, too."""
+    for left in out.glob(".preparing-*"):
+        if not _alive(int(left.name.split("-")[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f".preparing-{os.getpid()}-", dir=out) as folder:
+        yield Path(folder)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def stage_events(

@@ -8,7 +8,6 @@ next is read. The same release, options and polars version give the same bytes.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from ehrbench.jsonl import encode, write_atomically
 from ehrbench.mimic.cohort import Cohort, build_cohort
 from ehrbench.mimic.events import EVENT_TABLES, LISTED_TYPES, STATIC_TYPES, Profile
 from ehrbench.mimic.known import NOTICE, is_open_demo
-from ehrbench.mimic.portions import PORTION, load_portion, replace_files, stage_events, with_split, write_lists
+from ehrbench.mimic.portions import PORTION, load_portion, replace_files, stage_events, with_split, workspace, write_lists
 from ehrbench.mimic.questions import LIVE_TYPES, QUESTION_TYPES, Chart, Question, all_questions, charts, sample_questions
 from ehrbench.mimic.render import merge_events
 from ehrbench.mimic.split import SPLITS, order_by_hash
@@ -106,8 +105,7 @@ def prepare(mimic: Mimic, out: Path, options: Options, progress: Callable[[str],
     if unknown:
         raise UsageError(f"--hadm-id: {', '.join(map(str, sorted(unknown)))} is not in the cohort of {cohort.admissions.height}")
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".preparing-", dir=out) as folder:
-        work = Path(folder)
+    with workspace(out) as work:
         stage = stage_events(mimic, cohort, work, _event_types(options), progress)
         chosen = _choose(cohort, stage, options, summary)
         _write_portions(mimic, chosen, stage, work / "new", options, summary, progress)

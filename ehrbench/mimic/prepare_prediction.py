@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from ehrbench.mimic.ccs import Ccs, load_ccs
 from ehrbench.mimic.cohort import Cohort, build_cohort
 from ehrbench.mimic.events import EVENT_TABLES, LISTED_TYPES, STATIC_TYPES, Profile
 from ehrbench.mimic.known import NOTICE, is_open_demo
-from ehrbench.mimic.portions import PORTION, load_portion, replace_files, stage_events, with_split, write_lists
+from ehrbench.mimic.portions import PORTION, load_portion, replace_files, stage_events, with_split, workspace, write_lists
 from ehrbench.mimic.prediction import (
     LONG_STAY_HOURS,
     OBSERVED_HOURS,
@@ -91,8 +90,8 @@ def prepare_prediction(
     tasks = [task for task in PREDICTION_TASKS if task != "diagnosis" or ccs is not None]
     stays = with_split(cohort.admissions, options.seed, options.split_file)
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".preparing-", dir=out) as folder:
-        work, new = Path(folder), Path(folder) / "new"
+    with workspace(out) as work:
+        new = work / "new"
         new.mkdir()
         for task in tasks:
             rows = _labels(mimic, cohort, task, ccs, summary)

@@ -237,7 +237,10 @@ def _scan_csv(table: Table, path: Path, header: dict[str, str], wanted: Sequence
     for column in header:
         kind = table.columns.get(column, "text")
         schema[column] = pl.String() if as_text else numbers.get(kind, pl.String())
-    rows = pl.scan_csv(path, schema=schema, has_header=False, skip_rows=1)  # the file may write a name in upper case
+    if faults.is_empty(path):
+        rows = pl.LazyFrame(schema=schema)
+    else:
+        rows = pl.scan_csv(path, schema=schema, has_header=False, skip_rows=1)  # the file may write a name in upper case
     if as_text:
         return rows.select(wanted)
     # Polars' own parsing of times is four times slower than its conversion of strings in a known format.

@@ -156,6 +156,16 @@ def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
         read(folder, {})
 
 
+def test_questions_that_the_lists_do_not_answer_are_told(folder: Path) -> None:
+    manifest = {"format": "ehrbench mimic_instr", "format_version": 1, "options": {"profile": "released"}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert read(folder, {"split": "all"}).warnings == []
+    text = (folder / "qa_event.jsonl").read_text().replace('"patient_demographics"', '"diagnoses_icd"', 1)
+    (folder / "qa_event.jsonl").write_text(text)
+    (warning,) = read(folder, {"split": "all"}).warnings
+    assert warning == "1 questions are about diagnoses, which the lists of the profile 'released' do not show"
+
+
 def test_the_digest_follows_the_lists_and_the_questions(folder: Path, prepared: Path) -> None:
     digest = read(folder, {}).digest()
     assert digest == read(prepared, {}).digest()
