@@ -154,6 +154,61 @@ def mimic_prediction(
     typer.echo(f"{target} ({_licence(summary.open_data)})")
 
 
+class BuildProfile(str, Enum):
+    """How EHR-Bench is built."""
+
+    ref = "ref"
+    fixed = "fixed"
+
+
+@app.command("ehr_bench")
+def ehr_bench(
+    mimic: Annotated[str, typer.Option(help="Folder of MIMIC-IV, with hosp/ and icu/; or 'sample'.")],
+    ed: Annotated[Path | None, typer.Option(help="Folder of MIMIC-IV-ED, where it lies apart.")] = None,
+    notes: Annotated[Path | None, typer.Option(help="Folder of MIMIC-IV-Note, where it lies apart.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write. [default: ehr_bench in $EHRBENCH_DATA or ./data]")] = None,
+    profile: Annotated[
+        BuildProfile,
+        typer.Option(
+            help="clean: no leaks; ref: the released procedure; fixed: that, with rows without a time and codes mended."
+        ),
+    ] = BuildProfile.ref,
+    seed: Annotated[int, typer.Option(help="Decides which samples are drawn.")] = 0,
+    per_task: Annotated[int, typer.Option(min=2, help="Most rows of a task.")] = 500,
+    ccs: Annotated[
+        Path | None,
+        typer.Option(help="Folder with d_ccs_diagnoses.csv and d_ccs_procedures.csv (icd_code, icd_version, long_title)."),
+    ] = None,
+    atc: Annotated[Path | None, typer.Option(help="CSV of NDC codes and ATC names (ndc_code, atc_name).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Build EHR-Bench: serialised rows of the decision-making and the risk-prediction tasks, and their index files.
+
+    The same release, options and seed give the same bytes. The folder is readable by you alone and ignored by git.
+    """
+    from dataclasses import asdict
+
+    from ehrbench.cli.output import print_json, print_table
+    from ehrbench.mimic.ehr_bench.lookups import Maps
+    from ehrbench.mimic.ehr_bench.prepare import Options, prepare
+    from ehrbench.mimic.tables import Mimic
+
+    target = _target(out, "ehr_bench")
+    release = Mimic(_release(mimic), ed=ed, note=notes)
+    summary = prepare(release, target, Options(profile.value, seed, per_task), Maps(ccs, atc), _say(as_json))
+    if as_json:
+        print_json({"out": str(target), **asdict(summary)})
+        return
+    rows = [(t, n, summary.kept[t], summary.written[t], summary.positives.get(t)) for t, n in summary.raw.items()]
+    print_table(("task", "samples", "kept", "written", "yes"), rows, numbers=(1, 2, 3, 4))
+    typer.echo(
+        f"{summary.patients:,} patients, {summary.events:,} events; {summary.long_records:,} patients left out for long records"
+    )
+    for sentence in summary.skipped:
+        typer.echo(f"note: {sentence}", err=True)
+    typer.echo(f"{target} ({_licence(summary.open_data)})")
+
+
 def _release(mimic: str) -> Path:
     from ehrbench.datasets.samples import SAMPLE_WORD, ensure_sample
 

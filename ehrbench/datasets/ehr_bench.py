@@ -14,6 +14,7 @@ from typing import Any
 from ehrbench.datasets.dataset import Dataset
 from ehrbench.datasets.item import Item
 from ehrbench.errors import MissingError, UsageError, unknown_name
+from ehrbench.hashing import hash_file
 from ehrbench.records.ehr_r1 import markdown_record, split_patient_block
 from ehrbench.records.record import Record
 
@@ -70,8 +71,19 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
         items=[_item(row, kind, apart, vocabulary if fixed and repair else set(), repair) for row in rows],
         files=[path],
         load_record=load,
+        open_data=_is_open(root, path),
         warnings=_warnings(rows),
     )
+
+
+def _is_open(root: Path, path: Path) -> bool:
+    """Whether ``ehrbench data prepare`` built this very file from the open demo: its manifest has the file's hash."""
+    try:
+        manifest = json.loads((root / "manifest.json").read_text(encoding="utf-8"))
+        built = manifest["files"].get(path.name) if manifest["open_data"] is True else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return built is not None and built == hash_file(path)
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,7 @@ class _Row:
     labels: tuple[str, ...]
     candidates: tuple[str, ...]
     plain_gold: bool
+    subject: str | None
 
 
 def _rows(path: Path, task: str) -> Iterator[_Row]:
@@ -116,7 +129,21 @@ def _row(place: str, line: bytes, offset: int, task: str) -> _Row | None:
     candidates = data.get("candidates") or []
     if not isinstance(candidates, list):
         raise UsageError(f"{place}: 'candidates' is neither a list nor null")
-    return _Row(f"{task}-{index}", offset, instruction, split_patient_block(text)[0], labels, tuple(map(str, candidates)), plain)
+    return _Row(
+        f"{task}-{index}",
+        offset,
+        instruction,
+        split_patient_block(text)[0],
+        labels,
+        tuple(map(str, candidates)),
+        plain,
+        _subject(info),
+    )
+
+
+def _subject(info: Mapping[str, Any]) -> str | None:
+    """The patient, in files that ``ehrbench data prepare`` built; the release does not tell."""
+    return None if info.get("subject_id") is None else str(info["subject_id"])
 
 
 def _gold(place: str, info: Mapping[str, Any], output: object) -> tuple[tuple[str, ...], bool]:
@@ -150,6 +177,7 @@ def _item(row: _Row, kind: str, apart: bool, vocabulary: set[str], repair: bool)
         references=(row.labels[0].lower(),) if risk else row.labels[:1],
         labels=row.labels,
         choices=choices,
+        group=row.subject,
         slots={"patient": row.patient if apart else "", "candidates": list(choices)},
         meta={"gold_in_candidates": all(label.casefold() in inside for label in row.labels)} if row.candidates else {},
     )

@@ -23,13 +23,18 @@ _AFTERWARDS = frozenset({"discharge", "diagnoses_icd", "drgcodes"})
 """Written when an admission is over; the note is dated midnight, before the day's events."""
 
 
+def banned_tables(sample: Sample, profile: BuildProfile) -> frozenset[str]:
+    """Tables that a task's contexts never show."""
+    banned = BANNED.get(sample.task, frozenset())
+    return banned | NEAR_DUPLICATES.get(sample.task, frozenset()) if profile.clean else banned
+
+
 def shown_positions(patient: Patient, sample: Sample, profile: BuildProfile) -> list[int]:
     """The positions of the window's events that a context shows, in order; never the admissions, which are headers."""
-    banned = BANNED.get(sample.task, frozenset())
+    banned = banned_tables(sample, profile)
     found = range(sample.begin, sample.end)
     if not profile.clean:
         return [i for i in found if patient.events[i].table != "admissions" and patient.events[i].table not in banned]
-    banned |= NEAR_DUPLICATES.get(sample.task, frozenset())
     return [i for i in found if patient.events[i].table not in banned and _allowed(patient.events[i], sample)]
 
 
