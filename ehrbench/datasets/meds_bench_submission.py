@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +72,21 @@ def read_submission(path: Path) -> dict[str, list[SubmittedRow]]:
     if not found:
         raise UsageError(f"{path}: the file has no rows; expected one an instance")
     return dict(found)
+
+
+def write_submission(rows: Iterable[tuple[str, str, str, str]]) -> bytes:
+    """A submission's bytes, every cell in quotation marks, so that ``read_submission`` gives back what was put in.
+
+    Only what no CSV can hold is replaced: NUL, and halves of surrogate pairs.
+
+    Args:
+        rows: task id, prompt, gold and answer of each.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerow(COLUMNS)
+    writer.writerows([cell.replace("\0", "\ufffd") for cell in row] for row in rows)
+    return text.getvalue().encode("utf-8", "replace")
 
 
 def _text(path: Path) -> str:

@@ -8,6 +8,7 @@ SUITES: dict[str, str] = {
     "ehr_bench": "EHR-Bench",
     "medalign": "MedAlign",
     "meds_bench": "MedS-Bench",
+    "meds_likelihood": "MedS-Bench by likelihood",
     "mimic_instr": "MIMIC-Instr",
 }
 

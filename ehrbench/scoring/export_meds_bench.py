@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import NamedTuple
 
 from ehrbench.datasets.data_dir import open_dataset
 from ehrbench.datasets.meds_bench_layout import named_file, task_id
-from ehrbench.datasets.meds_bench_submission import COLUMNS
+from ehrbench.datasets.meds_bench_submission import write_submission
 from ehrbench.errors import UsageError
 from ehrbench.jsonl import write_atomically
 from ehrbench.results.schema import SCORED_OUTCOMES
@@ -66,10 +64,7 @@ def _plain(models: set[str]) -> str:
 
 
 def _write(path: Path, runs: Sequence[LoadedRun]) -> Exported:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    n_rows = 0
+    rows: list[tuple[str, str, str, str]] = []
     for run in sorted(runs, key=lambda run: run.task.task):
         name = task_id(named_file(run.task.data.options)[1])
         pool = example_pool(open_dataset(run.task, run.data_dir), run.task.fewshot)
@@ -83,9 +78,8 @@ def _write(path: Path, runs: Sequence[LoadedRun]) -> Exported:
             examples = draw_examples(pool, item, run.task.fewshot, run.task.task, seed)
             messages = render(run.task.prompt, prompt_slots(item, examples))
             prompt = "\n".join(message.content for message in messages)
-            writer.writerow([name, prompt, item.references[0] if item.references else "", prediction.steps[-1].text])
-            n_rows += 1
-    write_atomically(path, text.getvalue().encode("utf-8", "surrogatepass"))
+            rows.append((name, prompt, item.references[0] if item.references else "", prediction.steps[-1].text))
+    write_atomically(path, write_submission(rows))
     path.chmod(0o600)
     private = any(run.task.data.policy == "credentialed" and not run.manifest.get("synthetic") for run in runs)
-    return Exported(path, n_rows, private)
+    return Exported(path, len(rows), private)
