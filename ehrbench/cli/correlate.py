@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from ehrbench.correlation.correlate import CorrelationReport
+    from ehrbench.correlation.human import HumanReport
 
 
 def correlate(
@@ -74,14 +75,15 @@ def correlate(
         parse_arguments(metric_arg or ()),
     )
     report = compute(source.rankings, found, options)
+    people = human_stats(source.rankings, options)
     described = about(source, options, command_line(), report.triples)
     written = []
     if out is not None:
-        written = write_correlation(out, report, human_stats(source.rankings, options), described)
+        written = write_correlation(out, report, people, described)
     if as_json:
         print_json(correlation_result(report, described).model_dump(mode="json"))
         return
-    print_report(report)
+    print_report(report, people)
     if written:
         typer.echo("\n" + "\n".join(map(str, written)))
 
@@ -90,7 +92,7 @@ def _names(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def print_report(report: CorrelationReport) -> None:
+def print_report(report: CorrelationReport, people: HumanReport) -> None:
     """Print the tables."""
     from ehrbench.cli.correlation_options import cell, ends, p_value, print_notes
     from ehrbench.cli.output import print_table
@@ -121,7 +123,7 @@ def print_report(report: CorrelationReport) -> None:
     typer.echo(f"the right; '{report.options.nan_policy}' decides on them, the means under the other rules stand in brackets.\n")
     variants = [
         (m.label, *(cell(m.variants[v]) for v in ("b", "c", "a", "wmt")), cell(m.accuracy.value), ends(m.accuracy))
-        + (f"{m.calibration.epsilon:.4g}", cell(m.calibration.accuracy), cell(m.calibrated.value), ends(m.calibrated))
+        + (f"{m.calibration.epsilon:.4g}", cell(m.in_sample), cell(m.calibrated.value), ends(m.calibrated))
         + (cell(m.length.value) if m.length else "", ends(m.length))
         for m in report.metrics
     ]
@@ -143,6 +145,13 @@ def print_report(report: CorrelationReport) -> None:
         ]
         header = ("pair", "difference", "interval", "n", "p PERM-BOTH", "Holm", "p bootstrap", "Holm")
         print_table(header, pairs, numbers=range(1, 8))
+    place = {name: k for k, name in enumerate(report.systems)}
+    rates = [
+        (s.name, cell(s.win_rates["excluded"].value), *(cell(m.win_rates["excluded"][place[s.name]]) for m in report.metrics))
+        for s in people.systems
+    ]
+    typer.echo("\nWin rates, ties left out, by people and by each metric")
+    print_table(("system", "people", *(m.label for m in report.metrics)), rows=rates, numbers=range(1, 2 + len(report.metrics)))
     print_notes(report.notes)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ehrbench.correlation.human import number
 from ehrbench.correlation.run_pairs import RunPair, common
 from ehrbench.errors import EhrbenchError, UsageError, unknown_name
 from ehrbench.stats.paired import McNemar, holm, mcnemar, paired_bootstrap, swap_test
@@ -21,8 +22,9 @@ class Comparison:
     metric: str
     label: str
     higher_is_better: bool
-    value_a: float
-    value_b: float
+    value_a: float | None
+    """None: not defined for the common items, as an AUROC without both classes."""
+    value_b: float | None
     difference: float | None
     """In the metric's own direction: positive says that A has the larger value."""
     low: float | None
@@ -134,8 +136,8 @@ def _one(pair: RunPair, name: str, patients: Mapping[str, str | None] | None, re
         metric=name,
         label=first.label if first else name,
         higher_is_better=first.higher_is_better if first else True,
-        value_a=value[0],
-        value_b=value[1],
+        value_a=number(value[0]),
+        value_b=number(value[1]),
         difference=boot.difference,
         low=boot.low,
         high=boot.high,

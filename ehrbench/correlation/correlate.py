@@ -78,6 +78,9 @@ class MetricReport:
     accuracy: MeanInterval
     """Pairwise accuracy with ties, of the scores as they are."""
     calibration: TieCalibration
+    """Its ``accuracy`` means over rankings."""
+    in_sample: float | None
+    """Pairwise accuracy at the threshold that these very items choose, mean over items."""
     calibrated: MeanInterval
     """Held-out pairwise accuracy, with an interval that takes the thresholds as given."""
     length: MeanInterval | None
@@ -141,6 +144,7 @@ def correlate(rankings: Rankings, scores: Sequence[Scores], options: Options) ->
     held_by = clusters.codes[judged.item]
     ties = [calibrate_ties(human, matrix[judged.item], held_by) for matrix in metrics]
     calibrated = mean_within(np.stack([t.held_out for t in ties]), judged.item, n_items)
+    in_sample = mean(mean_within(np.stack([t.in_sample for t in ties]), judged.item, n_items))
     stacked = [primary, accuracy, calibrated, *_lengths(rankings, judged, metrics)]
     values = np.concatenate(stacked)
     m = len(scores)
@@ -174,6 +178,7 @@ def correlate(rankings: Rankings, scores: Sequence[Scores], options: Options) ->
             n_too_few=int(chosen.n_too_few[i]),
             accuracy=intervals[m + i],
             calibration=ties[i],
+            in_sample=number(in_sample[i]),
             calibrated=intervals[2 * m + i],
             length=intervals[3 * m + i] if len(stacked) > 3 else None,
             win_rates=_rates(metrics[i]),

@@ -165,7 +165,7 @@ def metrics_csv(report: CorrelationReport) -> str:
         rows.append(
             [m.name, m.label, m.cluster, *m.value, *(m.policies[p] for p in NAN_POLICIES)]
             + [m.n_human_constant, m.n_metric_constant, m.n_too_few, *(m.variants[v] for v in VARIANTS), *m.accuracy]
-            + [tie.epsilon, tie.accuracy, *m.calibrated, *(m.length or [None] * 6)]
+            + [tie.epsilon, m.in_sample, *m.calibrated, *(m.length or [None] * 6)]
             + ([level.tau, level.soft.accuracy, level.low, level.high, level.soft.n_items] if level else [None] * 5)
             + [m.signature]
         )
@@ -199,6 +199,17 @@ def systems_csv(report: HumanReport) -> str:
     return to_csv(header, rows)
 
 
+def win_rates_csv(human: HumanReport, report: CorrelationReport) -> str:
+    """One line a judge (people, each metric) and system: the win rate under the three rules for ties."""
+    rows: list[Sequence[object]] = [
+        ("clinicians", system.name, *(system.win_rates[rule].value for rule in TIE_RULES)) for system in human.systems
+    ]
+    for metric in report.metrics:
+        for k, name in enumerate(report.systems):
+            rows.append((metric.name, name, *(metric.win_rates[rule][k] for rule in TIE_RULES)))
+    return to_csv(("judge", "system", *TIE_RULES), rows)
+
+
 def head_to_head_csv(human: HumanStats) -> str:
     """One line an ordered pair of systems and judge."""
     rows = ([m.judge, p.a, p.b, p.wins, p.ties, p.n] for m in human.head_to_head for p in m.pairs)
@@ -215,8 +226,14 @@ def to_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
     for row in rows:
-        writer.writerow([f"'{v}" if isinstance(v, str) and v[:1] in ("=", "+", "-", "@") else v for v in row])
+        writer.writerow(map(_csv_cell, row))
     return out.getvalue()
+
+
+def _csv_cell(value: object) -> object:
+    if isinstance(value, float) and value != value:
+        return None
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 
 def to_json(part: Correlation | HumanStats) -> str:

@@ -30,6 +30,10 @@ class Run(NamedTuple):
         return self.result.model.name
 
 
+_Key = tuple[str, str]
+"""Task and track."""
+
+
 class RunPair(NamedTuple):
     """Two runs of one task."""
 
@@ -53,29 +57,34 @@ def match_runs(a: Path, b: Path) -> list[RunPair]:
     from ehrbench.scoring.run import find_runs
 
     sides = [_by_task(find_runs([path]), path) for path in (a, b)]
-    shared = [task for task in sides[0] if task in sides[1]]
+    shared = [key for key in sides[0] if key in sides[1]]
     if not shared:
+        if tasks := {task for task, _ in sides[0]} & {task for task, _ in sides[1]}:
+            raise UsageError(
+                f"task '{min(tasks)}': the runs are of unlike tracks ({_list(sides[0])} in {a}, {_list(sides[1])} in {b}); "
+                "numbers of two tracks are never compared"
+            )
         raise UsageError(
             f"the runs are of unlike tasks ({_list(sides[0])} in {a}, {_list(sides[1])} in {b}); "
             "compare takes two runs of one task"
         )
     pairs = [_pair(sides[0][task], sides[1][task]) for task in shared]
     for side, other, path in ((sides[0], sides[1], b), (sides[1], sides[0], a)):
-        if lacking := [task for task in side if task not in other]:
-            pairs[0] = pairs[0]._replace(warnings=(*pairs[0].warnings, f"{path} has no run of {', '.join(lacking)}: left out"))
+        if lacking := {key: run for key, run in side.items() if key not in other}:
+            pairs[0] = pairs[0]._replace(warnings=(*pairs[0].warnings, f"{path} has no run of {_list(lacking)}: left out"))
     return pairs
 
 
-def _by_task(folders: Sequence[RunFolder], path: Path) -> dict[str, Run]:
-    found: dict[str, Run] = {}
+def _by_task(folders: Sequence[RunFolder], path: Path) -> dict[_Key, Run]:
+    found: dict[_Key, Run] = {}
     for folder in folders:
         run = _read(folder)
-        if run.result.task in found:
+        key = (run.result.task, run.result.track)
+        if key in found:
             raise UsageError(
-                f"{path} holds two runs of task '{run.result.task}': {found[run.result.task].folder.path} and {folder.path}; "
-                "name one of them"
+                f"{path} holds two runs of task '{run.result.task}': {found[key].folder.path} and {folder.path}; name one of them"
             )
-        found[run.result.task] = run
+        found[key] = run
     return found
 
 
@@ -101,7 +110,6 @@ def _pair(a: Run, b: Run) -> RunPair:
             b.result.protocol,
             "numbers of the two protocols are never compared: run one again with --protocol",
         ),
-        "tracks": (a.result.track or "none", b.result.track or "none", "numbers of two tracks are never compared"),
         "data": (str(a.config["data_hash"])[:12], str(b.config["data_hash"])[:12], "run one again on the other's data"),
         "scales": (a.result.synthetic, b.result.synthetic, "invented and real data are never compared"),
     }
@@ -142,8 +150,9 @@ def _short(value: Any) -> str:
     )
 
 
-def _list(names: Mapping[str, Run]) -> str:
-    return ", ".join(list(names)[:5]) + (" …" if len(names) > 5 else "")
+def _list(runs: Mapping[_Key, Run]) -> str:
+    names = [f"{task} ({track})" if track else task for task, track in runs]
+    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
 
 
 def common(a: Run, b: Run, metric: str) -> tuple[list[str], FloatArray, FloatArray]:

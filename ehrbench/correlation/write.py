@@ -16,6 +16,7 @@ from ehrbench.correlation.output import (
     plot,
     systems_csv,
     to_json,
+    win_rates_csv,
     write_files,
 )
 
@@ -39,6 +40,7 @@ def write_correlation(out: Path, report: CorrelationReport, human: HumanReport, 
         "pairs.csv": pairs_csv(report),
         "human.json": to_json(people),
         "systems.csv": systems_csv(human),
+        "win-rates.csv": win_rates_csv(human, report),
         "head-to-head.csv": head_to_head_csv(people),
     }
     if (drawing := plot(correlation)) is not None:

@@ -170,6 +170,8 @@ class TieCalibration(NamedTuple):
     n_items: int
     n_calibrating: int
     """Items with a preference of people, which choose epsilon: an item that is all ties would only pull it up."""
+    in_sample: FloatArray = np.empty(0)
+    """[items]: accuracy of each at ``epsilon``; NaN without pairs."""
     held_out: FloatArray = np.empty(0)
     """[items]: accuracy of each at the epsilon of the others; NaN without pairs."""
 
@@ -195,9 +197,9 @@ def calibrate_ties(human: npt.ArrayLike, metric: npt.ArrayLike, groups: npt.Arra
     counted = ~np.isnan(gaps) & ~np.isnan(h[:, first] - h[:, second])
     pairs = counted.sum(axis=1)
     keep = pairs > 0
-    everywhere = np.full(len(h), np.nan)
+    in_sample, everywhere = np.full(len(h), np.nan), np.full(len(h), np.nan)
     if not keep.any():
-        return TieCalibration(0.0, np.nan, np.nan, 0, 0, everywhere)
+        return TieCalibration(0.0, np.nan, np.nan, 0, 0, in_sample, everywhere)
     product, h_sign, gaps, counted, pairs = product[keep], h_sign[keep], gaps[keep], counted[keep], pairs[keep]
     starts = np.flatnonzero(np.append(True, np.diff(codes[keep]) != 0))
     epsilons = np.unique(np.append(gaps[counted], 0.0))
@@ -231,9 +233,15 @@ def calibrate_ties(human: npt.ArrayLike, metric: npt.ArrayLike, groups: npt.Arra
         chosen_step = np.repeat(_first_best(others), np.diff(np.append(inside, stop - start)))
         held_out[start:stop] = own[np.arange(stop - start), chosen_step]
         first_group = last_group
-    everywhere[order[keep]] = held_out
+    in_sample[order[keep]], everywhere[order[keep]] = at_best, held_out
     return TieCalibration(
-        float(epsilons[best]), float(at_best.mean()), float(held_out.mean()), len(pairs), int(choosing.sum()), everywhere
+        epsilon=float(epsilons[best]),
+        accuracy=float(at_best.mean()),
+        accuracy_held_out=float(held_out.mean()),
+        n_items=len(pairs),
+        n_calibrating=int(choosing.sum()),
+        in_sample=in_sample,
+        held_out=everywhere,
     )
 
 

@@ -152,3 +152,29 @@ def test_refusals(copy):
     result.unlink()
     with pytest.raises(MissingError, match="is not scored"):
         match_runs(a, b)
+
+
+def test_several_tasks_are_adjusted_together(copy):
+    for name in ("bm25", "newest"):
+        for place in ("one", "two"):
+            shutil.copytree(only(copy / name), copy / "sides" / name / place)
+            for file in ("manifest.json", "result.json"):
+                path = copy / "sides" / name / place / file
+                path.write_text(path.read_text().replace('"task": "medalign"', f'"task": "{place}"'))
+    report = compare(match_runs(copy / "sides" / "bm25", copy / "sides" / "newest"), ["bleu"], resamples=400)
+    assert [row.task for row in report.rows] == ["one", "two"]
+    alone = compare(match_runs(copy / "bm25", copy / "newest"), ["bleu"], resamples=400).rows[0]
+    assert alone.p_holm == alone.p_permutation
+    for row in report.rows:
+        assert row.p_holm == pytest.approx(2 * min(r.p_permutation for r in report.rows), abs=1e-9) or row.p_holm == 1
+    shutil.rmtree(copy / "sides" / "newest" / "two")
+    left = compare(match_runs(copy / "sides" / "bm25", copy / "sides" / "newest"), ["bleu"], resamples=100)
+    assert [row.task for row in left.rows] == ["one"]
+    assert any("has no run of two: left out" in warning for warning in left.warnings)
+
+
+def test_tracks_are_never_compared(copy):
+    path = only(copy / "newest") / "result.json"
+    path.write_text(path.read_text().replace('"track": ""', '"track": "open"'))
+    with pytest.raises(UsageError, match=r"unlike tracks .*medalign \(open\)"):
+        match_runs(copy / "bm25", copy / "newest")
