@@ -38,6 +38,7 @@ _METRICS: dict[str, str] = {
     "judge_relative": "A judge model's score of the answer as a percentage of its score of a reference model's answer, averaged "
     "over items. It can exceed 100, and moves with the judge and with the reference answers.",
     "jury_score": "Mean score from 1 to 5 by a panel of language models.",
+    "lens": "A trained model's guess of how well the answer simplifies its source, made for simplified texts; 0 to 100.",
     "macro_f1": "F1 of each class, averaged over classes, so that rare classes count as much as common ones.",
     "macro_precision": "Precision of each class, averaged over classes.",
     "macro_recall": "Recall of each class, averaged over classes.",
