@@ -133,9 +133,8 @@ def main() -> None:
     given = parser.parse_args()
     harnesses = chosen(given.lm_eval, given.inspect)
     print(f"{given.n} items, at most {CONCURRENCY} in flight\n")
-    print(
-        "| scenario | harness | items | CPU s | CPU ms an item beyond the first | wall s | exit | answered calls repeated | scored |"
-    )
+    print("ms an item: CPU, beyond a run of one item. Repeated: answered calls that were asked again. Scored: the denominator.\n")
+    print("| scenario | harness | items | CPU s | ms an item | wall s | exit | repeated | scored |")
     print("|---|---|---|---|---|---|---|---|---|")
     one = {}
     for harness in harnesses:

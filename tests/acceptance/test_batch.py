@@ -154,3 +154,43 @@ def test_only_models_behind_the_api_take_files(tmp_path: Path) -> None:
     )
     assert refused.returncode == 2
     assert "takes no batch files" in refused.stderr
+
+
+CHOICES = """\
+task: ward
+version: 1
+data: {reader: jsonl, path: ward, policy: open}
+prompt: {user: "Question: {{ question }}"}
+output: choice_probabilities
+metrics: [auroc]
+primary: auroc
+"""
+
+
+def test_probabilities_of_choices_travel_by_file(tmp_path: Path) -> None:
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "ward.yaml").write_text(CHOICES)
+    (tmp_path / "ward").mkdir()
+    items = [{"id": str(n), "question": f"q {n}", "choices": ["yes", "no"], "answer": "yes" if n else "no"} for n in range(3)]
+    write(tmp_path / "ward" / "items.jsonl", items)
+    with Server(logprobs={"yes": -0.1, "no": -2.5, "perhaps": -4.0}) as server:
+        given = ["--model", "openai:stub", "--model-arg", f"base_url={server.url}", "--tasks", "ward", "--quiet"]
+        given += ["--include-path", tmp_path / "tasks", "--data-dir", tmp_path]
+        online = ehrbench("run", *given, "--out", tmp_path / "online")
+        assert online.returncode == 0, online.stderr
+        batch, replies = tmp_path / "calls.jsonl", tmp_path / "replies.jsonl"
+        wrote = ehrbench("requests", *given, "--results", tmp_path / "files", "--out", batch)
+        assert wrote.returncode == 0, wrote.stderr
+        good = answer(server, batch, replies)
+        for line in (bare := json.loads(json.dumps(good))):
+            del line["response"]["body"]["choices"][0]["logprobs"]
+        write(replies, bare)
+        took = ehrbench("ingest", replies, *given, "--results", tmp_path / "files")
+        assert took.returncode == 5
+        assert "NoLogProbabilities" in took.stderr
+        write(replies, good)
+        took = ehrbench("ingest", replies, *given, "--results", tmp_path / "files")
+        assert took.returncode == 0, took.stderr
+    (one,), (other,) = run_folders(tmp_path / "online"), run_folders(tmp_path / "files")
+    assert final_files(one) == final_files(other)
+    assert rows(one / "private" / "predictions.jsonl")[0]["probabilities"]["yes"] > 0.8
