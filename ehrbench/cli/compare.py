@@ -15,7 +15,7 @@ def compare(
     data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, and swaps of the permutation test.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Write comparison.json and comparison.csv into this folder.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write comparison.json, comparison.csv and paired.json here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Test whether two runs differ, in pairs, by patient, adjusted over tasks; unlike protocols, data or tasks are refused."""
@@ -25,10 +25,12 @@ def compare(
     from ehrbench.cli.output import print_json
     from ehrbench.correlation.compare import compare as compute
     from ehrbench.correlation.output import to_csv, write_files
+    from ehrbench.correlation.paired_file import paired_file
     from ehrbench.correlation.run_pairs import match_runs
 
     names = [name.strip() for name in metrics.split(",") if name.strip()] if metrics else None
-    report = compute(match_runs(a, b), names, data_dir=data_dir, resamples=resamples, seed=seed)
+    pairs = match_runs(a, b)
+    report = compute(pairs, names, data_dir=data_dir, resamples=resamples, seed=seed)
     plain = report.plain()
     written = []
     if out is not None:
@@ -38,7 +40,9 @@ def compare(
             for row in plain["comparisons"]
         ]
         table = to_csv(list(flat[0]), [list(row.values()) for row in flat])
-        written = write_files(out, {"comparison.json": json.dumps(plain, indent=2) + "\n", "comparison.csv": table})
+        paired = json.dumps([test.model_dump(mode="json") for test in paired_file(report, pairs)], indent=2)
+        files = {"comparison.json": json.dumps(plain, indent=2) + "\n", "comparison.csv": table, "paired.json": paired + "\n"}
+        written = write_files(out, files)
     if as_json:
         print_json(plain)
         return
