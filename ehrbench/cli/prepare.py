@@ -159,6 +159,7 @@ class BuildProfile(str, Enum):
 
     ref = "ref"
     fixed = "fixed"
+    clean = "clean"
 
 
 @app.command("ehr_bench")
@@ -172,7 +173,7 @@ def ehr_bench(
         typer.Option(
             help="clean: no leaks; ref: the released procedure; fixed: that, with rows without a time and codes mended."
         ),
-    ] = BuildProfile.ref,
+    ] = BuildProfile.clean,
     seed: Annotated[int, typer.Option(help="Decides which samples are drawn.")] = 0,
     per_task: Annotated[int, typer.Option(min=2, help="Most rows of a task.")] = 500,
     ccs: Annotated[

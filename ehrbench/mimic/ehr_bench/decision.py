@@ -41,10 +41,11 @@ def decision_samples(
     begin = timeline.first_after(event.hadm, start - DAY)
     if begin is None or begin >= position:
         return
+    closes = max(start, patient.events[position - 1].end or start) if event.table == "diagnoses_icd" else start
     admission = None if profile.clean and headers[0] == position else headers[0]
 
     def sample(task: str, target: str | tuple[str, ...]) -> Sample:
-        hours = (start - DAY, start) if profile.clean else (None, None)
+        hours = (start - DAY, closes) if profile.clean else (None, None)
         return Sample(patient.subject, event.hadm, task, event.table, begin, position, target, admission, headers[1], *hours)
 
     for task, column in source.tasks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ehrbench.mimic.ehr_bench.clean_risk import clean_risk_samples
 from ehrbench.mimic.ehr_bench.decision import decision_samples
 from ehrbench.mimic.ehr_bench.merge import Patient
 from ehrbench.mimic.ehr_bench.profile import BuildProfile
@@ -32,7 +33,8 @@ def patient_samples(patient: Patient, profile: BuildProfile) -> Iterator[Sample]
         own = admission if admission is not None and patient.events[admission].hadm == event.hadm is not None else None
         other = discharge if discharge is not None and patient.events[discharge].hadm != event.hadm else None
         yield from decision_samples(patient, position, timeline, (own, other), profile)
-        yield from risk_samples(patient, position, timeline, (own, other), profile)
+        anchored = clean_risk_samples if profile.clean else risk_samples
+        yield from anchored(patient, position, timeline, (own, other))
 
 
 def kept(sample: Sample) -> bool:

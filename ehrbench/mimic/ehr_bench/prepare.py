@@ -77,7 +77,7 @@ def prepare(
     profile, maps = PROFILES[options.profile], maps or Maps()
     used = maps.files()
     mimic.path("patients")
-    summary = Summary(skipped=_skipped(mimic, maps))
+    summary = Summary(skipped=_skipped(mimic, maps, profile))
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".preparing-", dir=out) as folder:
         work, new = Path(folder), Path(folder) / "new"
@@ -94,7 +94,7 @@ def prepare(
     return summary
 
 
-def _skipped(mimic: Mimic, maps: Maps) -> list[str]:
+def _skipped(mimic: Mimic, maps: Maps, profile: BuildProfile) -> list[str]:
     said = []
     if maps.ccs is None:
         said.append("no procedures_ccs, diagnoses_ccs and diagnosis_ccs: name a folder with the CCS titles with --ccs")
@@ -106,7 +106,7 @@ def _skipped(mimic: Mimic, maps: Maps) -> list[str]:
         ("discharge", "Readmission_30day and Readmission_60day"),
         ("edstays", "task of the emergency department"),
     ):
-        if not mimic.has(table):
+        if not mimic.has(table) and not (table == "discharge" and profile.clean):
             said.append(f"no {tasks}: the release has no table '{table}'")
     return said
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ehrbench.mimic.ehr_bench.merge import Event, Patient
-from ehrbench.mimic.ehr_bench.profile import BuildProfile
 from ehrbench.mimic.ehr_bench.sample import Sample
 from ehrbench.mimic.ehr_bench.timeline import DAY, HOUR, Timeline
 
@@ -15,9 +14,7 @@ READMISSION_DAYS = (30, 60)
 _Answer = tuple[str, bool]
 
 
-def risk_samples(
-    patient: Patient, position: int, timeline: Timeline, headers: tuple[int | None, int | None], profile: BuildProfile
-) -> Iterator[Sample]:
+def risk_samples(patient: Patient, position: int, timeline: Timeline, headers: tuple[int | None, int | None]) -> Iterator[Sample]:
     """The samples that an event anchors, in the order of the tasks."""
     event = patient.events[position]
     if event.table == "discharge":

@@ -40,7 +40,7 @@ class Sample:
     opens: int | None = None
     """Clean profile: the window's earliest second since 1970."""
     closes: int | None = None
-    """Clean profile: every row shown is before this second (risk) or not after it (decisions)."""
+    """Clean profile: the last second of which a row may be shown."""
 
     @property
     def labels(self) -> list[str]:
