@@ -19,18 +19,26 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """Names mapped to lazily imported objects of one kind."""
 
-    def __init__(self, kind: str, builtin: Mapping[str, str], entry_point_group: str | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        builtin: Mapping[str, str],
+        entry_point_group: str | None = None,
+        families: Mapping[str, str] | None = None,
+    ) -> None:
         """Make a registry.
 
         Args:
             kind: what the names name, used in messages ("metric").
             builtin: name to ``"module:attribute"``.
             entry_point_group: the group under which other packages add entries ("ehrbench.metrics").
+            families: prefix of names to ``"module:function"``, which makes the thing of such a name.
         """
         self.kind = kind
         self._targets: dict[str, str | T] = dict(builtin)
         self._group = entry_point_group
         self._plugins_read = entry_point_group is None
+        self._families = dict(families or {})
 
     def register(self, name: str, thing: T) -> None:
         """Add one entry; a second entry of the same name is refused."""
@@ -47,6 +55,9 @@ class Registry(Generic[T]):
         """
         if name not in self._targets:
             self._read_plugins()
+        if name not in self._targets and (maker := self._family(name)):
+            module, _, attribute = maker.partition(":")
+            self._targets[name] = cast(T, getattr(import_module(module), attribute)(name))
         if name not in self._targets:
             raise UsageError(unknown_name(self.kind, name, self._targets))
         target = self._targets[name]
@@ -59,11 +70,14 @@ class Registry(Generic[T]):
         if name in self._targets:
             return True
         self._read_plugins()
-        return name in self._targets
+        return name in self._targets or self._family(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         self._read_plugins()
         return iter(sorted(self._targets))
+
+    def _family(self, name: str) -> str | None:
+        return next((maker for prefix, maker in self._families.items() if name.startswith(prefix)), None)
 
     def _read_plugins(self) -> None:
         if self._plugins_read or self._group is None:

@@ -11,6 +11,7 @@ READERS: Registry[Reader] = Registry(
     {
         "ehr_bench": "ehrbench.datasets.ehr_bench:read",
         "jsonl": "ehrbench.datasets.jsonl:read",
+        "lm_eval": "ehrbench.lm_eval_bridge.reader:read",
         "medalign": "ehrbench.datasets.medalign:read",
         "meds_bench": "ehrbench.datasets.meds_bench:read",
         "meds_bench_submission": "ehrbench.datasets.meds_bench_submission:read",

@@ -98,4 +98,6 @@ def open_dataset(task: TaskSpec, data_dir: str | None) -> Dataset:
     options = task.data.options
     if task.record and "rendering" in task.record.model_fields_set:
         options = {"rendering": task.record.rendering, **options}
+    if task.data.reader == "lm_eval":  # its task files say where the data are
+        return READERS.get("lm_eval")(Path(), {**options, "num_fewshot": task.fewshot.k})
     return READERS.get(task.data.reader)(locate(task.data, data_dir), options)

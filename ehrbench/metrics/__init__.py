@@ -81,4 +81,5 @@ METRICS: Registry[Metric] = Registry(
         },
     },
     "ehrbench.metrics",
+    families={"lm_eval.": "ehrbench.lm_eval_bridge.metrics:metric"},
 )

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 from zlib import crc32
@@ -20,6 +21,7 @@ from ehrbench.models.checkpoint import read_json, require_weights, resolve, weig
 from ehrbench.models.choices import SpellingReader, Spellings, log_sums, normalised
 from ehrbench.models.hf_engine import Engine, Generated, LoadOptions, Row
 from ehrbench.models.hf_tokenizer import HFTokenizer
+from ehrbench.models.likelihoods import Likelihood, LikelihoodRequest, LikelihoodResponse, Scored, tokens_of
 from ehrbench.models.local import CHAT_ARGUMENTS, load_named_tokenizer, read_chat, saved_dtype, versions, window
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, ModelIdentity, Request, Response, Tokenizer
 
@@ -220,6 +222,50 @@ class HFModel:
                 else:
                     shares, mass = normalised(outcome)
                     yield ChoiceResponse(request.id, shares, prompt_tokens=n, seconds=seconds, mass=mass)
+
+    def log_likelihoods(self, requests: Iterable[LikelihoodRequest]) -> Iterator[LikelihoodResponse]:
+        """Log-likelihoods of given texts, tokenised without a chat template (see ``likelihoods.tokens_of``)."""
+        source = iter(requests)
+        while listed := list(islice(source, 256)):
+            yield from self._log_likelihoods(listed)
+
+    def _log_likelihoods(self, listed: Sequence[LikelihoodRequest]) -> Iterator[LikelihoodResponse]:
+        asked: dict[int, list[list[Scored]]] = {}
+        for i, request in enumerate(listed):
+            try:
+                texts = [tokens_of(self._tokenizer, text, self.context_length) for text in request.texts]
+            except Exception as error:
+                yield LikelihoodResponse(request.id, finish="error", error=type(error).__name__)
+                continue
+            longest = max((len(part.before) + len(part.scored) - 1 for parts in texts for part in parts), default=0)
+            if self._overflows(longest):
+                yield LikelihoodResponse(request.id, finish="overflow", prompt_tokens=longest)
+            else:
+                asked[i] = texts
+
+        def run(batch: Sequence[int]) -> list[list[Likelihood]]:
+            rows = [part for i in batch for parts in asked[i] for part in parts if part.scored]
+            scores = self._engine.score_endings([row.before for row in rows], [row.scored for row in rows]) if rows else []
+            found = iter(scores)
+            return [
+                [
+                    Likelihood(sum(value for value, _ in windows), all(greedy for _, greedy in windows))
+                    for parts in asked[i]
+                    for windows in [[next(found) for part in parts if part.scored]]
+                ]
+                for i in batch
+            ]
+
+        lengths = {i: [len(part.before) + len(part.scored) for parts in texts for part in parts] for i, texts in asked.items()}
+        sizes = {i: Size(max(each, default=1) * max(1, len(each)), 0) for i, each in lengths.items()}
+        for i, outcome, seconds in self._in_batches(sizes, run):
+            n = sum(lengths[i])
+            if isinstance(outcome, Exception):
+                yield LikelihoodResponse(
+                    listed[i].id, finish="error", error=type(outcome).__name__, prompt_tokens=n, seconds=seconds
+                )
+            else:
+                yield LikelihoodResponse(listed[i].id, tuple(outcome), prompt_tokens=n, seconds=seconds)
 
     def close(self) -> None:
         """Free the weights."""

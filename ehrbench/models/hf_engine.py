@@ -137,6 +137,22 @@ class Engine:
             each = scores.gather(2, ids[:, -longest:, None]).squeeze(2)
         return [float(row[longest - len(ending) :].sum()) for row, ending in zip(each.double().cpu(), endings, strict=True)]
 
+    def score_endings(self, prompts: Sequence[Sequence[int]], endings: Sequence[Sequence[int]]) -> list[tuple[float, bool]]:
+        """Log-probability of each ending after its prompt, and whether greedy decoding would have written it."""
+        import torch
+
+        ids, mask = self._padded([[*prompt, *ending] for prompt, ending in zip(prompts, endings, strict=True)])
+        longest = max(len(ending) for ending in endings)
+        with torch.inference_mode():
+            scores = self._logits(ids, mask, longest + 1)[:, -longest - 1 : -1].float().log_softmax(-1)
+            wanted = ids[:, -longest:]
+            each = scores.gather(2, wanted[..., None]).squeeze(2).double().cpu()
+            best = (scores.argmax(-1) == wanted).cpu()
+        return [
+            (float(row[longest - len(ending) :].sum()), bool(hit[longest - len(ending) :].all()))
+            for row, hit, ending in zip(each, best, endings, strict=True)
+        ]
+
     def _logits(self, ids: Any, mask: Any, keep: int) -> Any:
         arguments: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "use_cache": False}
         if self._takes_positions:

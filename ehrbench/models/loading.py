@@ -25,6 +25,7 @@ MODELS: Registry[Backend] = Registry(
         "azure": "ehrbench.models.server.load:azure",
         "baseline": "ehrbench.models.baseline:load",
         "hf": "ehrbench.models.hf:load",
+        "lm-eval": "ehrbench.models.lm_eval:load",
         "openai": "ehrbench.models.server.load:openai",
         "replay": "ehrbench.models.replay:load",
         "vllm": "ehrbench.models.vllm:load",
@@ -101,12 +102,14 @@ def _own_backends() -> list[BackendInfo]:
     azure = None if os.environ.get("AZURE_OPENAI_API_KEY") else "AZURE_OPENAI_API_KEY is not set"
     needs = "a server; OPENAI_API_KEY where it asks for a key"
     vllm = None if find_spec("vllm") else "vllm not installed: pip install 'ehrbench[vllm]'"
+    lm_eval = None if find_spec("lm_eval") else "lm-eval not installed: pip install 'ehrbench[lm-eval]'"
     return [
         BackendInfo("azure", _example("azure"), "a deployment of Azure OpenAI", "AZURE_OPENAI_API_KEY", azure),
         BackendInfo(
             "baseline", _example("baseline"), "bm25, newest, majority or empty: what any model has to beat", "nothing", None
         ),
         BackendInfo("hf", _example("hf"), "a checkpoint, run by transformers", "torch, transformers, the weights", no_torch),
+        BackendInfo("lm-eval", _example("lm-eval"), "any local model class of lm-eval", "lm-eval", lm_eval),
         BackendInfo("openai", _example("openai"), "any OpenAI-compatible server (base_url=…)", needs, None),
         BackendInfo("replay", _example("replay"), "answers made elsewhere", "a JSONL or CSV file", None),
         BackendInfo("vllm", _example("vllm"), "a checkpoint, run by vLLM", "vllm, a GPU, the weights", vllm),
@@ -118,6 +121,7 @@ def _example(backend: str) -> str:
         "azure": "azure:DEPLOYMENT",
         "baseline": "baseline:bm25",
         "hf": "hf:PATH",
+        "lm-eval": "lm-eval:hf,pretrained=PATH",
         "openai": "openai:NAME",
         "replay": "replay:FILE",
         "vllm": "vllm:PATH",

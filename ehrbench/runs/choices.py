@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ehrbench.datasets.item import Item
 from ehrbench.errors import UsageError
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, Request, Response
+from ehrbench.runs.likelihoods import WithLikelihoods
 from ehrbench.tasks.schema import TaskSpec
 
 
@@ -54,6 +55,29 @@ class WithProbabilities:
     def close(self) -> None:
         """Close the model."""
         self._model.close()
+
+
+def answering_model(task: TaskSpec, model: Model) -> Model:
+    """The model, in the clothes that the task's kind of output needs.
+
+    Raises:
+        UsageError: the model cannot give that kind of output.
+    """
+    if task.output == "choice_probabilities":
+        return model if getattr(model, "reads_choices", False) else WithProbabilities(model)
+    return WithLikelihoods(model) if task.output == "log_likelihoods" else model
+
+
+def asked_texts(task: TaskSpec, item: Item) -> tuple[tuple[str, ...], ...]:
+    """What a request asks the probability of; nothing where an answer is to be written."""
+    if task.output == "choice_probabilities":
+        return choice_spellings(task, item)
+    if task.output == "log_likelihoods":
+        if "requests" not in item.slots:
+            raise UsageError(f"task '{task.task}': output 'log_likelihoods' is for the reader lm_eval, not '{task.data.reader}'")
+        texts: tuple[tuple[str, ...], ...] = item.slots["requests"]
+        return texts
+    return ()
 
 
 def choice_spellings(task: TaskSpec, item: Item) -> tuple[tuple[str, ...], ...]:

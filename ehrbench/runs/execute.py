@@ -11,7 +11,7 @@ from ehrbench.datasets.data_dir import chosen_data_dir, is_sample
 from ehrbench.datasets.majority import gold_class
 from ehrbench.jsonl import write_atomically
 from ehrbench.models.protocol import Model
-from ehrbench.runs.choices import WithProbabilities
+from ehrbench.runs.choices import answering_model
 from ehrbench.runs.engine import Sink, drive
 from ehrbench.runs.folder import RunFolder, folder_for
 from ehrbench.runs.keys import model_key
@@ -75,9 +75,7 @@ def generate(
                     progress.add(prediction)
 
                 work = plan_work(run, [item for item in items if item.id not in store.finished], model_key(run.model.identity))
-                wrapped = run.task.output == "choice_probabilities" and not getattr(run.model, "reads_choices", False)
-                answering = WithProbabilities(run.model) if wrapped else run.model
-                drive(work, answering, Sink(finish, store.keep_call, store.stored))
+                drive(work, answering_model(run.task, run.model), Sink(finish, store.keep_call, store.stored))
             return folder, store.finalise()
 
 

@@ -14,7 +14,7 @@ from ehrbench.errors import EhrbenchError, UsageError
 from ehrbench.hashing import hash_text
 from ehrbench.records.record import Record
 from ehrbench.runs.chains import ItemChain, overflowed
-from ehrbench.runs.choices import choice_spellings
+from ehrbench.runs.choices import asked_texts
 from ehrbench.runs.engine import Work
 from ehrbench.runs.fewshot import draw_examples, example_pool
 from ehrbench.runs.prediction import Prediction
@@ -57,7 +57,7 @@ def plan_work(run: Prepared, items: Iterable[Item], model_key: str) -> Iterator[
             model_key=model_key,
             clean=partial(_clean, task.answer),
             shown=partial(_shown, calls),
-            spellings=choice_spellings(task, item) if task.output == "choice_probabilities" else (),
+            spellings=asked_texts(task, item),
             prefix=records.hash(record) if record is not None else None,
         )
 

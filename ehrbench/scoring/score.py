@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ehrbench.metrics import METRICS
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
-from ehrbench.results.schema import MetricResult
+from ehrbench.results.schema import MAX_RANGE, MetricResult
 
 RESAMPLES = 10_000
 SEED = 0
@@ -90,6 +90,11 @@ def summarise(
     made = estimate([s for s, _ in defined], [g for _, g in defined], metric.aggregate, resamples=RESAMPLES, seed=SEED)
     if made.value is None:
         return MetricResult(value=None, missing=made.reason or "not defined for these items", **common)
+    if not metric.bounded:  # a corpus value may lie outside what single items span
+        ends = [end for end in (made.value, made.low, made.high) if end is not None]
+        if max(map(abs, ends)) > MAX_RANGE:
+            return MetricResult(value=None, missing=f"the value or its interval goes beyond {MAX_RANGE:g}", **common)
+        common["range"] = min(common["range"][0], *map(math.floor, ends)), max(common["range"][1], *map(math.ceil, ends))
     return MetricResult(
         value=made.value,
         low=made.low,

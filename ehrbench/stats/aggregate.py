@@ -235,6 +235,10 @@ AGGREGATES: dict[str, Aggregate] = {
     "mean": Additive(_mean, columns=1),
     # numerator, denominator
     "ratio_of_sums": Additive(_ratio, columns=2),
+    # log-likelihood (and, for the last two, its length)
+    "perplexity_of_mean": Additive(lambda sums, total: np.exp(-_mean(sums, total)), columns=1),
+    "perplexity_of_ratio": Additive(lambda sums, total: np.exp(-_ratio(sums, total)), columns=2),
+    "bits_of_ratio": Additive(lambda sums, total: -_ratio(sums, total) / np.log(2), columns=2),
     # tp, fp, fn
     "micro_f1": _micro(_f1),
     "micro_precision": _micro(_precision),

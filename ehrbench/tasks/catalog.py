@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ehrbench.assets import asset_dir
 from ehrbench.errors import UsageError, unknown_name
-from ehrbench.tasks.task_file import RawTask, read_task_file, where
+from ehrbench.tasks.task_file import RawTask, is_lm_eval_file, read_task_file, where
 from ehrbench.tasks.yaml_file import KeyPath, Position, TaskFileError, shown
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class Catalog:
 
     raw: Mapping[str, RawTask]
     """In the order of the files: shipped, plugins, include paths."""
+    folders: tuple[Path, ...] = ()
+    """The include paths, which may hold lm-eval's task files too."""
     _specs: dict[tuple[str, str], TaskSpec] = field(default_factory=dict, repr=False, compare=False)
 
     def names(self) -> list[str]:
@@ -65,7 +67,14 @@ class Catalog:
         Raises:
             UsageError: a part that matches nothing, with close names, or a task that does not pass the checks.
         """
-        return self._checked(self.match(expression), protocol)
+        outside = [part.strip() for part in expression.split(",") if part.strip().startswith("lm_eval:")]
+        if not outside:
+            return self._checked(self.match(expression), protocol)
+        from ehrbench.lm_eval_bridge.tasks import select_lm_eval
+
+        ours = ",".join(part for part in expression.split(",") if not part.strip().startswith("lm_eval:"))
+        found = self._checked(self.match(ours), protocol) if ours else []
+        return [*found, *(spec for part in outside for spec in select_lm_eval(part, self.folders))]
 
     def match(self, expression: str) -> list[str]:
         """The names that ``select`` would give, without checking the tasks."""
@@ -137,6 +146,8 @@ def read_catalog(include_paths: Sequence[Path] = ()) -> tuple[Catalog, list[str]
     problems: list[str] = []
     for root, files in _sources(include_paths):
         for path in files:
+            if is_lm_eval_file(path):  # reached by lm_eval:NAME
+                continue
             try:
                 tasks = read_task_file(path, root)
             except TaskFileError as error:
@@ -146,7 +157,7 @@ def read_catalog(include_paths: Sequence[Path] = ()) -> tuple[Catalog, list[str]
                 first = found.setdefault(task.name, task)
                 if first is not task and first.position != task.position:
                     problems.append(f"{task.position}: task '{task.name}' is already defined in {first.position}; rename one")
-    return Catalog(found), list(dict.fromkeys(problems))
+    return Catalog(found, tuple(include_paths)), list(dict.fromkeys(problems))
 
 
 def _sources(include_paths: Sequence[Path]) -> Iterator[tuple[Path, list[Path]]]:

@@ -115,7 +115,8 @@ class TaskSpec(_Strict):
     prompt: PromptSpec
     variants: dict[str, PromptSpec] = Field(default_factory=dict)
     """Other prompts by name, chosen with ``--prompt NAME``."""
-    output: Literal["text", "choice_probabilities"] = "text"
+    output: Literal["text", "choice_probabilities", "log_likelihoods"] = "text"
+    """``log_likelihoods``: of texts that the reader gives (lm-eval's tasks)."""
     spellings: Literal["variants", "exact", "spaced"] = "variants"
     """Of ``choice_probabilities``: whether capitals and a leading space count as the same choice. ``spaced``:
     a space and the choice, as lm-eval has it."""

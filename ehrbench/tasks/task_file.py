@@ -7,6 +7,7 @@ replaced.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ from ehrbench.tasks.yaml_file import KeyPath, Position, TaskFileError, YamlFile,
 PROTOCOLS = ("clean", "paper")
 FIXED = (("task",), ("version",), ("group",), ("data", "policy"))
 """What a protocol cannot change: it is the same task on the same data."""
+
+
+_LM_EVAL = re.compile(r"^(output_type|dataset_path|dataset_name|doc_to_text|aggregate_metric_list|task: *(\[.*)?$)", re.MULTILINE)
+"""Keys at the top of a file that ours do not have."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +161,14 @@ def _places(value: Any, place: KeyPath = ()) -> Iterator[KeyPath]:
 def is_fragment(path: Path) -> bool:
     """Whether a file holds shared keys only, to be included by others: its name begins with an underscore."""
     return path.name.startswith("_")
+
+
+def is_lm_eval_file(path: Path) -> bool:
+    """Whether a file is in lm-eval's dialect: it names a data set or a kind of output, or is a group of tasks."""
+    try:
+        return _LM_EVAL.search(path.read_text("utf-8")) is not None
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def read_task_file(path: Path, root: Path) -> list[RawTask]:
