@@ -18,8 +18,9 @@ from ehrbench.errors import UsageError
 from ehrbench.models.loading import load_model
 from ehrbench.models.protocol import Model
 from ehrbench.results.schema import Result
-from ehrbench.runs.execute import generate, prepare
+from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
+from ehrbench.runs.prepared import prepare
 from ehrbench.scoring.run import load_run, score_run
 from ehrbench.tasks.catalog import load_catalog
 from tests.acceptance.chart import rows
