@@ -21,7 +21,7 @@ FIXED = (("task",), ("version",), ("group",), ("data", "policy"))
 """What a protocol cannot change: it is the same task on the same data."""
 
 
-_LM_EVAL = re.compile(r"^(output_type|dataset_path|dataset_name|doc_to_text|aggregate_metric_list|task: *(\[.*\])?$)", re.MULTILINE)
+_LM_EVAL = re.compile(r"^(output_type|dataset_path|dataset_name|doc_to_text|aggregate_metric_list|group_alias)\b", re.MULTILINE)
 """Keys at the top of a file that ours do not have."""
 
 
