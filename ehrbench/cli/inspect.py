@@ -21,7 +21,7 @@ def inspect(
     from ehrbench.cli.output import print_json
     from ehrbench.runs.folder import open_run
     from ehrbench.scoring.inspect import view_items
-    from ehrbench.scoring.run import load_run
+    from ehrbench.scoring.loaded import load_run
 
     views = view_items(load_run(open_run(run), data_dir), item or None, outcome, limit, record, data_dir)
     if as_json:

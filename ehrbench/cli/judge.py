@@ -29,7 +29,7 @@ def judge(
     from ehrbench.models.loading import load_model
     from ehrbench.runs.folder import open_run
     from ehrbench.runs.policy import silence_libraries
-    from ehrbench.scoring.run import load_run
+    from ehrbench.scoring.loaded import load_run
 
     if protocol not in ("clean", "paper"):
         raise UsageError(f"--protocol is '{protocol}': expected clean or paper")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ehrbench.results.schema import Result
     from ehrbench.runs.options import RunOptions
     from ehrbench.runs.prepared import Prepared
-    from ehrbench.scoring.run import LoadedRun
+    from ehrbench.scoring.loaded import LoadedRun
     from ehrbench.tasks.catalog import Catalog
     from ehrbench.tasks.schema import TaskSpec
 
@@ -80,7 +80,8 @@ def answer_and_score(run: Any, metrics: list[str] | None, arguments: dict[str, s
     from ehrbench.cli.output import scoring_progress
     from ehrbench.results.schema import SCORED_OUTCOMES
     from ehrbench.runs.execute import generate
-    from ehrbench.scoring.run import load_run, score_run
+    from ehrbench.scoring.loaded import load_run
+    from ehrbench.scoring.run import score_run
 
     folder, predictions = generate(run, quiet=quiet, say=lambda line: typer.echo(f"ehrbench: {line}", err=True))
     failed = sum(p.outcome not in SCORED_OUTCOMES for p in predictions)

@@ -43,7 +43,8 @@ def score(
     from ehrbench.errors import INCOMPLETE_EXIT_CODE, EhrbenchError, UsageError
     from ehrbench.neural.arguments import parse_arguments
     from ehrbench.scoring.groups import Scored, group_results, write_groups
-    from ehrbench.scoring.run import find_runs, load_run, score_run
+    from ehrbench.scoring.loaded import find_runs, load_run
+    from ehrbench.scoring.run import score_run
     from ehrbench.tasks.catalog import load_catalog
 
     arguments = parse_arguments([*(metric_arg or ()), *([f"comet.source={comet_source}"] if comet_source else ())])

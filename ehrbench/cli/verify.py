@@ -20,7 +20,7 @@ def verify(
     from ehrbench.cli.output import print_json
     from ehrbench.neural.arguments import parse_arguments
     from ehrbench.runs.folder import open_run
-    from ehrbench.scoring.run import load_run
+    from ehrbench.scoring.loaded import load_run
     from ehrbench.scoring.verify import verify_run
 
     loaded = load_run(open_run(run), data_dir)

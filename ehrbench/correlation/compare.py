@@ -98,7 +98,7 @@ def compare(
 
 def _patients(pair: RunPair, data_dir: str | None) -> tuple[Mapping[str, str | None] | None, str | None]:
     """The patient of each item; without the data, a sentence that says so."""
-    from ehrbench.scoring.run import load_run
+    from ehrbench.scoring.loaded import load_run
 
     try:
         return {item.id: item.group for item in load_run(pair.a.folder, data_dir).items}, None

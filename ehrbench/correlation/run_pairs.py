@@ -54,7 +54,7 @@ def match_runs(a: Path, b: Path) -> list[RunPair]:
         UsageError: a side has no run, two runs of one task, or the two sides share no task; or two runs are not comparable.
         MissingError: a run has no result or no item scores.
     """
-    from ehrbench.scoring.run import find_runs
+    from ehrbench.scoring.loaded import find_runs
 
     sides = [_by_task(find_runs([path]), path) for path in (a, b)]
     shared = [key for key in sides[0] if key in sides[1]]

@@ -88,7 +88,7 @@ def collect_scores(
     held = {one.metric for one in found}
     rest = None if metrics is None else [name for name in metrics if name not in held]
     if runs:
-        from ehrbench.scoring.run import find_runs
+        from ehrbench.scoring.loaded import find_runs
 
         made = read_run_scores(find_runs(list(runs)), rest)
         found += made.scores

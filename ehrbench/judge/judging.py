@@ -22,7 +22,7 @@ from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.policy import check_policy
 from ehrbench.runs.prepared import Prepared
-from ehrbench.scoring.run import LoadedRun
+from ehrbench.scoring.loaded import LoadedRun
 from ehrbench.tasks.schema import DataSpec, GenerationSpec, PromptSpec, Protocol, TaskSpec
 
 RETRIES = 2

@@ -13,7 +13,7 @@ from ehrbench.results.schema import ModelInfo, Result
 from ehrbench.results.store import write_result
 from ehrbench.runs.folder import slug
 from ehrbench.runs.manifest import environment
-from ehrbench.scoring.run import LoadedRun
+from ehrbench.scoring.loaded import LoadedRun
 from ehrbench.tasks.schema import Protocol
 
 

@@ -14,7 +14,7 @@ from ehrbench.errors import UsageError
 from ehrbench.jsonl import write_atomically
 from ehrbench.results.schema import SCORED_OUTCOMES
 from ehrbench.runs.fewshot import draw_examples, example_pool
-from ehrbench.scoring.run import LoadedRun
+from ehrbench.scoring.loaded import LoadedRun
 from ehrbench.tasks.prompts import render
 from ehrbench.tasks.slots import prompt_slots
 

@@ -26,7 +26,7 @@ from ehrbench.results.groups import (
 from ehrbench.results.schema import MetricResult, Outcome, Result
 from ehrbench.results.store import LIST_SUFFIX, write_result
 from ehrbench.runs.folder import slug
-from ehrbench.scoring.run import LoadedRun
+from ehrbench.scoring.loaded import LoadedRun
 from ehrbench.scoring.score import RESAMPLES, SEED
 from ehrbench.stats.combine import TaskStatistics, mean_of_tasks, pool
 from ehrbench.stats.estimate import Estimate, estimate

@@ -10,7 +10,7 @@ from ehrbench.datasets.data_dir import open_dataset
 from ehrbench.errors import UsageError, unknown_name
 from ehrbench.jsonl import read_rows
 from ehrbench.results.schema import OUTCOMES
-from ehrbench.scoring.run import LoadedRun
+from ehrbench.scoring.loaded import LoadedRun
 
 
 def view_items(

@@ -5,73 +5,25 @@ Works in any environment: it needs the run's folder and the task's data, not the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ehrbench.datasets.data_dir import open_dataset
-from ehrbench.datasets.item import Item
 from ehrbench.errors import EhrbenchError, MissingError, UsageError
 from ehrbench.jsonl import read_rows, write_rows
 from ehrbench.metrics import METRICS
-from ehrbench.records.record import Record
 from ehrbench.results.schema import MetricResult, ModelInfo, Result
 from ehrbench.results.store import write_result
 from ehrbench.runs.folder import RunFolder
-from ehrbench.runs.manifest import environment, read_manifest
-from ehrbench.runs.prediction import Prediction
-from ehrbench.runs.shards import is_shard
-from ehrbench.runs.store import read_predictions
+from ehrbench.runs.manifest import environment
 from ehrbench.scoring.baselines import baseline_value, constant_answers
+from ehrbench.scoring.loaded import LoadedRun
 from ehrbench.scoring.outcome import add_usage, context_info, count_outcomes
 from ehrbench.scoring.scorables import join
 from ehrbench.scoring.score import Scored, resolve, score, score_rows, strata, unscored
 from ehrbench.scoring.sources import with_sources
-from ehrbench.tasks.schema import TaskSpec
-
-
-class LoadedRun(NamedTuple):
-    """A run's folder, read."""
-
-    folder: RunFolder
-    manifest: dict[str, Any]
-    task: TaskSpec
-    items: Sequence[Item]
-    predictions: dict[str, Prediction]
-    data_dir: str | None
-    """Where the data were found."""
-    load_record: Callable[[str], Record] | None = None
-    """Reads one record; None for tasks without records."""
-
 
 Progress = Callable[[str, int, int], None]
 """Told the metric's name, items done and items in all."""
-
-
-def load_run(folder: RunFolder, data_dir: str | None = None) -> LoadedRun:
-    """Read a run and the gold it was asked about.
-
-    Args:
-        folder: the run's.
-        data_dir: where the data are now; None: where they were when it ran.
-
-    Raises:
-        UsageError: the data are not those of the run, or items have no prediction.
-        MissingError: the data are not there.
-    """
-    manifest = read_manifest(folder)
-    task = TaskSpec.model_validate(manifest["task"])
-    if data_dir is None and folder.origin.exists():
-        data_dir = json.loads(folder.origin.read_text(encoding="utf-8"))["data_dir"]
-    dataset = open_dataset(task, data_dir)
-    if dataset.digest() != manifest["config"]["data_hash"]:
-        raise UsageError(
-            f"the data of task '{task.task}' are not those of {folder.path} (hash {dataset.digest()[:12]}, the run's "
-            f"{manifest['config']['data_hash'][:12]}); give the run's data with --data-dir, or run again"
-        )
-    items = dataset.items[: manifest["config"]["limit"]]
-    return LoadedRun(folder, manifest, task, items, read_predictions(folder.predictions), data_dir, dataset.load_record)
 
 
 def score_run(
@@ -233,16 +185,3 @@ def signature(run: LoadedRun, n_cut: int) -> str:
         ]
     parts += [f"n:{answered}/{len(run.items)}", f"seed:{config['seed']}", f"v:{manifest['environment']['ehrbench']}"]
     return "|".join(parts)
-
-
-def find_runs(paths: Sequence[Path]) -> list[RunFolder]:
-    """Every run at or below the given folders; judges' own runs and shards, which are scored otherwise, are left out.
-
-    Raises:
-        UsageError: there is none.
-    """
-    found = {manifest.parent for path in paths for manifest in (path.rglob("manifest.json") if path.is_dir() else ())}
-    runs = [RunFolder(path) for path in sorted(found) if not path.parent.name.startswith("judge.") and not is_shard(path)]
-    if not runs:
-        raise UsageError(f"no run at or below {', '.join(map(str, paths))}: a run folder has a manifest.json")
-    return runs

@@ -21,7 +21,7 @@ from ehrbench.records.record import Record
 
 if TYPE_CHECKING:
     from ehrbench.context.bm25 import Okapi
-    from ehrbench.scoring.run import LoadedRun
+    from ehrbench.scoring.loaded import LoadedRun
 
 KEPT_RECORDS = 4
 _WORD = re.compile(r"\S+")

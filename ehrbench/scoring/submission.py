@@ -18,7 +18,8 @@ from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.prepared import Prepared
 from ehrbench.scoring.groups import Scored
-from ehrbench.scoring.run import Progress, load_run, score_run
+from ehrbench.scoring.loaded import load_run
+from ehrbench.scoring.run import Progress, score_run
 from ehrbench.tasks.catalog import Catalog
 from ehrbench.tasks.schema import FewshotSpec, PromptSpec, Protocol, TaskSpec
 

@@ -9,7 +9,8 @@ from ehrbench.metrics import METRICS
 from ehrbench.results.schema import MetricResult, Result
 from ehrbench.results.store import read_result
 from ehrbench.runs.options import config_hash
-from ehrbench.scoring.run import LoadedRun, score_run
+from ehrbench.scoring.loaded import LoadedRun
+from ehrbench.scoring.run import score_run
 from ehrbench.scoring.score import missing
 from ehrbench.tasks.answers import clean
 

@@ -21,7 +21,8 @@ from ehrbench.results.schema import Result
 from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.prepared import prepare
-from ehrbench.scoring.run import load_run, score_run
+from ehrbench.scoring.loaded import load_run
+from ehrbench.scoring.run import score_run
 from ehrbench.tasks.catalog import load_catalog
 from tests.acceptance.chart import rows
 from tests.engines.foreign_tasks import OUTPUT_TYPES, write_tasks

@@ -14,7 +14,8 @@ from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse
 from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.prepared import prepare
-from ehrbench.scoring.run import load_run, score_run
+from ehrbench.scoring.loaded import load_run
+from ehrbench.scoring.run import score_run
 from ehrbench.tasks.catalog import load_catalog
 from ehrbench.tasks.prompts import render
 from ehrbench.tasks.slots import prompt_slots
