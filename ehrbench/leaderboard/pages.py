@@ -119,9 +119,14 @@ def _overview_table(entries: Sequence[Entry], setting: Setting, slug: Slugs) -> 
             )
         )
         for key, row in cells.items():
-            row.append(means.get(key, Cell()))
+            row.append(_brief(means.get(key, Cell())))
     rows = [table_row(key, entries, row, slug, names) for key, row in cells.items()]
     return Table(setting.id, setting_title(setting), setting, tuple(columns), in_order(rows, columns))
+
+
+def _brief(cell: Cell) -> Cell:
+    """Without how its interval was made, which the pages of suites and tasks say: the first page stays small."""
+    return replace(cell, notes=tuple(note for note in cell.notes if not note.startswith("Interval:")))
 
 
 def _kind(entry: Entry) -> Kind:

@@ -10,6 +10,7 @@ import pytest
 from ehrbench.errors import UsageError
 from ehrbench.leaderboard.build import build, make_site
 from ehrbench.leaderboard.text import interval, number, show, slugs
+from ehrbench.results.published import published_results
 from ehrbench.results.store import write_result
 from tests.leaderboard.sample import HOSTILE, season
 from tests.results.factory import make_metric, make_result
@@ -45,8 +46,9 @@ def test_two_builds_are_the_same_bytes_whatever_the_order(tmp_path: Path) -> Non
     assert first == second
 
 
-def test_the_overview_of_forty_models_is_small() -> None:
-    assert len(make_site(season(40))["index.html"].encode()) < 150_000
+def test_the_overview_of_forty_models_and_all_papers_is_small() -> None:
+    results = [*season(40), *published_results()]
+    assert len(make_site(results)["index.html"].encode()) < 150_000
 
 
 def test_hostile_names_are_text_and_name_no_file_outside(site: dict[str, str]) -> None:
@@ -216,7 +218,6 @@ def test_numbers_read_as_people_write_them() -> None:
 
 def test_every_published_metric_has_plain_words() -> None:
     from ehrbench.leaderboard.words import explain
-    from ehrbench.results.published import published_results
 
     names = {m.name for row in published_results() for m in row.metrics}
     assert [name for name in sorted(names) if not explain(name)] == []
