@@ -117,6 +117,21 @@ def validate(
         raise typer.Exit(2)
 
 
+@app.command("export-lm-eval")
+def export_lm_eval(
+    folder: Annotated[Path, typer.Argument(help="Where the files go: the folder for `lm_eval --include_path`.")],
+    tasks: Annotated[str, typer.Option(help="Names, groups or globs, comma-separated.", autocompletion=complete_tasks)],
+    data_dir: Annotated[str | None, typer.Option(help="Folder that holds the releases, or 'sample'.")] = None,
+    protocol: Annotated[str, typer.Option(help="clean or paper.")] = "clean",
+) -> None:
+    """Write tasks as lm-eval task files, with their limits; no text of a record is in them."""
+    from ehrbench.lm_eval_bridge.export import export_tasks
+    from ehrbench.tasks.catalog import load_catalog
+
+    for path in export_tasks(load_catalog(()).select(tasks, _protocol(protocol)), folder, data_dir, protocol):
+        typer.echo(str(path))
+
+
 def _protocol(name: str) -> Protocol:
     from ehrbench.errors import UsageError, unknown_name
     from ehrbench.tasks.task_file import PROTOCOLS
