@@ -11,9 +11,9 @@ from ehrbench.errors import UsageError
 from ehrbench.tasks.schema import TaskSpec
 
 LIMITS = (
-    "Made by `ehrbench tasks export-lm-eval`. Limits: one call a question (no refinement, no retrieval); the whole record stands in the "
-    "prompt and is not cut to the window, and lm-eval cuts a prompt that is too long from the left, instruction included, without a "
-    "word; standard errors are lm-eval's, not clustered by patient; the answers' text is in lm-eval's own files if it logs samples."
+    "Made by `ehrbench tasks export-lm-eval`. Limits: one call a question (no refinement, no retrieval); the whole record stands "
+    "in the prompt and is not cut to the window, and lm-eval cuts a prompt that is too long from the left, instruction included, "
+    "without a word; standard errors are lm-eval's, not clustered by patient; lm-eval's own logs of samples hold the records' text."
 )
 
 
@@ -60,7 +60,7 @@ def _means(task: TaskSpec) -> list[str]:
 
 def documents(**given: Any) -> Any:
     """The documents of an exported task: lm-eval's ``custom_dataset``."""
-    import datasets
+    from importlib import import_module
 
     from ehrbench.context.chain import chain
     from ehrbench.context.window import Window
@@ -85,6 +85,7 @@ def documents(**given: Any) -> Any:
                 "protocol": given["protocol"],
             }
         )
+    datasets: Any = import_module("datasets")
     return {"test": datasets.Dataset.from_list(rows)}
 
 
