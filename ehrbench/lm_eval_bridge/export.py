@@ -13,7 +13,7 @@ from ehrbench.tasks.schema import TaskSpec
 LIMITS = (
     "Made by `ehrbench tasks export-lm-eval`. Limits: one call a question (no refinement, no retrieval); the whole record stands "
     "in the prompt and is not cut to the window, and lm-eval cuts a prompt that is too long from the left, instruction included, "
-    "without a word; standard errors are lm-eval's, not clustered by patient; lm-eval's own logs of samples hold the records' text."
+    "without a word; standard errors are lm-eval's, not clustered by patient; lm-eval's logs of samples hold the records' text."
 )
 
 
