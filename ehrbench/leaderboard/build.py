@@ -247,6 +247,13 @@ def _provenance(entry: Entry) -> list[tuple[str, str]]:
         lines.append(("Manifest hash", result.config_hash))
     if result.signature:
         lines.append(("Signature", result.signature))
+    metric = entry.primary
+    if metric is not None and not entry.hidden:
+        lines += [
+            (name, text)
+            for name, text in (("Interval", metric.interval), ("Metric", metric.signature), ("Note", metric.note))
+            if text
+        ]
     if result.command:
         lines.append(("Command", result.command))
     if result.outcomes:

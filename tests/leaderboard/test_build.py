@@ -273,3 +273,17 @@ def test_a_sole_rank_is_not_shown() -> None:
     alone = make_site([make_result("m")])
     assert 'class="rank"' not in alone["tasks/medalign.html"]
     assert 'class="rank"' in make_site([make_result("m"), make_result("n", 0.9)])["tasks/medalign.html"]
+
+
+def test_provenance_says_how_a_number_was_made() -> None:
+    page = make_site([make_result("m")])["models/m.html"]
+    provenance = page[page.index("<details>") : page.index("</details>")]
+    for text in (
+        "percentile bootstrap, 10000 resamples of 24 patients",
+        "rouge_l|v:1",
+        make_result("m").config_hash,
+        "ehrbench run --model m --tasks medalign",
+        "answered 39, unparsed 1",
+        "3.11.9",
+    ):
+        assert text in provenance
