@@ -16,7 +16,8 @@ from ehrbench.lm_eval_bridge.export import LIMITS, export_tasks
 from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.prepared import prepare
-from ehrbench.scoring.run import load_run, score_run
+from ehrbench.scoring.loaded import load_run
+from ehrbench.scoring.run import score_run
 from ehrbench.tasks.catalog import load_catalog
 from tests.support.scripted import ScriptedModel
 
