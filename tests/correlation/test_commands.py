@@ -54,7 +54,7 @@ def test_correlate_on_the_sample(tmp_path):
     assert {m.name for m in found.metrics} == set(names)
     assert all(m.low < m.value < m.high and m.cluster and m.n == 44 for m in found.metrics)
     assert found.inter_rater.n == 7
-    assert found.command.startswith("ehrbench ")
+    assert found.command.startswith("ehrbench")
     human = HumanStats.model_validate_json((tmp_path / "human.json").read_text())
     assert [m.judge for m in human.head_to_head] == ["clinicians", *(m.name for m in found.metrics)]
     drawing = ElementTree.parse(tmp_path / "correlation.svg").getroot()

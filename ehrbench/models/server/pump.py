@@ -65,9 +65,11 @@ def pump(
 
     def finish(task: asyncio.Task[C]) -> None:
         tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            stopped.set()  # before a place is free, so that nothing follows a call which no other would survive
         free.release()
         if not task.cancelled():
-            error = task.exception()
             outbox.put(task.result() if error is None else _Failed(error))
 
     def feed() -> None:
