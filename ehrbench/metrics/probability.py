@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from ehrbench.metrics.metric import Metric, Need, Scorable, Statistics
 
@@ -41,58 +42,25 @@ def _squared_error(statistics: Statistics) -> float:
     return (statistics[-1] - statistics[-2]) ** 2
 
 
-AUROC = Metric(
-    name="auroc",
-    version=1,
-    label="AUROC",
-    kind="auroc",
-    score=score_probability,
-    needs=NEEDS,
-    aggregate="auroc",
-    item_score=_probability,
-)
-MACRO_AUROC = Metric(
+_of_probabilities = partial(Metric, version=1, score=score_probability, needs=NEEDS, item_score=_probability)
+
+AUROC = _of_probabilities(name="auroc", label="AUROC", kind="auroc", aggregate="auroc")
+MACRO_AUROC = _of_probabilities(
     name="macro_auroc",
-    version=1,
     label="Macro AUROC",
     kind="auroc",
     score=score_by_class,
-    needs=NEEDS,
     aggregate="macro_auroc",
-    item_score=_probability,
     note="unweighted mean over the classes that have both labels",
 )
-AUPRC = Metric(
+AUPRC = _of_probabilities(
     name="auprc",
-    version=1,
     label="AUPRC",
     kind="auprc",
-    score=score_probability,
-    needs=NEEDS,
     aggregate="auprc",
-    item_score=_probability,
     note="average precision; its chance level is the share of positives",
 )
-BRIER = Metric(
-    name="brier",
-    version=1,
-    label="Brier score",
-    kind="calibration",
-    score=score_probability,
-    higher_is_better=False,
-    needs=NEEDS,
-    aggregate="brier",
-    item_score=_squared_error,
-)
-ECE = Metric(
-    name="ece",
-    version=1,
-    label="Calibration error (ECE)",
-    kind="calibration",
-    score=score_probability,
-    higher_is_better=False,
-    needs=NEEDS,
-    aggregate="ece",
-    item_score=_squared_error,
-    settings={"bins": 10},
-)
+_of_errors = partial(_of_probabilities, kind="calibration", higher_is_better=False, item_score=_squared_error)
+
+BRIER = _of_errors(name="brier", label="Brier score", aggregate="brier")
+ECE = _of_errors(name="ece", label="Calibration error (ECE)", aggregate="ece", settings={"bins": 10})
