@@ -122,6 +122,42 @@ def test_the_source_is_read_no_faster_than_calls_end() -> None:
     assert most <= 12
 
 
+def test_a_slow_consumer_is_waited_for() -> None:
+    """Answers that wait for the consumer count as calls under way, so that they are as few as those when all is lost."""
+    with Server() as server:
+        for stored, _ in enumerate(connect(server, concurrency="4").generate(request(str(i)) for i in range(40))):
+            time.sleep(0.02)
+            assert server.requests.total() <= stored + 4
+    assert server.requests.total() == 40
+
+
+def test_a_kill_loses_at_most_the_calls_in_flight(tmp_path: Path) -> None:
+    """Storing is slower than the server, as on a disk of a network: what has come and is not stored is lost with the process."""
+    stored = tmp_path / "stored"
+    with Server() as server:
+        code = (
+            "import time\n"
+            "from ehrbench.models.loading import load_model\n"
+            "from ehrbench.models.protocol import Request, Message\n"
+            f"model = load_model('openai:stub', {{'base_url': {server.url!r}, 'concurrency': '8'}}, None)\n"
+            f"with open({str(stored)!r}, 'w', buffering=1) as file:\n"
+            "    for answer in model.generate(Request(str(i), (Message('user', f'q{i}'),), 9) for i in range(1000)):\n"
+            "        time.sleep(0.02)\n"
+            "        print(answer.id, file=file)\n"
+        )
+        process = subprocess.Popen([sys.executable, "-c", code])
+        try:
+            deadline = time.monotonic() + 20
+            while server.requests.total() < 25 and time.monotonic() < deadline:
+                time.sleep(0.01)
+        finally:
+            process.kill()
+            process.wait()
+        lost = server.requests.total() - len(stored.read_text().splitlines())
+        assert server.requests.total() >= 25
+        assert 0 <= lost <= 8
+
+
 def test_no_request_no_call() -> None:
     with Server() as server:
         assert list(connect(server).generate([])) == []

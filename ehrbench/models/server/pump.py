@@ -1,4 +1,8 @@
-"""From an iterator that may block to answers in the order in which they come, with a bounded number of calls in flight."""
+"""From an iterator that may block to answers in the order in which they come, with a bounded number of calls under way.
+
+A call is under way until the consumer comes back for the next result, which is when it has stored this one. So a process that is
+killed has asked at most ``width`` calls whose answers are not stored, however slow its disk is.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,6 @@ from typing import Any, NamedTuple, TypeVar
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
-
-BACKLOG = 256
-"""Answers that may wait for the consumer before nothing more is asked."""
 
 
 class _Fed(NamedTuple):
@@ -38,21 +39,20 @@ def pump(
     """Call ``call`` for every item of ``source`` and yield each result once, as soon as it is there.
 
     The source is read in a thread of its own and may block until the consumer has seen earlier results, so follow-up items can be
-    made from them. It is read no faster than calls end: at most ``width`` items are under way.
+    made from them. At most ``width`` items are under way: read, and their result not yet done with by the consumer.
 
     Args:
         source: read to its end, one item at a time.
         prepare: run in the reading thread, so that long texts are not encoded in the event loop.
         call: run in the event loop; what it raises ends everything.
         loop: running in another thread.
-        width: calls in flight at most.
+        width: calls under way at most.
 
     Raises:
         Exception: whatever ``source``, ``prepare`` or ``call`` raised, after the results that came before it.
     """
     outbox: SimpleQueue[C | _Fed | _Failed] = SimpleQueue()
     free = threading.Semaphore(width)
-    undelivered = threading.Semaphore(width + BACKLOG)
     stopped = threading.Event()
     tasks: set[asyncio.Task[C]] = set()
 
@@ -67,8 +67,7 @@ def pump(
         tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            stopped.set()  # before a place is free, so that nothing follows a call which no other would survive
-        free.release()
+            stopped.set()  # at once, so that nothing follows a call which no other would survive
         if not task.cancelled():
             outbox.put(task.result() if error is None else _Failed(error))
 
@@ -78,7 +77,6 @@ def pump(
             items = iter(source)
             while True:
                 free.acquire()
-                undelivered.acquire()
                 if stopped.is_set():
                     return
                 try:
@@ -109,10 +107,9 @@ def pump(
                 raise got.error
             else:
                 n_results += 1
-                undelivered.release()
                 yield got
+                free.release()  # the consumer has come back: what it was given is stored
     finally:
         stopped.set()
         loop.call_soon_threadsafe(cancel)
         free.release()
-        undelivered.release()
