@@ -18,13 +18,15 @@ from ehrbench.datasets.dataset import Dataset
 from ehrbench.datasets.item import Item
 from ehrbench.datasets.meds_bench_labels import labels_of
 from ehrbench.datasets.meds_bench_layout import EXAMPLES, find_file, recognises, require_file
-from ehrbench.datasets.meds_bench_options import gold_label, gold_letters, option_texts
+from ehrbench.datasets.meds_bench_options import gold_label, gold_letters, option_texts, parts_as_written
 from ehrbench.errors import UsageError, unknown_name
 from ehrbench.records.safe_xml import read_text
 
 __all__ = ["read", "read_release_file", "recognises"]
 
 _OPTIONS = ("folder", "file", "cap", "sample_seed", "choices", "label", "labels_from")
+_WRITTEN = ("stem_end", "options_as_written")
+"""Slots of tasks whose choices are letters, for a prompt that lays the options out anew."""
 _ID = re.compile(r"[!-~]{1,128}\Z")
 RESAMPLED = "resampled"
 """The track of a run on items that were drawn here, because the paper's own draw is not in the file."""
@@ -186,6 +188,7 @@ def _items(
             group = f"input {asked.setdefault(question, len(asked))}"
         references = _gold(instance, place)
         texts = option_texts(question) if choices in ("options", "letters") else ()
+        written = dict(zip(_WRITTEN, parts_as_written(question), strict=True)) if choices == "letters" else {}
         items.append(
             Item(
                 id=name,
@@ -194,7 +197,7 @@ def _items(
                 labels=gold_letters(references[0]) if choices in ("options", "letters") else (),
                 choices=tuple("ABCDEFGHIJ"[: len(texts)]) if choices == "letters" else texts or labels,
                 group=group,
-                slots={"definition": definition, "options": list(texts)},
+                slots={"definition": definition, "options": list(texts), **written},
             )
         )
     return items

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-_HEAD = re.compile(r"(?:^|\n)\s*(?:Options|选项|オプション|選択肢|Варианты|Opciones)\s*[:：]\s*", re.IGNORECASE)
-_OPTION = re.compile(r"(?:^|[\t\n])[ ]*([A-J])\s*[:.：)]\s*")
+_HEAD = re.compile(r"(?:^|\n)\s*(?P<word>Options|选项|オプション|選択肢|Варианты|Opciones)\s*[:：]\s*", re.IGNORECASE)
+_OPTION = re.compile(r"(?:^|[\t\n])[ ]*([A-J])\s*[:.：)][ ]?")
 _FIRST = re.compile(r"(?<![A-Za-z])([A-J](?:\s*[,、]\s*[A-J])*)\s*[:：]")
 _FURTHER = re.compile(r"[,、]\s*([A-J])\s*[:：]")
 _LEAD = re.compile(r"\s*The (?:diagnosis result|treatment planning) is\s*:?\s*", re.IGNORECASE)
@@ -16,9 +16,25 @@ def option_texts(question: str) -> tuple[str, ...]:
 
     Empty unless the letters run A, B, C … without a gap.
     """
+    return tuple(text.strip() for text in _as_written(question, _places(question)))
+
+
+def parts_as_written(question: str) -> tuple[int, tuple[str, ...]]:
+    """Where a question's stem ends, before the options and their heading, and the options with every blank at an end kept.
+
+    So a prompt in another layout is the release's text to the letter. Without options, the whole question is the stem.
+    """
     found = _places(question)
-    ends = [begin for begin, _ in found[1:]] + [len(question)]
-    return tuple(question[start:end].strip() for (_, start), end in zip(found, ends, strict=True)) if found else ()
+    if not found:
+        return len(question), ()
+    heads = list(_HEAD.finditer(question))
+    end = max(question.rfind("\n", 0, heads[-1].start("word")), 0) if heads else found[0][0]
+    return end, _as_written(question, found)
+
+
+def _as_written(question: str, found: list[tuple[int, int]]) -> tuple[str, ...]:
+    ends = [*(begin for begin, _ in found[1:]), len(question)][: len(found)]
+    return tuple(question[start:end] for (_, start), end in zip(found, ends, strict=True))
 
 
 def _places(question: str) -> list[tuple[int, int]]:

@@ -17,6 +17,8 @@ class Spellings(NamedTuple):
 
     sequences: tuple[tuple[tuple[int, ...], ...], ...]
     """All tokens of each distinct spelling of each choice."""
+    whole: bool = False
+    """Whole spellings are asked for."""
 
     @property
     def first(self) -> list[list[int]]:
@@ -25,7 +27,9 @@ class Spellings(NamedTuple):
 
     @property
     def collide(self) -> bool:
-        """Two choices share a first token, so that it cannot tell them apart."""
+        """Whole spellings count: asked for, or two choices share a first token, so that it cannot tell them apart."""
+        if self.whole:
+            return True
         every = [token for tokens in self.first for token in tokens]
         return len(every) != len(set(every))
 
@@ -37,7 +41,7 @@ class SpellingReader:
         self._tokenizer = tokenizer
         self._after = lru_cache(maxsize=4096)(self._read)
 
-    def read(self, prompt: str, choices: Sequence[Sequence[str]]) -> Spellings:
+    def read(self, prompt: str, choices: Sequence[Sequence[str]], whole: bool = False) -> Spellings:
         """The tokens of every spelling as they follow ``prompt``.
 
         Where a spelling merges with the prompt's last token, so that it has no first token of its own, it is tokenised alone.
@@ -52,7 +56,7 @@ class SpellingReader:
         )
         if not all(sequences):
             raise ValueError("a choice has no spelling that makes a token")
-        return Spellings(sequences)
+        return Spellings(sequences, whole)
 
     def _read(self, tail: str, spelling: str) -> tuple[int, ...]:
         before = self._tokenizer.ids(tail)

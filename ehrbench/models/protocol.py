@@ -97,6 +97,8 @@ class ChoiceRequest:
     prefix: str | None = None
     item: str = ""
     """The item's id, for ``replay:``; never sent."""
+    whole: bool = False
+    """The probability of whole spellings is asked for, not of their first tokens; a server tells only those."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,7 +246,7 @@ class VllmModel:
         try:
             text = self._chat.answer_text(request.messages)
             ids = self._chat.ids(text)
-            spellings = self._spellings.read(text, request.choices)
+            spellings = self._spellings.read(text, request.choices, request.whole)
         except Exception as error:
             return ChoiceResponse(request.id, finish="error", error=type(error).__name__)
         longest = max(len(tokens) for choice in spellings.sequences for tokens in choice) if spellings.collide else 1

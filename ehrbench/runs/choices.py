@@ -20,8 +20,9 @@ class WithProbabilities:
 
     streaming = False
 
-    def __init__(self, model: Model) -> None:
-        """Wrap a model."""
+    def __init__(self, model: Model, whole: bool = False) -> None:
+        """Wrap a model; ``whole``: see ``ChoiceRequest``."""
+        self._whole = whole
         self._model = model
         self.identity = model.identity
         self.endpoint, self.is_remote = model.endpoint, model.is_remote
@@ -42,7 +43,9 @@ class WithProbabilities:
         yield from self._model.generate([r for r in asked if not r.spellings])
         by_id = {r.id: r for r in asked if r.spellings}
         if self._gives_probabilities and by_id:
-            choices = [ChoiceRequest(r.id, r.messages, r.spellings, r.prefix, item=r.item) for r in by_id.values()]
+            choices = [
+                ChoiceRequest(r.id, r.messages, r.spellings, r.prefix, item=r.item, whole=self._whole) for r in by_id.values()
+            ]
             try:
                 for response in self._model.choice_probabilities(choices):
                     yield likeliest(by_id.pop(response.id), response)
@@ -64,7 +67,7 @@ def answering_model(task: TaskSpec, model: Model) -> Model:
         UsageError: the model cannot give that kind of output.
     """
     if task.output == "choice_probabilities":
-        return model if getattr(model, "reads_choices", False) else WithProbabilities(model)
+        return model if getattr(model, "reads_choices", False) else WithProbabilities(model, task.spellings == "spaced")
     return WithLikelihoods(model) if task.output == "log_likelihoods" else model
 
 

@@ -119,7 +119,7 @@ class TaskSpec(_Strict):
     """``log_likelihoods``: of texts that the reader gives (lm-eval's tasks)."""
     spellings: Literal["variants", "exact", "spaced"] = "variants"
     """Of ``choice_probabilities``: whether capitals and a leading space count as the same choice. ``spaced``:
-    a space and the choice, as lm-eval has it."""
+    a space and the choice, whose tokens all count, as lm-eval has it."""
     generation: GenerationSpec = Field(default_factory=GenerationSpec)
     fewshot: FewshotSpec = Field(default_factory=FewshotSpec)
     answer: tuple[str, ...] = ("strip_thinking", "strip")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ehrbench.datasets.meds_bench import read, recognises
-from ehrbench.datasets.meds_bench_options import gold_label, gold_letters, option_texts
+from ehrbench.datasets.meds_bench_options import gold_label, gold_letters, option_texts, parts_as_written
 from ehrbench.datasets.samples import write_sample
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.runs.fewshot import draw_examples, example_pool
@@ -191,6 +191,23 @@ def test_options_of_every_language() -> None:
     assert option_texts("问题: 哪个？\n选项: A: 一\tB: 二") == ("一", "二")
     assert option_texts("質問: どれ\nオプション: A: 一\tB: 二\tE: 五") == ("一", "二\tE: 五")  # a gap ends the list
     assert option_texts("Which?\nA. one\nB. two\nC. three") == ("one", "two", "three")
+    assert option_texts("Which?\nOptions: A: \tB: two") == ("", "two")
+    assert option_texts("Which?") == ()
+
+
+@pytest.mark.parametrize(
+    ("question", "stem", "options"),
+    [
+        ("Question: Which? \nOptions: A: one \tB:  two\tC: ", "Question: Which? ", ("one ", " two", "")),
+        ("Of these,\n\nOptions: A: one\tB: two", "Of these,\n", ("one", "two")),
+        ("Which?\nA. no option\nis it?\nA. one\nB. two ", "Which?\nA. no option\nis it?", ("one", "two ")),
+        ("A. baumannii grows\nA. fast\nB. slowly", "A. baumannii grows", ("fast", "slowly")),
+        ("Nothing is listed.\n", "Nothing is listed.\n", ()),
+    ],
+)
+def test_options_to_the_letter(question: str, stem: str, options: tuple[str, ...]) -> None:
+    end, found = parts_as_written(question)
+    assert (question[:end], found) == (stem, options)
     assert option_texts("No options at all, A: alone") == ()
 
 

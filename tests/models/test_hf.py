@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ehrbench.errors import MissingError, UsageError
 from ehrbench.models import ChoiceRequest, Message, Model, Request
 from ehrbench.models.hf import HFModel
 from ehrbench.models.hf import load as load_any
+from ehrbench.models.likelihoods import LikelihoodRequest
 from tests.tiny.models import save_tokenizer, tiny_llama
 
 pytestmark = pytest.mark.hf
@@ -336,6 +338,19 @@ def test_choices_that_share_their_first_token_are_scored_whole(checkpoints: dict
     single = {r.id: r for r in load(str(folder), {"batch_size": "1"}, None).choice_probabilities(choice_requests(choices))}
     for name, response in found.items():
         assert response.probabilities == pytest.approx(single[name].probabilities, abs=1e-5)
+
+
+def test_whole_spellings_are_scored_where_they_are_asked_for(checkpoints: dict[str, Path]) -> None:
+    choices = ((" maybe",), (" undecided",))
+    model = load(str(checkpoints["llama3"]), {"chat_template": "none"}, None)
+    request = ChoiceRequest("item", (Message("user", QUESTIONS[0]),), choices)
+    pairs = tuple((QUESTIONS[0], spelling) for (spelling,) in choices)
+    (likely,) = model.log_likelihoods([LikelihoodRequest("item", pairs)])
+    odds = math.exp(likely.likelihoods[0].value - likely.likelihoods[1].value)
+    (whole,) = model.choice_probabilities([replace(request, whole=True)])
+    assert whole.probabilities == pytest.approx([odds / (1 + odds), 1 / (1 + odds)], abs=1e-5)
+    (first,) = model.choice_probabilities([request])
+    assert first.probabilities != pytest.approx(whole.probabilities, abs=1e-3)
 
 
 def test_choices_are_read_with_thinking_off(checkpoints: dict[str, Path]) -> None:

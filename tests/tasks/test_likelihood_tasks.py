@@ -68,4 +68,5 @@ def test_the_likeliest_choice_is_the_answer(tmp_path: Path, name: str, weights: 
     assert result.metrics[0].value == pytest.approx(value)
     spelled = {"medqa": ((" A",), (" B",), (" C",), (" D",)), "pubmedqa": ((" yes",), (" no",), (" maybe",))}[name]
     assert model.asked[0].choices == spelled
+    assert all(request.whole for request in model.asked), "all tokens of ' maybe' count"
     assert json.loads(folder.result.read_text())["suite"] == "meds_likelihood"
