@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,66 +14,21 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from ehrbench.models import ChoiceRequest, Message, Request
 from ehrbench.models.loading import load_model
-from tests.tiny.models import tiny_llama
+from tests.engines.vllm_server import ENGINE, WINDOW
 
 pytestmark = pytest.mark.vllm
 pytest.importorskip("vllm")
 
-ENGINE = {
-    "enforce_eager": "on",
-    "dtype": "float32",
-    "block_size": "32",
-    "kv_cache_memory_bytes": str(64 << 20),
-    "max_num_seqs": "8",
-}
-WINDOW = 1024
 NOTE = "Sodium 140 mmol/L on 2015-03-02. The patient denies shortness of breath. " * 4
 QUESTIONS = ["What is the sodium?", "Was she admitted?", "Hi", "List the discharge medications.", "Summarise."]
-START_SECONDS = 180
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_llama(tmp_path_factory.mktemp("checkpoint") / "tiny", context=2048, eos_scale=1.5)
-
-
-@pytest.fixture(scope="module")
-def server(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    flags = ["--enforce-eager", "--dtype", "float32", "--block-size", "32", "--kv-cache-memory-bytes", str(64 << 20)]
-    command = [
-        *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(checkpoint), "--served-model-name", "tiny"),
-        *("--host", "127.0.0.1", "--port", str(port), "--max-model-len", str(WINDOW), "--max-num-seqs", "8", *flags),
-        *("--generation-config", "vllm", "--max-logprobs", "512", "--enable-prompt-tokens-details"),
-    ]
-    log = tmp_path_factory.mktemp("server") / "log"
-    with log.open("wb") as file:
-        environment = {**os.environ, "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
-        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
-        try:
-            deadline = time.monotonic() + START_SECONDS
-            while True:
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()
-                    break
-                except (urllib.error.URLError, OSError):
-                    assert process.poll() is None, log.read_text()[-3000:]
-                    assert time.monotonic() < deadline, "the server did not start in time"
-                    time.sleep(0.5)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
-@pytest.fixture(scope="module")
-def models(checkpoint: Path, server: str) -> Iterator[dict[str, Any]]:
+def models(served_checkpoint: Path, vllm_server: str) -> Iterator[dict[str, Any]]:
     loaded = {
-        "vllm": load_model(f"vllm:{checkpoint}", ENGINE, WINDOW),
-        "server": load_model("openai:tiny", {"base_url": server, "top_logprobs": "512"}, WINDOW),
-        "transformers": load_model(f"hf:{checkpoint}", {"dtype": "float32"}, WINDOW),
+        "vllm": load_model(f"vllm:{served_checkpoint}", ENGINE, WINDOW),
+        "server": load_model("openai:tiny", {"base_url": vllm_server, "top_logprobs": "512"}, WINDOW),
+        "transformers": load_model(f"hf:{served_checkpoint}", {"dtype": "float32"}, WINDOW),
     }
     yield loaded
     for model in loaded.values():
