@@ -172,9 +172,9 @@ class HFModel:
         """Probabilities of the choices at the first token of the answer proper, from the unchanged distribution.
 
         Thinking is turned off, or closed before it begins. A choice's probability is the sum over the distinct first tokens of
-        its spellings, tokenised as they follow the prompt. Where two choices share a first token, or a request says ``whole``, it is the sum
-        over the probabilities of its whole spellings instead, each the product over its tokens; of two spellings of which one
-        begins the other, the shorter then counts for both.
+        its spellings, tokenised as they follow the prompt. Where two choices share a first token, or a request says ``whole``,
+        it is the sum over the probabilities of its whole spellings instead, each the product over its tokens; of two spellings of
+        which one begins the other, the shorter then counts for both.
         """
         for portion in in_portions(requests):
             yield from self._choice_probabilities(portion)

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import yaml
 
 N = 80
-_WORDS = (
+_TEXT = (
     "sodium potassium warfarin sepsis pneumonia fever cough insulin lactate renal hepatic acute chronic stage dose daily "
     "oral vein artery fracture β-blocker naïve {braces} 40% <5 mmol/L “quoted” it's"
-).split()
+)
+_WORDS = _TEXT.split()
 
 
 class Task(NamedTuple):

@@ -137,7 +137,6 @@ def test_each_item_and_the_accuracy_are_the_same(
     assert 0.1 < accuracy["value"] < 0.9
     chosen = [max(range(len(sample["resps"])), key=lambda i: float(sample["resps"][i][0][0])) for sample in samples]
     assert max(chosen.count(choice) for choice in set(chosen)) < 0.9 * N, "the model is to choose by the question"
-    shown = " and ".join(f"{metric} {value:.4f}" for metric, value in own.items())
-    print(
-        f"\n| {checkpoint.name} | meds_likelihood.{name} | {accuracy['n']} | {task}: {shown} | {accuracy['name']} {accuracy['value']:.4f} |"
-    )
+    shown = f"{task}: " + " and ".join(f"{metric} {value:.4f}" for metric, value in own.items())
+    same = f"{accuracy['name']} {accuracy['value']:.4f}"
+    print(f"\n| {checkpoint.name} | meds_likelihood.{name} | {accuracy['n']} | {shown} | {same} |")
