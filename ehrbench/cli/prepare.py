@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ehrbench.cli.prepare_options import (
+    AsJson,
+    CacheFolder,
+    EdFolder,
+    MimicFolder,
+    NotesFolder,
+    SplitFile,
+    licence,
+    out_option,
+    release,
+    say,
+    target_folder,
+)
 
 app = typer.Typer(help="Build a benchmark's files from your own copies of MIMIC-IV and other sources.", no_args_is_help=True)
 
@@ -33,10 +46,10 @@ class ChiefComplaint(str, Enum):
 
 @app.command("mimic_instr")
 def mimic_instr(
-    mimic: Annotated[str, typer.Option(help="Folder of MIMIC-IV, with hosp/ and icu/; or 'sample'.")],
-    ed: Annotated[Path | None, typer.Option(help="Folder of MIMIC-IV-ED, where it lies apart.")] = None,
-    notes: Annotated[Path | None, typer.Option(help="Folder of MIMIC-IV-Note, where it lies apart.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write. [default: mimic_instr in $EHRBENCH_DATA or ./data]")] = None,
+    mimic: MimicFolder,
+    ed: EdFolder = None,
+    notes: NotesFolder = None,
+    out: Annotated[Path | None, out_option("mimic_instr")] = None,
     profile: Annotated[
         Profile, typer.Option(help="Events shown: the paper's tables, or those of the released code.")
     ] = Profile.paper,
@@ -48,11 +61,11 @@ def mimic_instr(
     chief_complaint: Annotated[
         ChiefComplaint, typer.Option(help="From the note, or as a substitute from triage.")
     ] = ChiefComplaint.note,
-    split: Annotated[Path | None, typer.Option(help="CSV with split and subject_id or hadm_id, in place of ours.")] = None,
+    split: SplitFile = None,
     everything: Annotated[bool, typer.Option("--all", help="Also write every question the templates can ask.")] = False,
     hadm_id: Annotated[list[int] | None, typer.Option(help="With --all: of this admission only; repeatable.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder for Parquet copies of the tables, for quicker repeats.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    cache: CacheFolder = None,
+    as_json: AsJson = False,
 ) -> None:
     """Build MIMIC-Instr: event lists, schema-alignment questions with exact answers, a split by patient, the test subset.
 
@@ -67,7 +80,7 @@ def mimic_instr(
 
     if hadm_id and not everything:
         raise UsageError("--hadm-id restricts --all; give both")
-    target = _target(out, "mimic_instr")
+    target = target_folder(out, "mimic_instr")
     options = Options(
         profile=profile.value,
         seed=seed,
@@ -80,7 +93,7 @@ def mimic_instr(
         hadm_ids=tuple(hadm_id or ()),
         split_file=split,
     )
-    summary = prepare(Mimic(_release(mimic), ed=ed, note=notes, cache=cache), target, options, _say(as_json))
+    summary = prepare(Mimic(release(mimic), ed=ed, note=notes, cache=cache), target, options, say(as_json))
     if as_json:
         print_json({"out": str(target), **asdict(summary)})
         return
@@ -97,7 +110,7 @@ def mimic_instr(
         typer.echo(f"note: {n:,} rows of {event_type} left out, whose item the release's dictionary does not name", err=True)
     for warning in summary.warnings:
         typer.echo(f"note: {warning}", err=True)
-    typer.echo(f"{target} ({_licence(summary.open_data)})")
+    typer.echo(f"{target} ({licence(summary.open_data)})")
 
 
 class WindowBy(str, Enum):
@@ -116,11 +129,9 @@ class Durations(str, Enum):
 
 @app.command("mimic_prediction")
 def mimic_prediction(
-    mimic: Annotated[str, typer.Option(help="Folder of MIMIC-IV, with hosp/ and icu/; or 'sample'.")],
+    mimic: MimicFolder,
     ccs: Annotated[Path | None, typer.Option(help="Folder of AHRQ's single-level CCS files, for the phenotypes.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Where to write. [default: mimic_prediction in $EHRBENCH_DATA or ./data]")
-    ] = None,
+    out: Annotated[Path | None, out_option("mimic_prediction")] = None,
     profile: Annotated[Profile, typer.Option(help="Events shown, less the billed diagnoses.")] = Profile.paper,
     seed: Annotated[int, typer.Option(help="Decides the split.")] = 0,
     window_by: Annotated[
@@ -130,9 +141,9 @@ def mimic_prediction(
         Durations, typer.Option(help="Durations that run on: cut at the window's end, or kept.")
     ] = Durations.clip,
     long_stay_hours: Annotated[float, typer.Option(min=0, help="A longer hospital stay is a long one.")] = 168,
-    split: Annotated[Path | None, typer.Option(help="CSV with split and subject_id or hadm_id, in place of ours.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder for Parquet copies of the tables, for quicker repeats.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    split: SplitFile = None,
+    cache: CacheFolder = None,
+    as_json: AsJson = False,
 ) -> None:
     """Build the prediction benchmark: mortality, length of stay, readmission and 25 phenotypes, with what each may see."""
     from dataclasses import asdict
@@ -141,9 +152,9 @@ def mimic_prediction(
     from ehrbench.mimic.prepare_prediction import PredictionOptions, prepare_prediction
     from ehrbench.mimic.tables import Mimic
 
-    target = _target(out, "mimic_prediction")
+    target = target_folder(out, "mimic_prediction")
     options = PredictionOptions(profile.value, seed, window_by.value, durations.value, long_stay_hours, ccs, split)
-    summary = prepare_prediction(Mimic(_release(mimic), cache=cache), target, options, _say(as_json))
+    summary = prepare_prediction(Mimic(release(mimic), cache=cache), target, options, say(as_json))
     if as_json:
         print_json({"out": str(target), **asdict(summary)})
         return
@@ -151,7 +162,7 @@ def mimic_prediction(
     print_table(("task", "admissions", "positive"), rows, numbers=(1, 2))
     if summary.skipped:
         typer.echo(f"note: {summary.skipped}", err=True)
-    typer.echo(f"{target} ({_licence(summary.open_data)})")
+    typer.echo(f"{target} ({licence(summary.open_data)})")
 
 
 class BuildProfile(str, Enum):
@@ -162,12 +173,19 @@ class BuildProfile(str, Enum):
     clean = "clean"
 
 
+class Layout(str, Enum):
+    """Which of the two releases' forms is written."""
+
+    jsonl = "jsonl"
+    parquet = "parquet"
+
+
 @app.command("ehr_bench")
 def ehr_bench(
-    mimic: Annotated[str, typer.Option(help="Folder of MIMIC-IV, with hosp/ and icu/; or 'sample'.")],
-    ed: Annotated[Path | None, typer.Option(help="Folder of MIMIC-IV-ED, where it lies apart.")] = None,
-    notes: Annotated[Path | None, typer.Option(help="Folder of MIMIC-IV-Note, where it lies apart.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write. [default: ehr_bench in $EHRBENCH_DATA or ./data]")] = None,
+    mimic: MimicFolder,
+    ed: EdFolder = None,
+    notes: NotesFolder = None,
+    out: Annotated[Path | None, out_option("ehr_bench")] = None,
     profile: Annotated[
         BuildProfile,
         typer.Option(
@@ -176,12 +194,15 @@ def ehr_bench(
     ] = BuildProfile.clean,
     seed: Annotated[int, typer.Option(help="Decides which samples are drawn.")] = 0,
     per_task: Annotated[int, typer.Option(min=2, help="Most rows of a task.")] = 500,
+    layout: Annotated[
+        Layout, typer.Option(help="Form of the release: serialised rows, or patients' files with index tables.")
+    ] = Layout.jsonl,
     ccs: Annotated[
         Path | None,
         typer.Option(help="Folder with d_ccs_diagnoses.csv and d_ccs_procedures.csv (icd_code, icd_version, long_title)."),
     ] = None,
     atc: Annotated[Path | None, typer.Option(help="CSV of NDC codes and ATC names (ndc_code, atc_name).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Build EHR-Bench: serialised rows of the decision-making and the risk-prediction tasks, and their index files.
 
@@ -194,9 +215,9 @@ def ehr_bench(
     from ehrbench.mimic.ehr_bench.prepare import Options, prepare
     from ehrbench.mimic.tables import Mimic
 
-    target = _target(out, "ehr_bench")
-    release = Mimic(_release(mimic), ed=ed, note=notes)
-    summary = prepare(release, target, Options(profile.value, seed, per_task), Maps(ccs, atc), _say(as_json))
+    target = target_folder(out, "ehr_bench")
+    tables = Mimic(release(mimic), ed=ed, note=notes)
+    summary = prepare(tables, target, Options(profile.value, seed, per_task, layout.value), Maps(ccs, atc), say(as_json))
     if as_json:
         print_json({"out": str(target), **asdict(summary)})
         return
@@ -207,30 +228,7 @@ def ehr_bench(
     )
     for sentence in summary.skipped:
         typer.echo(f"note: {sentence}", err=True)
-    typer.echo(f"{target} ({_licence(summary.open_data)})")
-
-
-def _release(mimic: str) -> Path:
-    from ehrbench.datasets.samples import SAMPLE_WORD, ensure_sample
-
-    return ensure_sample("mimic") if mimic == SAMPLE_WORD else Path(mimic)
-
-
-def _target(out: Path | None, suite: str) -> Path:
-    from ehrbench.datasets.data_dir import chosen_data_dir, is_sample
-    from ehrbench.errors import UsageError
-
-    if out is None and is_sample(None):
-        raise UsageError("$EHRBENCH_DATA is 'sample', which is no folder to write to; name one with --out")
-    return Path(chosen_data_dir(None)) / suite if out is None else out
-
-
-def _say(silent: bool) -> Callable[[str], None]:
-    return (lambda _: None) if silent else (lambda line: typer.echo(f"… {line}", err=True))
-
-
-def _licence(open_data: bool) -> str:
-    return "the open demo: ODbL 1.0" if open_data else "credentialed data"
+    typer.echo(f"{target} ({licence(summary.open_data)})")
 
 
 @app.command("meds_bench")
@@ -241,10 +239,10 @@ def meds_bench(
     mednli: Annotated[Path | None, typer.Option(help="MedNLI's folder.")] = None,
     meqsum: Annotated[Path | None, typer.Option(help="MeQSum's workbook, or a table with CHQ and Summary.")] = None,
     rct: Annotated[Path | None, typer.Option(help="A table with abstract and conclusion (.csv, .tsv, .jsonl, .xlsx).")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write. [default: meds_bench in $EHRBENCH_DATA or ./data]")] = None,
+    out: Annotated[Path | None, out_option("meds_bench")] = None,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     rules: Annotated[str, typer.Option(help="clean, or paper: any 'ct' in an examination's name makes it a CT.")] = "clean",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Build MedS-Bench's withdrawn files: radiology summaries, emergency outcomes, entailment, questions, trial conclusions.
 
@@ -256,9 +254,9 @@ def meds_bench(
 
     if rules not in ("clean", "paper"):
         raise UsageError(f"--rules is '{rules}': expected clean, paper")
-    target = _target(out, "meds_bench")
+    target = target_folder(out, "meds_bench")
     sources = Sources(radiology, cxr, ed, mednli, meqsum, rct)
-    built = prepare(sources, target, seed=seed, rules="paper" if rules == "paper" else "clean", say=_say(as_json))
+    built = prepare(sources, target, seed=seed, rules="paper" if rules == "paper" else "clean", say=say(as_json))
     if as_json:
         print_json([{**one._asdict(), "path": str(one.path) if one.path else None} for one in built])
         return

@@ -82,6 +82,17 @@ class Mimic:
         """Whether a table is there."""
         return self.find(name) is not None
 
+    def columns(self, name: str) -> list[str]:
+        """Those of the release's columns that a table's file has, in the release's order."""
+        import polars as pl
+
+        path = self.path(name)
+        if path.suffix == ".parquet":
+            there = {column.lower() for column in pl.scan_parquet(path / "*.parquet" if path.is_dir() else path).collect_schema()}
+        else:
+            there = set(_header(path))
+        return [column for column in _table(name).columns if column in there]
+
     def scan(self, name: str, columns: Sequence[str] | None = None, *, as_text: bool = False) -> pl.LazyFrame:
         """A table's rows, lazily, in no promised order.
 

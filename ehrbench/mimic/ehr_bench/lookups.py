@@ -45,6 +45,16 @@ class Maps:
                 )
         return wanted
 
+    def ccs_titles(self, table: str) -> pl.LazyFrame:
+        """``icd_code, icd_version, long_title`` as text, of the codes of a table; ``ccs`` must be named."""
+        assert self.ccs is not None
+        return _csv(self.ccs / CCS_FILES[_CCS_OF[table]], ["icd_code", "icd_version", "long_title"])
+
+    def atc_names(self) -> pl.LazyFrame:
+        """``ndc_code, atc_name`` as text; ``atc`` must be named."""
+        assert self.atc is not None
+        return _csv(self.atc, ["ndc_code", "atc_name"])
+
 
 def text_rows(mimic: Mimic, table: str, columns: list[str]) -> pl.LazyFrame:
     """A table's columns as text, missing values as pandas knows them null."""
@@ -52,10 +62,17 @@ def text_rows(mimic: Mimic, table: str, columns: list[str]) -> pl.LazyFrame:
 
     rows = mimic.scan(table, columns, as_text=True)
     told = rows.collect_schema()
-    written = [
-        pl.col(c).dt.strftime("%Y-%m-%d %H:%M:%S") if told[c].is_temporal() else pl.col(c).cast(pl.String) for c in columns
-    ]
-    return rows.select(written).with_columns(as_missing(pl.col(c)).alias(c) for c in columns)
+    return rows.select(_written(pl.col(c), told[c]) for c in columns).with_columns(
+        as_missing(pl.col(c)).alias(c) for c in columns
+    )
+
+
+def _written(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    import polars as pl
+
+    if dtype.is_temporal():
+        return value.dt.strftime("%Y-%m-%d" if dtype == pl.Date else "%Y-%m-%d %H:%M:%S")
+    return value.cast(pl.String)
 
 
 def add_lookup(rows: pl.LazyFrame, name: str, table: str, mimic: Mimic, maps: Maps, text_codes: bool) -> pl.LazyFrame:
@@ -75,10 +92,10 @@ def add_lookup(rows: pl.LazyFrame, name: str, table: str, mimic: Mimic, maps: Ma
         titles = text_rows(mimic, _DICTIONARY[table], ["icd_code", "icd_version", "long_title"])
         return _join(_codes(rows, text_codes), _codes(titles, text_codes), ["icd_code", "icd_version"], "long_title", name)
     if name == "=ccs" and maps.ccs is not None:
-        titles = _csv(maps.ccs / CCS_FILES[_CCS_OF[table]], ["icd_code", "icd_version", "long_title"])
+        titles = maps.ccs_titles(table)
         return _join(_codes(rows, text_codes), _codes(titles, text_codes), ["icd_code", "icd_version"], "long_title", name)
     if name == "=atc" and maps.atc is not None:
-        names = _csv(maps.atc, ["ndc_code", "atc_name"]).rename({"ndc_code": "ndc"})
+        names = maps.atc_names().rename({"ndc_code": "ndc"})
         if text_codes:
             names = names.with_columns(pl.col("ndc").str.zfill(11))
         else:  # the released procedure reads the table's codes as numbers and pads only those of the rows (row 21)

@@ -32,8 +32,8 @@ def context_text(patient: Patient, sample: Sample, profile: BuildProfile) -> str
 
 def event_block(patient: Patient, event: Event) -> str:
     """One event: lines for a single row, a table for several."""
-    source = SOURCES[event.table]
-    if not source.title:
+    source = SOURCES.get(event.table)
+    if source is None or not source.title:
         return ""
     header = f"## {source.title} [{time_text(event.start) if event.start is not None else None}]\n"
     columns = [_values(patient, event, column) for _, column in source.shown]

@@ -6,7 +6,7 @@ import csv
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from ehrbench.jsonl import encode, write_atomically
 from ehrbench.mimic.ehr_bench.choose import PER_TASK, Choice
 from ehrbench.mimic.ehr_bench.index import MAX_PATIENT_EVENTS, kept, patient_samples
 from ehrbench.mimic.ehr_bench.lookups import Maps
-from ehrbench.mimic.ehr_bench.merge import load_patients, portions
+from ehrbench.mimic.ehr_bench.mapping_files import write_mapping
+from ehrbench.mimic.ehr_bench.merge import Patient, load_patients, portions
+from ehrbench.mimic.ehr_bench.patient_file import FOLDER, write_patient
 from ehrbench.mimic.ehr_bench.profile import PROFILES, BuildProfile
-from ehrbench.mimic.ehr_bench.rows import TASKS, index_row, serialised_row
-from ehrbench.mimic.ehr_bench.sample import INDEX_COLUMNS, Sample
+from ehrbench.mimic.ehr_bench.rows import TASKS, hours_row, index_row, serialised_row
+from ehrbench.mimic.ehr_bench.sample import HOURS, INDEX_COLUMNS, Sample
 from ehrbench.mimic.ehr_bench.stage import stage_tables
 from ehrbench.mimic.known import NOTICE, is_open_demo
 from ehrbench.mimic.portions import replace_files
@@ -29,7 +31,11 @@ FORMAT = "ehrbench ehr_bench"
 FORMAT_VERSION = 1
 PORTION = 500
 """Patients that are held at a time."""
+LAYOUTS = ("jsonl", "parquet")
+"""The two releases' forms: serialised rows, or patients' files with index tables and names of codes."""
 _FILE = "ehr_bench_{}"
+_RELEASE = {"jsonl": tuple(f"{_FILE.format(kind)}{end}" for kind in TASKS for end in (".jsonl", ".csv"))}
+_RELEASE["parquet"] = ("ehr_bench", "patients_ehr", "index_mapping")
 _LOOKED_UP = ("d_labitems", "d_items", "d_icd_diagnoses", "d_icd_procedures", "radiology_detail")
 
 
@@ -40,6 +46,8 @@ class Options:
     profile: str = "clean"
     seed: int = 0
     per_task: int = PER_TASK
+    layout: str = "jsonl"
+    """Of ``LAYOUTS``."""
 
 
 @dataclass
@@ -66,14 +74,20 @@ def prepare(
 ) -> Summary:
     """Write ``ehr_bench_decision_making`` and ``ehr_bench_risk_prediction``, each as ``.jsonl`` and as an index ``.csv``.
 
+    In the layout ``parquet`` the indexes lie in ``ehr_bench/``, the events in ``patients_ehr/{subject_id}.parquet`` (of patients
+    whom a row is about) and the names of their codes in ``index_mapping/``.
+
     The same release, maps and options give the same bytes.
 
     Raises:
         MissingError: ``patients``, a dictionary of a table that is there, or a map that was named is missing.
-        UsageError: a table is malformed, or the profile unknown.
+        UsageError: a table is malformed, the profile or the layout unknown, or ``out`` holds a release of the authors'.
     """
     if options.profile not in PROFILES:
         raise UsageError(unknown_name("profile of ehr_bench", options.profile, PROFILES))
+    if options.layout not in LAYOUTS:
+        raise UsageError(unknown_name("layout of ehr_bench", options.layout, LAYOUTS))
+    _spare_releases(out)
     profile, maps = PROFILES[options.profile], maps or Maps()
     used = maps.files()
     mimic.path("patients")
@@ -82,16 +96,32 @@ def prepare(
     with tempfile.TemporaryDirectory(prefix=".preparing-", dir=out) as folder:
         work, new = Path(folder), Path(folder) / "new"
         new.mkdir()
-        stage = stage_tables(mimic, work, profile, maps, progress)
+        as_parquet = options.layout == "parquet"
+        stage = stage_tables(mimic, work, profile, maps, progress, raw=as_parquet)
         chosen = _choose(stage, profile, options, summary, progress)
-        _write_rows(stage, chosen, profile, new, work, progress)
-        for kind, tasks in TASKS.items():
-            _write_index(new / f"{_FILE.format(kind)}.csv", (s for task in tasks for s in chosen.get(task, ())))
+        if as_parquet:
+            (new / FOLDER).mkdir()
+            for patient, _ in _patients_of(stage, chosen, profile, progress):
+                write_patient(patient, new / FOLDER / f"{patient.subject}.parquet")
+            write_mapping(mimic, maps, {s.subject for samples in chosen.values() for s in samples}, new)
+        else:
+            _write_rows(_patients_of(stage, chosen, profile, progress), chosen, profile, new, work)
+        _write_indexes(new / "ehr_bench" if as_parquet else new, chosen, hours=as_parquet and profile.clean)
         tables = sorted([*stage, *(name for name in _LOOKED_UP if mimic.has(name))])
         summary.open_data = is_open_demo(mimic, tables) and not used
         _write_manifest(mimic, new, options, tables, used, summary)
-        replace_files(new, out, stale=())
+        replace_files(new, out, stale=[name for names in _RELEASE.values() for name in names])
     return summary
+
+
+def _spare_releases(out: Path) -> None:
+    """Refuse a folder with files of a release that no preparation of ours has put there."""
+    there = [name for names in _RELEASE.values() for name in names if (out / name).exists()]
+    if there and not (out / ".gitignore").is_file():
+        raise UsageError(
+            f"{out} holds {', '.join(there)}, which `ehrbench data prepare` did not write and would replace; name another folder "
+            "with --out"
+        )
 
 
 def _skipped(mimic: Mimic, maps: Maps, profile: BuildProfile) -> list[str]:
@@ -141,28 +171,36 @@ def _choose(
     return chosen
 
 
-def _write_rows(
-    stage: Mapping[str, Path],
-    chosen: Mapping[str, list[Sample]],
-    profile: BuildProfile,
-    new: Path,
-    work: Path,
-    progress: Callable[[str], None],
-) -> None:
-    """Serialise patient by patient into one file, then copy the lines in the order of tasks, numbered."""
+def _patients_of(
+    stage: Mapping[str, Path], chosen: Mapping[str, list[Sample]], profile: BuildProfile, progress: Callable[[str], None]
+) -> Iterator[tuple[Patient, list[tuple[str, int]]]]:
+    """The patients whom rows are about, each with the tasks of the rows and their numbers within the task."""
     wanted: dict[int, list[tuple[str, int]]] = {}
     for task, samples in chosen.items():
         for nth, sample in enumerate(samples):
             wanted.setdefault(sample.subject, []).append((task, nth))
+    for first, last in portions(stage, PORTION):
+        progress(f"writing rows of patients {first} to {last}")
+        for patient in load_patients(stage, first, last, profile):
+            if patient.subject in wanted:
+                yield patient, wanted[patient.subject]
+
+
+def _write_rows(
+    patients: Iterable[tuple[Patient, list[tuple[str, int]]]],
+    chosen: Mapping[str, list[Sample]],
+    profile: BuildProfile,
+    new: Path,
+    work: Path,
+) -> None:
+    """Serialise patient by patient into one file, then copy the lines in the order of tasks, numbered."""
     places: dict[tuple[str, int], tuple[int, int]] = {}
     with (work / "rows").open("w+b") as spool:
-        for first, last in portions(stage, PORTION):
-            progress(f"writing rows of patients {first} to {last}")
-            for patient in load_patients(stage, first, last, profile):
-                for task, nth in wanted.get(patient.subject, ()):
-                    line = encode(serialised_row(patient, chosen[task][nth], profile))
-                    places[task, nth] = spool.tell(), len(line)
-                    spool.write(line)
+        for patient, rows in patients:
+            for task, nth in rows:
+                line = encode(serialised_row(patient, chosen[task][nth], profile))
+                places[task, nth] = spool.tell(), len(line)
+                spool.write(line)
         for kind, tasks in TASKS.items():
             with (new / f"{_FILE.format(kind)}.jsonl").open("wb") as file:
                 number = 0
@@ -174,15 +212,18 @@ def _write_rows(
                         number += 1
 
 
-def _write_index(path: Path, samples: Iterable[Sample]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, INDEX_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for sample in samples:
-            row = index_row(sample)
-            for name in ("admissions_id", "last_discharge_id"):
-                row[name] = "" if row[name] is None else float(row[name])
-            writer.writerow(row)
+def _write_indexes(folder: Path, chosen: Mapping[str, list[Sample]], hours: bool) -> None:
+    """Write the index tables; with ``hours`` also when each window opens and closes, which decides what a clean context shows."""
+    folder.mkdir(exist_ok=True)
+    for kind, tasks in TASKS.items():
+        with (folder / f"{_FILE.format(kind)}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, [*INDEX_COLUMNS, *(HOURS if hours else ())], lineterminator="\n")
+            writer.writeheader()
+            for sample in (sample for task in tasks for sample in chosen.get(task, ())):
+                row = index_row(sample) | (hours_row(sample) if hours else {})
+                for name in ("admissions_id", "last_discharge_id"):
+                    row[name] = "" if row[name] is None else float(row[name])
+                writer.writerow(row)
 
 
 def _write_manifest(mimic: Mimic, new: Path, options: Options, tables: list[str], maps: list[Path], summary: Summary) -> None:
@@ -194,7 +235,7 @@ def _write_manifest(mimic: Mimic, new: Path, options: Options, tables: list[str]
         "options": vars(options),
         "tables": {name: {"file": mimic.path(name).name, "sha256": mimic.digest(name)} for name in tables},
         "maps": {path.name: hash_file(path) for path in maps},
-        "files": {path.name: hash_file(path) for path in sorted(new.iterdir())},
+        "files": {path.relative_to(new).as_posix(): hash_file(path) for path in sorted(new.rglob("*")) if path.is_file()},
         "counts": {name: value for name, value in vars(summary).items() if name != "open_data"},
     }
     write_atomically(new / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")

@@ -10,7 +10,7 @@ from ehrbench.mimic.ehr_bench.layout import SOURCES
 from ehrbench.mimic.ehr_bench.markdown import context_text, time_text
 from ehrbench.mimic.ehr_bench.merge import Patient
 from ehrbench.mimic.ehr_bench.profile import BuildProfile
-from ehrbench.mimic.ehr_bench.sample import Sample
+from ehrbench.mimic.ehr_bench.sample import HOURS, Sample
 from ehrbench.mimic.ehr_bench.shown import banned_tables, shown_positions
 
 _BEGIN = "Given the sequence of events that have occurred in a hospital, please "
@@ -43,6 +43,11 @@ def index_row(sample: Sample) -> dict[str, Any]:
         "last_discharge_id": sample.discharge,
         "target": json.dumps(sample.target if isinstance(sample.target, str) else list(sample.target), ensure_ascii=False),
     }
+
+
+def hours_row(sample: Sample) -> dict[str, str]:
+    """When a window opens and closes; empty where only positions bound it."""
+    return {name: "" if at is None else time_text(at) for name, at in zip(HOURS, (sample.opens, sample.closes), strict=True)}
 
 
 def serialised_row(patient: Patient, sample: Sample, profile: BuildProfile) -> dict[str, Any]:

@@ -16,6 +16,8 @@ INDEX_COLUMNS = (
     "target",
 )
 """Of the index files."""
+HOURS = ("window_opens", "window_closes")
+"""Further columns of index files of the clean profile: rows after the window's close are not shown."""
 
 
 @dataclass(frozen=True)

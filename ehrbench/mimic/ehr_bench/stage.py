@@ -16,17 +16,27 @@ from ehrbench.mimic.tables import Mimic
 if TYPE_CHECKING:
     import polars as pl
 
+RAW = "raw "
+"""Begins the names of the columns of raw values."""
+_CODES = frozenset({"icd_code", "ndc"})
 _DATES: Mapping[str, str] = {"microbiologyevents": "chartdate", "hcpcsevents": "chartdate"}
 """The date of rows that may have no time."""
 
 
 def stage_tables(
-    mimic: Mimic, folder: Path, profile: BuildProfile, maps: Maps, progress: Callable[[str], None] = lambda _: None
+    mimic: Mimic,
+    folder: Path,
+    profile: BuildProfile,
+    maps: Maps,
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    raw: bool = False,
 ) -> dict[str, Path]:
     """Write every event table of the release.
 
     Columns: ``subject, hadm, row`` (place in the file), ``time`` (what orders the row) and ``at`` (what an event has as its
-    time), in seconds since 1970, and the shown values, labels and facts; times among the facts are seconds, too.
+    time), in seconds since 1970, and the shown values, labels and facts; times among the facts are seconds, too. With ``raw``
+    also every column of the release's as pandas would print it.
 
     Returns:
         The file by table, in the order of the merge; tables that the release lacks are left out.
@@ -39,11 +49,11 @@ def stage_tables(
             continue
         progress(f"reading {source.name}")
         stage[source.name] = folder / f"{source.name}.parquet"
-        mimic.sink(_reduced(mimic, source, profile, maps).sort("subject"), stage[source.name])
+        mimic.sink(_reduced(mimic, source, profile, maps, raw).sort("subject"), stage[source.name])
     return stage
 
 
-def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps) -> pl.LazyFrame:
+def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps, raw: bool) -> pl.LazyFrame:
     import polars as pl
 
     table = TABLES[source.name]
@@ -53,7 +63,8 @@ def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps) ->
     dates = (_DATES[source.name],) if source.name in _DATES else ()
     identity = [c for c in ("subject_id", "hadm_id") if c in table.columns] + (["stay_id"] if stay else [])
     needed = [*identity, *source.columns, *dates, *((time,) if time else ()), *(c for n in lookups for c in lookup_columns(n))]
-    rows = text_rows(mimic, source.name, list(dict.fromkeys(needed))).with_row_index("row")
+    whole = mimic.columns(source.name) if raw else []
+    rows = text_rows(mimic, source.name, list(dict.fromkeys([*needed, *whole]))).with_row_index("row")
     codes = [name for name in lookups if name in ("=ccs", "=atc", "=icd")]
     for name in lookups:
         if name not in codes:
@@ -70,7 +81,9 @@ def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps) ->
     order, at = (when, dated if source.name == "hcpcsevents" else when) if profile.duplicate_untimed else (dated, dated)
     facts = {c: _fact(c, source) for c in source.facts}
     shown = list(dict.fromkeys(c for _, c in (*source.shown, *source.tasks) if not c.startswith("=")))
-    kinds = inferred_kinds(rows, shown)
+    kinds = inferred_kinds(rows, list(dict.fromkeys([*shown, *whole])))
+    laid = {c: "text" if c in _CODES and profile.text_codes else kinds[c] for c in whole}
+    rows = rows.with_columns(printed(pl.col(c), kind).alias(f"{RAW}{c}") for c, kind in laid.items())
     for name in codes:  # after the inference, which a join need not be repeated for
         rows = add_lookup(rows, name, source.name, mimic, maps, profile.text_codes)
     return rows.select(
@@ -82,6 +95,7 @@ def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps) ->
         *(printed(pl.col(c), kinds[c]).alias(c) for c in shown),
         *lookups,
         *(value.alias(c) for c, value in facts.items()),
+        *(f"{RAW}{c}" for c in whole),
     )
 
 
