@@ -12,7 +12,9 @@ Burgess (2014) as its source; scores here equal its ``BM25Okapi``'s.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,13 +45,10 @@ class Okapi:
         """
         self.n_documents = len(documents_tokens)
         lengths = np.fromiter((len(tokens) for tokens in documents_tokens), np.int64, self.n_documents)
-        vocabulary: dict[str, int] = {}
-        ids = np.fromiter(
-            (vocabulary.setdefault(token, len(vocabulary)) for tokens in documents_tokens for token in tokens),
-            np.int64,
-            int(lengths.sum()),
-        )
-        self._vocabulary = vocabulary
+        vocabulary: defaultdict[str, int] = defaultdict()
+        vocabulary.default_factory = vocabulary.__len__
+        ids = np.fromiter(map(vocabulary.__getitem__, chain.from_iterable(documents_tokens)), np.int64, int(lengths.sum()))
+        self._vocabulary = dict(vocabulary)
         if not vocabulary:
             return
         # One number for a (term, document) pair: sorting them groups a term's documents and counts repeats at once.

@@ -19,7 +19,7 @@ AGREEING_TOKENS = 32
 
 # A letter or digit, then white space or a mark: every pre-tokenizer ends a word there. A run of one repeated mark, of digits or
 # of letters may agree by accident of alignment and is no proof.
-_WORD_END = re.compile(r"[^\W_][\s,.;:()<>/=。，；：、（）]")
+WORD_END = re.compile(r"[^\W_][\s,.;:()<>/=。，；：、（）]")
 
 
 class Run(NamedTuple):
@@ -79,7 +79,7 @@ def in_step(text: str, piece: Run, known: Run, *, begin: int, end: int) -> tuple
         there = known.at(piece.starts[at])
         ours, theirs = slice(at, at + AGREEING_TOKENS), slice(there, there + AGREEING_TOKENS)
         if piece.starts[ours] == known.starts[theirs] and piece.ids[ours] == known.ids[theirs]:
-            word_end = _WORD_END.search(text, piece.starts[at], piece.starts[at + AGREEING_TOKENS - 1] + 1)
+            word_end = WORD_END.search(text, piece.starts[at], piece.starts[at + AGREEING_TOKENS - 1] + 1)
             if word_end:
                 # What precedes the end of the word may agree by accident; what follows it does not depend on it.
                 after = piece.boundary(piece.at(word_end.start() + 1))

@@ -17,6 +17,7 @@ from ehrbench.context.fitted import Fitted, Part
 from ehrbench.context.full import whole
 from ehrbench.context.pieces import entry_pieces, token_pieces
 from ehrbench.context.spans import Span, counted
+from ehrbench.context.spliced import count_spliced, joined
 from ehrbench.context.tokens import RecordTokens, record_tokens
 from ehrbench.context.window import Frame, Limit, Overflow, Window
 from ehrbench.records.record import Record
@@ -66,16 +67,6 @@ def merged(spans: Sequence[Span]) -> list[Span]:
     return result
 
 
-def joined(text: str, spans: Sequence[Span]) -> str:
-    """The text of merged spans, each beginning on a line of its own."""
-    parts: list[str] = []
-    for start, end in spans:
-        if parts and not parts[-1].endswith("\n"):
-            parts.append("\n")
-        parts.append(text[start:end])
-    return "".join(parts)
-
-
 def _fill(record: Record, frame: Frame, window: Window, ranked: Sequence[Span], keeps_end: bool) -> list[Span]:
     """The best pieces that fit, the last one cut; best first."""
     rooms = [_Room(record, frame, limit) for limit in window.limits]
@@ -90,7 +81,7 @@ def _fill(record: Record, frame: Frame, window: Window, ranked: Sequence[Span], 
             break
     rounds = 0
     while chosen:
-        over = [room.over(joined(record.text, merged(chosen))) for room in rooms]
+        over = [room.over(merged(chosen)) for room in rooms]
         if max(over) <= 0:
             return chosen
         # The worst piece pays for tokens that the joints between pieces cost.
@@ -133,9 +124,9 @@ class _Room:
     def take(self, piece: Span) -> None:
         self.left -= self.tokens.count_between(*piece) + 1
 
-    def over(self, text: str) -> int:
+    def over(self, spans: Sequence[Span]) -> int:
         """Tokens by which the final prompt is too long."""
-        return self.limit.tokenizer.count(f"{self.frame.before}{text}{self.frame.after}") - self.limit.room
+        return count_spliced(self.tokens, self.frame.before, spans, self.frame.after) - self.limit.room
 
 
 def _shortest(cuts: Sequence[Span | None]) -> Span | None:

@@ -51,7 +51,9 @@ class HFTokenizer:
             WordPiece tokenizer, accents that are normalised away) belong to the token before them.
         """
         encoding = self.backend.encode(_valid(text), add_special_tokens=False)
-        starts = list(accumulate((start for start, _ in encoding.offsets), max))
+        starts = [start for start, _ in encoding.offsets]
+        if starts != sorted(starts):
+            starts = list(accumulate(starts, max))
         if starts:
             starts[0] = 0
         return Tokens(encoding.ids, starts)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ehrbench.context import totals
 from ehrbench.context.blocks import tokenise
+from ehrbench.context.spans import Span
+from ehrbench.context.spliced import count_spliced, joined
 from ehrbench.context.tokens import RecordTokens, TokenCache
 from ehrbench.home import home_dir
 from ehrbench.models.protocol import Tokens
@@ -48,6 +52,29 @@ def test_a_stitched_count_is_the_count_of_the_whole_text(name, data):
     before, after = data.draw(texts(3, 3)), data.draw(texts(3, 3))
     tokens = RecordTokens(text, tokenizer(name))
     assert tokens.count(before, start, end, after) == tokenizer(name).count(before + text[start:end] + after)
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+@given(data=st.data())
+@SLOW
+def test_a_spliced_count_is_the_count_of_the_whole_prompt(name, data):
+    text = data.draw(texts() | st.just(LINES))
+    edges = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
+    spans = [Span(start, end) for start, end in pairwise(edges) if start < end][:: data.draw(st.integers(1, 2))]
+    before, after = data.draw(texts(3, 3)), data.draw(texts(3, 3))
+    counted = count_spliced(RecordTokens(text, tokenizer(name)), before, spans, after)
+    assert counted == tokenizer(name).count(before + joined(text, spans) + after)
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_the_middles_of_ordinary_pieces_are_not_tokenised_again(name):
+    counter = Counting(name)
+    tokens = RecordTokens(LINES, counter)
+    tokens.full()
+    spans = [Span(start, start + 3_000) for start in range(17, len(LINES) - 3_000, 4_000)]
+    counter.chars = 0
+    assert count_spliced(tokens, "EHR: ", spans, "\nAnswer:") == tokenizer(name).count(f"EHR: {joined(LINES, spans)}\nAnswer:")
+    assert counter.chars < len(spans) * 3_000 / 4
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
