@@ -199,7 +199,7 @@ def ehr_bench(
     ] = Layout.jsonl,
     ccs: Annotated[
         Path | None,
-        typer.Option(help="Folder with d_ccs_diagnoses.csv and d_ccs_procedures.csv (icd_code, icd_version, long_title)."),
+        typer.Option(help="Folder of AHRQ's CCS files, for the CCS tasks; or of d_ccs_diagnoses.csv and d_ccs_procedures.csv."),
     ] = None,
     atc: Annotated[Path | None, typer.Option(help="CSV of NDC codes and ATC names (ndc_code, atc_name).")] = None,
     as_json: AsJson = False,
@@ -211,7 +211,7 @@ def ehr_bench(
     from dataclasses import asdict
 
     from ehrbench.cli.output import print_json, print_table
-    from ehrbench.mimic.ehr_bench.lookups import Maps
+    from ehrbench.mimic.ehr_bench.maps import Maps
     from ehrbench.mimic.ehr_bench.prepare import Options, prepare
     from ehrbench.mimic.tables import Mimic
 

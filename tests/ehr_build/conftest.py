@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ehrbench.mimic.ehr_bench.lookups import Maps
+from ehrbench.mimic.ehr_bench.maps import Maps
 from ehrbench.mimic.tables import Mimic
 
 _IN_RELEASE = ("hosp/d_icd_diagnoses", "hosp/d_icd_procedures", "hosp/d_labitems", "icu/d_items")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ehrbench.mimic.ehr_bench.index import MAX_PATIENT_EVENTS, kept, patient_samples
-from ehrbench.mimic.ehr_bench.lookups import Maps
+from ehrbench.mimic.ehr_bench.maps import Maps
 from ehrbench.mimic.ehr_bench.merge import load_patients, portions
 from ehrbench.mimic.ehr_bench.profile import PROFILES
 from ehrbench.mimic.ehr_bench.stage import stage_tables

@@ -19,7 +19,7 @@ from ehrbench.datasets.ehr_bench import read, recognises
 from ehrbench.datasets.ehr_bench_parquet import Contexts
 from ehrbench.errors import EhrbenchError, MissingError, UsageError
 from ehrbench.mimic.ehr_bench.index import patient_samples
-from ehrbench.mimic.ehr_bench.lookups import Maps
+from ehrbench.mimic.ehr_bench.maps import Maps
 from ehrbench.mimic.ehr_bench.patient_file import PatientFile
 from ehrbench.mimic.ehr_bench.prepare import Options, Summary, prepare
 from ehrbench.mimic.ehr_bench.profile import PROFILES

@@ -12,7 +12,7 @@ import pytest
 from ehrbench.datasets.ehr_bench import read
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.mimic.ehr_bench.choose import Choice
-from ehrbench.mimic.ehr_bench.lookups import Maps
+from ehrbench.mimic.ehr_bench.maps import Maps
 from ehrbench.mimic.ehr_bench.prepare import Options, Summary, prepare
 from ehrbench.mimic.ehr_bench.sample import Sample
 from ehrbench.mimic.tables import Mimic

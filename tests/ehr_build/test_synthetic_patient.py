@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ehrbench.mimic.ehr_bench.index import patient_samples
-from ehrbench.mimic.ehr_bench.lookups import Maps
+from ehrbench.mimic.ehr_bench.maps import Maps
 from ehrbench.mimic.ehr_bench.markdown import context_text, time_text
 from ehrbench.mimic.ehr_bench.merge import Patient, load_patients, portions
 from ehrbench.mimic.ehr_bench.profile import PROFILES

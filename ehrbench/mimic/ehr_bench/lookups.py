@@ -1,59 +1,17 @@
-"""What codes and items are called: ICD and item titles from the release, CCS and ATC from tables that the user names.
-
-CCS and ATC tables are CSV files: ``d_ccs_diagnoses.csv`` and ``d_ccs_procedures.csv`` with ``icd_code, icd_version, long_title``,
-and one with ``ndc_code, atc_name``.
-"""
+"""What codes and items are called: ICD and item titles from the release, CCS and ATC from files that the user names."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ehrbench.errors import MissingError, UsageError
+from ehrbench.mimic.ehr_bench.maps import Maps
 from ehrbench.mimic.ehr_bench.pandas_text import as_missing, inferred_kinds, printed
 from ehrbench.mimic.tables import Mimic
 
 if TYPE_CHECKING:
     import polars as pl
 
-CCS_FILES = {"diagnoses": "d_ccs_diagnoses.csv", "procedures": "d_ccs_procedures.csv"}
-_CCS_OF = {"diagnoses_icd": "diagnoses", "diagnosis": "diagnoses", "procedures_icd": "procedures"}
 _DICTIONARY = {"diagnoses_icd": "d_icd_diagnoses", "procedures_icd": "d_icd_procedures"}
-
-
-@dataclass(frozen=True)
-class Maps:
-    """Files that the release does not have."""
-
-    ccs: Path | None = None
-    """A folder."""
-    atc: Path | None = None
-
-    def files(self) -> list[Path]:
-        """Those that are used.
-
-        Raises:
-            MissingError: one that was named is not there.
-        """
-        wanted = [self.ccs / name for name in CCS_FILES.values()] if self.ccs else []
-        wanted += [self.atc] if self.atc else []
-        for path in wanted:
-            if not path.is_file():
-                raise MissingError(
-                    f"EHR-Bench: {path} is not there; it maps codes to the titles that the CCS or ATC tasks ask for"
-                )
-        return wanted
-
-    def ccs_titles(self, table: str) -> pl.LazyFrame:
-        """``icd_code, icd_version, long_title`` as text, of the codes of a table; ``ccs`` must be named."""
-        assert self.ccs is not None
-        return _csv(self.ccs / CCS_FILES[_CCS_OF[table]], ["icd_code", "icd_version", "long_title"])
-
-    def atc_names(self) -> pl.LazyFrame:
-        """``ndc_code, atc_name`` as text; ``atc`` must be named."""
-        assert self.atc is not None
-        return _csv(self.atc, ["ndc_code", "atc_name"])
 
 
 def text_rows(mimic: Mimic, table: str, columns: list[str]) -> pl.LazyFrame:
@@ -91,11 +49,10 @@ def add_lookup(rows: pl.LazyFrame, name: str, table: str, mimic: Mimic, maps: Ma
     if name == "=icd":
         titles = text_rows(mimic, _DICTIONARY[table], ["icd_code", "icd_version", "long_title"])
         return _join(_codes(rows, text_codes), _codes(titles, text_codes), ["icd_code", "icd_version"], "long_title", name)
-    if name == "=ccs" and maps.ccs is not None:
-        titles = maps.ccs_titles(table)
-        return _join(_codes(rows, text_codes), _codes(titles, text_codes), ["icd_code", "icd_version"], "long_title", name)
-    if name == "=atc" and maps.atc is not None:
-        names = maps.atc_names().rename({"ndc_code": "ndc"})
+    if name == "=ccs" and (categories := maps.ccs_titles(table)) is not None:
+        return _join(_codes(rows, text_codes), _codes(categories, text_codes), ["icd_code", "icd_version"], "long_title", name)
+    if name == "=atc" and (named := maps.atc_names()) is not None:
+        names = named.rename({"ndc_code": "ndc"})
         if text_codes:
             names = names.with_columns(pl.col("ndc").str.zfill(11))
         else:  # the released procedure reads the table's codes as numbers and pads only those of the rows (row 21)
@@ -135,14 +92,3 @@ def _join(rows: pl.LazyFrame, names: pl.LazyFrame, keys: list[str], value: str, 
 
     unique = names.select(*keys, pl.col(value).alias(name)).unique(keys, keep="last", maintain_order=True)
     return rows.join(unique, on=keys, how="left")
-
-
-def _csv(path: Path, columns: list[str]) -> pl.LazyFrame:
-    import polars as pl
-
-    if not path.is_file():
-        raise MissingError(f"EHR-Bench: {path} is not there; it maps codes to titles")
-    rows = pl.read_csv(path, infer_schema=False)
-    if missing := [c for c in columns if c not in rows.columns]:
-        raise UsageError(f"EHR-Bench: {path} has no column {', '.join(missing)}; it needs {', '.join(columns)}")
-    return rows.lazy().select(columns)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ehrbench.mimic.ehr_bench.index_mapping import FILES, FOLDER
-from ehrbench.mimic.ehr_bench.lookups import Maps, text_rows
+from ehrbench.mimic.ehr_bench.lookups import text_rows
+from ehrbench.mimic.ehr_bench.maps import Maps
 from ehrbench.mimic.tables import Mimic
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ def _names(
     import polars as pl
 
     if lookup == "=ccs":
-        return maps.ccs_titles(table) if maps.ccs is not None else None
+        return maps.ccs_titles(table)
     if lookup == "=atc":
-        return maps.atc_names() if maps.atc is not None else None
+        return maps.atc_names()
     if not mimic.has(name):
         return None
     if lookup != "=exams":

@@ -15,8 +15,8 @@ from ehrbench.hashing import hash_file
 from ehrbench.jsonl import encode, write_atomically
 from ehrbench.mimic.ehr_bench.choose import PER_TASK, Choice
 from ehrbench.mimic.ehr_bench.index import MAX_PATIENT_EVENTS, kept, patient_samples
-from ehrbench.mimic.ehr_bench.lookups import Maps
 from ehrbench.mimic.ehr_bench.mapping_files import write_mapping
+from ehrbench.mimic.ehr_bench.maps import Maps
 from ehrbench.mimic.ehr_bench.merge import Patient, load_patients, portions
 from ehrbench.mimic.ehr_bench.patient_file import FOLDER, write_patient
 from ehrbench.mimic.ehr_bench.profile import PROFILES, BuildProfile
@@ -89,7 +89,7 @@ def prepare(
         raise UsageError(unknown_name("layout of ehr_bench", options.layout, LAYOUTS))
     _spare_releases(out)
     profile, maps = PROFILES[options.profile], maps or Maps()
-    used = maps.files()
+    used = maps.digests()
     mimic.path("patients")
     summary = Summary(skipped=_skipped(mimic, maps, profile))
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -125,11 +125,7 @@ def _spare_releases(out: Path) -> None:
 
 
 def _skipped(mimic: Mimic, maps: Maps, profile: BuildProfile) -> list[str]:
-    said = []
-    if maps.ccs is None:
-        said.append("no procedures_ccs, diagnoses_ccs and diagnosis_ccs: name a folder with the CCS titles with --ccs")
-    if maps.atc is None:
-        said.append("no prescriptions_atc and medrecon_atc: name a table of NDC codes and ATC names with --atc")
+    said = maps.lacking()
     for table, tasks in (
         ("chartevents", "chartevents"),
         ("radiology_detail", "radiology"),
@@ -226,7 +222,9 @@ def _write_indexes(folder: Path, chosen: Mapping[str, list[Sample]], hours: bool
                 writer.writerow(row)
 
 
-def _write_manifest(mimic: Mimic, new: Path, options: Options, tables: list[str], maps: list[Path], summary: Summary) -> None:
+def _write_manifest(
+    mimic: Mimic, new: Path, options: Options, tables: list[str], maps: Mapping[str, str], summary: Summary
+) -> None:
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -234,7 +232,7 @@ def _write_manifest(mimic: Mimic, new: Path, options: Options, tables: list[str]
         "notice": NOTICE if summary.open_data else "Derived from credentialed data: the data use agreement of MIMIC-IV applies.",
         "options": vars(options),
         "tables": {name: {"file": mimic.path(name).name, "sha256": mimic.digest(name)} for name in tables},
-        "maps": {path.name: hash_file(path) for path in maps},
+        "maps": dict(maps),
         "files": {path.relative_to(new).as_posix(): hash_file(path) for path in sorted(new.rglob("*")) if path.is_file()},
         "counts": {name: value for name, value in vars(summary).items() if name != "open_data"},
     }

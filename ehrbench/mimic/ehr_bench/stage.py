@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ehrbench.mimic.ehr_bench.layout import SOURCES, Source
-from ehrbench.mimic.ehr_bench.lookups import Maps, add_lookup, lookup_columns, text_rows
+from ehrbench.mimic.ehr_bench.lookups import add_lookup, lookup_columns, text_rows
+from ehrbench.mimic.ehr_bench.maps import Maps
 from ehrbench.mimic.ehr_bench.pandas_text import inferred_kinds, printed
 from ehrbench.mimic.ehr_bench.profile import BuildProfile
 from ehrbench.mimic.schema import TABLES
