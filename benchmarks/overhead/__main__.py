@@ -1,9 +1,13 @@
 """Eight scenarios for ehrbench and the harnesses beside it, in one run against one loopback stub.
 
-    python -m benchmarks.overhead --n 500 --lm-eval PYTHON --inspect PYTHON
+    python -m benchmarks.overhead --lm-eval PYTHON --inspect PYTHON
 
-PYTHON is the interpreter of an environment that has the harness; one that is not given is left out. Every harness keeps its log
-and its cache, each at its own defaults, so that a killed run can be gone on with.
+PYTHON is the interpreter of an environment that has the harness (``lm-eval[api]``; ``inspect-ai`` and ``openai``); one that is not given is left out. Every harness keeps its log
+and its cache, each at its own defaults, so that a killed run can be gone on with. Rounds are interleaved.
+
+A scenario is passed where the command ends well and all its items are in the score's denominator; after a kill, where no more
+than the calls in flight were asked again. With a poisoned item or null contents it is passed where the exit code says that not
+all is well, and the score is of the items that were answered and of no others.
 """
 
 from __future__ import annotations
@@ -14,19 +18,35 @@ import json
 import os
 import resource
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.overhead.harnesses import CONCURRENCY, ROOT, Harness, chosen
 
-MOST_SECONDS = 60
+MOST_SECONDS = 180
 POISON = "Question 7:"
+
+
+class Measured(NamedTuple):
+    cpu: float
+    wall: float
+    code: str
+    repeated: int
+    scored: int | None
+
+
+Check = Callable[[Measured, int], bool]
+
+
+def scores_all(got: Measured, n: int) -> bool:
+    return got.code == "0" and got.scored == n
 
 
 class Scenario(NamedTuple):
@@ -36,25 +56,26 @@ class Scenario(NamedTuple):
     kill: bool = False
     share: float = 1.0
     """Of ``--n``."""
+    latency: float = 0.0
+    """Seconds a call, where the scenario is about waiting."""
+    passes: Check = scores_all
 
 
+ONE_ITEM = Scenario("one item")
 SCENARIOS = (
     Scenario("short, instant"),
-    Scenario("64 in flight, 200 ms", ("--latency", "0.2")),
+    Scenario("64 in flight, 200 ms", ("--latency", "0.2"), latency=0.2),
     Scenario("200 kB prompts", characters=200_000, share=0.2),
     Scenario("30 % 429", ("--rate", "429:0.1=0.3")),
-    Scenario("one poisoned item", ("--poison", POISON)),
-    Scenario("SIGKILL at half, again", ("--latency", "0.05"), kill=True),
-    Scenario("null content", ("--rate", "null=1.0"), share=0.2),
+    Scenario("one poisoned item", ("--poison", POISON), passes=lambda got, n: got.code != "0" and got.scored == n - 1),
+    Scenario(
+        "SIGKILL at half, again",
+        ("--latency", "0.05"),
+        kill=True,
+        passes=lambda got, n: scores_all(got, n) and got.repeated <= CONCURRENCY,
+    ),
+    Scenario("null content", ("--rate", "null=1.0"), share=0.2, passes=lambda got, n: got.code != "0" and got.scored == 0),
 )
-
-
-class Measured(NamedTuple):
-    cpu: float
-    wall: float
-    code: str
-    repeated: int
-    scored: int | None
 
 
 @contextlib.contextmanager
@@ -127,42 +148,64 @@ def run(command: list[str], folder: Path, kill_at: int | None = None, url: str =
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--n", type=int, default=2000, help="items")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lm-eval", help="interpreter with lm-eval")
     parser.add_argument("--inspect", help="interpreter with inspect-ai and openai")
     parser.add_argument("--only", default="", help="scenarios whose name holds this")
     given = parser.parse_args()
     harnesses = chosen(given.lm_eval, given.inspect)
-    print(f"{given.n} items, at most {CONCURRENCY} in flight\n")
-    print("ms an item: CPU, beyond a run of one item. Repeated: answered calls that were asked again. Scored: the denominator.\n")
-    print("| scenario | harness | items | CPU s | ms an item | wall s | exit | repeated | scored |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    one = {}
-    for harness in harnesses:
-        cpu, wall = started(harness)
-        print(f"| `--help` | {harness.name} | | {cpu:.2f} | | {wall:.2f} | | | |", flush=True)
-        one[harness.name] = measure(harness, Scenario("one item"), 1)
-        print(f"| one item | {harness.name} | 1 | {line(one[harness.name], 1, None)}", flush=True)
-    for scenario in SCENARIOS:
-        if given.only not in scenario.name:
-            continue
-        n = max(10, int(given.n * scenario.share))
+    scenarios = [ONE_ITEM, *(scenario for scenario in SCENARIOS if given.only in scenario.name)]
+    helps: dict[str, list[float]] = {harness.name: [] for harness in harnesses}
+    results: dict[tuple[str, str], list[Measured]] = {}
+    for round_ in range(given.rounds):
         for harness in harnesses:
-            got = measure(harness, scenario, n)
-            print(f"| {scenario.name} | {harness.name} | {n} | {line(got, n, one[harness.name])}", flush=True)
+            helps[harness.name].append(started(harness))
+        for scenario in scenarios:
+            for harness in harnesses:
+                print(f"\rround {round_ + 1}: {scenario.name}, {harness.name:40}", end="", file=sys.stderr, flush=True)
+                results.setdefault((scenario.name, harness.name), []).append(measure(harness, scenario, items(scenario, given.n)))
+    print(f"\n\n{given.n} items, at most {CONCURRENCY} in flight, median of {given.rounds} rounds\n")
+    print("| scenario | harness | items | CPU s | ms an item | wall s | of the ideal | exit | repeated | scored | passes |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    for name, seconds in helps.items():
+        print(f"| `--help` | {name} | | | | {statistics.median(seconds):.2f} | | | | | |")
+    for scenario in scenarios:
+        for harness in harnesses:
+            one = results[ONE_ITEM.name, harness.name]
+            print(row(scenario, harness.name, items(scenario, given.n), results[scenario.name, harness.name], one))
 
 
-def line(got: Measured, n: int, one: Measured | None) -> str:
-    slope = f"{1000 * (got.cpu - one.cpu) / (n - 1):.2f}" if one else ""
-    scored = "none" if got.scored is None else str(got.scored)
-    return f"{got.cpu:.2f} | {slope} | {got.wall:.1f} | {got.code} | {got.repeated} | {scored} |"
+def items(scenario: Scenario, n: int) -> int:
+    return 1 if scenario is ONE_ITEM else max(10, int(n * scenario.share))
 
 
-def started(harness: Harness) -> tuple[float, float]:
+def row(scenario: Scenario, harness: str, n: int, got: list[Measured], one: list[Measured]) -> str:
+    """A line of the table: times are medians, everything that is counted is shown for every round where the rounds differ."""
+    cpu, wall = median(got, "cpu"), median(got, "wall")
+    slope = f"{1000 * (cpu - median(one, 'cpu')) / (n - 1):.2f}" if n > 1 else ""
+    ideal = scenario.latency * n / CONCURRENCY
+    share = f"{100 * ideal / (wall - median(one, 'wall') + scenario.latency):.0f} %" if ideal else ""
+    counted = (each([measured.code for measured in got]), each([measured.repeated for measured in got]))
+    scored = each(["none" if measured.scored is None else measured.scored for measured in got])
+    passes = "yes" if all(scenario.passes(measured, n) for measured in got) else "no"
+    times = f"{cpu:.2f} | {slope} | {wall:.1f} | {share}"
+    return f"| {scenario.name} | {harness} | {n} | {times} | {' | '.join(counted)} | {scored} | {passes} |"
+
+
+def median(got: list[Measured], field: str) -> float:
+    return statistics.median(getattr(measured, field) for measured in got)
+
+
+def each(values: Sequence[object]) -> str:
+    return ", ".join(str(value) for value in (values[:1] if len(set(values)) == 1 else values))
+
+
+def started(harness: Harness) -> float:
+    """Seconds until a harness has shown its help."""
     with tempfile.TemporaryDirectory() as place:
-        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        start = time.perf_counter()
         run(harness.start, Path(place))
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, time.perf_counter() - start
+        return time.perf_counter() - start
 
 
 if __name__ == "__main__":
