@@ -2,8 +2,9 @@
 
     python -m benchmarks.overhead --lm-eval PYTHON --inspect PYTHON
 
-PYTHON is the interpreter of an environment that has the harness (``lm-eval[api]``; ``inspect-ai`` and ``openai``); one that is not given is left out. Every harness keeps its log
-and its cache, each at its own defaults, so that a killed run can be gone on with. Rounds are interleaved.
+PYTHON is the interpreter of an environment that has the harness (``lm-eval[api]``; ``inspect-ai`` and ``openai``); one that is
+not given is left out. Every harness keeps its log and its cache, each at its own defaults, so that a killed run can be gone on
+with. Rounds are interleaved.
 
 A scenario is passed where the command ends well and all its items are in the score's denominator; after a kill, where no more
 than the calls in flight were asked again. With a poisoned item or null contents it is passed where the exit code says that not
