@@ -12,6 +12,7 @@ from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from time import perf_counter
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -22,6 +23,7 @@ from ehrbench.models.chat import Chat
 from ehrbench.models.checkpoint import read_json, require_weights, resolve, weights_hash
 from ehrbench.models.choices import SpellingReader, Spellings, normalised
 from ehrbench.models.hf_tokenizer import HFTokenizer
+from ehrbench.models.likelihoods import LikelihoodRequest, LikelihoodResponse, Scored, tokens_of
 from ehrbench.models.local import load_named_tokenizer, read_chat, saved_dtype, versions, window
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, ModelIdentity, Request, Response, Tokenizer
 from ehrbench.models.server.loop import background_loop
@@ -29,6 +31,7 @@ from ehrbench.models.server.pump import pump
 from ehrbench.models.vllm_arguments import OWN_ARGUMENTS, read_arguments
 from ehrbench.models.vllm_choices import choice_logs
 from ehrbench.models.vllm_engine import Done, Engine, Job, quiet, start
+from ehrbench.models.vllm_likelihoods import text_likelihoods
 from ehrbench.models.vllm_lora import Adapter, read_adapter
 from ehrbench.models.vllm_memory import cache_bytes_per_token, require_memory, weights_bytes
 
@@ -47,6 +50,12 @@ class _Question(NamedTuple):
     request: ChoiceRequest
     ids: array[int]
     spellings: Spellings
+
+
+class _Texts(NamedTuple):
+    request: LikelihoodRequest
+    texts: list[list[Scored]]
+    n_tokens: int
 
 
 def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model:
@@ -172,6 +181,14 @@ class VllmModel:
         """
         return pump(requests, self._prepare_choice, self._choose, background_loop(), self._width)
 
+    def log_likelihoods(self, requests: Iterable[LikelihoodRequest]) -> Iterator[LikelihoodResponse]:
+        """Log-likelihoods of given texts, tokenised without a chat template (see ``likelihoods.tokens_of``).
+
+        As in the ``hf`` backend, but for the longest: vLLM always writes a token after its prompt and reads none past its window,
+        so context and continuation have two tokens less than there.
+        """
+        return pump(requests, self._prepare_texts, self._score, background_loop(), self._width)
+
     def close(self) -> None:
         """Stop the engine."""
         engine: Engine | None = self.__dict__.pop("_engine", None)
@@ -277,6 +294,29 @@ class VllmModel:
             return ChoiceResponse(request.id, finish="error", error=type(error).__name__, prompt_tokens=n)
         seconds = sum(call.seconds for call in calls)
         return ChoiceResponse(request.id, shares, prompt_tokens=n, cached_tokens=calls[0].cached, seconds=seconds, mass=mass)
+
+    def _prepare_texts(self, request: LikelihoodRequest) -> _Texts | LikelihoodResponse:
+        window = None if self.context_length is None else self.context_length - 2
+        try:
+            texts = [tokens_of(self._tokenizer, text, window) for text in request.texts]
+        except Exception as error:
+            return LikelihoodResponse(request.id, finish="error", error=type(error).__name__)
+        lengths = [len(part.before) + len(part.scored) for parts in texts for part in parts]
+        if self._overflows(max(lengths, default=0) + 1):
+            return LikelihoodResponse(request.id, finish="overflow", prompt_tokens=max(lengths) - 1)
+        return _Texts(request, texts, sum(lengths))
+
+    async def _score(self, texts: _Texts | LikelihoodResponse) -> LikelihoodResponse:
+        if isinstance(texts, LikelihoodResponse):
+            return texts
+        id_, began = texts.request.id, perf_counter()
+        try:
+            found = await text_likelihoods(texts.texts, self._engine.complete, pieces=self._engine.scores_in_pieces)
+        except EhrbenchError:
+            raise
+        except Exception as error:
+            return LikelihoodResponse(id_, finish="error", error=type(error).__name__, prompt_tokens=texts.n_tokens)
+        return LikelihoodResponse(id_, found, prompt_tokens=texts.n_tokens, seconds=perf_counter() - began)
 
     def _overflows(self, tokens: int) -> bool:
         return self.context_length is not None and tokens > self.context_length

@@ -36,6 +36,12 @@ class Job(NamedTuple):
     """The answer is held to one of these texts."""
     wanted: tuple[int, ...] = ()
     """Tokens whose log-probabilities as the first are wanted."""
+    scored: int = 0
+    """Tokens at the prompt's end whose own log-probabilities are wanted."""
+    reads_cache: bool = False
+    """With ``scored``: what the prefix cache holds is not computed again, and has no log-probabilities."""
+    salt: str = ""
+    """Calls with another salt share no cache with this one."""
 
 
 class Done(NamedTuple):
@@ -50,6 +56,8 @@ class Done(NamedTuple):
     seconds: float
     log_probabilities: Mapping[int, float]
     """Of the wanted tokens, over the whole vocabulary."""
+    scores: Sequence[tuple[float, bool]] = ()
+    """Of the scored tokens: log-probability, and whether it is the likeliest; empty where the cache held one of them or more."""
 
 
 class Engine(Protocol):
@@ -57,6 +65,8 @@ class Engine(Protocol):
 
     width: int
     """Calls that it works on side by side."""
+    scores_in_pieces: bool
+    """Whether ``Job.reads_cache`` can be followed."""
 
     async def complete(self, job: Job) -> Done:
         """Make one call.
@@ -114,7 +124,18 @@ class _Calls:
         self._eos = set(eos)
         # Older releases name no tokens: there the whole vocabulary is given, which is slow for a large one.
         self.names_tokens = "logprob_token_ids" in params.SamplingParams.__annotations__
+        self.names_cache = "skip_reading_prefix_cache" in params.SamplingParams.__annotations__
         self.lora = None if lora is None else import_module("vllm.lora.request").LoRARequest("adapter", 1, lora)
+
+    def scores_in_pieces(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether calls that score their prompt can read the cache.
+
+        Rows that are not computed hold what was in memory, which an engine with a tokenizer would try to decode.
+        """
+        return self.names_cache and bool(arguments.get("enable_prefix_caching") and arguments.get("skip_tokenizer_init"))
+
+    def prompt(self, job: Job) -> dict[str, Any]:
+        return {"prompt_token_ids": list(job.ids), **({"cache_salt": job.salt} if job.salt else {})}
 
     def parameters(self, job: Job) -> Any:
         kinds = self._params.RequestOutputKind
@@ -125,6 +146,10 @@ class _Calls:
             more["logprob_token_ids"] = list(job.wanted)
         elif job.wanted:
             more["logprobs"] = -1
+        if job.scored:
+            more["prompt_logprobs"] = 1  # the likeliest token's beside the prompt's own
+            if job.reads_cache and self.names_cache:
+                more["skip_reading_prefix_cache"] = False
         if job.choices:
             more["structured_outputs"] = self._params.StructuredOutputsParams(choice=list(job.choices))
         return self._params.SamplingParams(
@@ -151,7 +176,17 @@ class _Calls:
             cached=output.num_cached_tokens,
             seconds=seconds,
             log_probabilities={token: float(first[token].logprob) for token in job.wanted if token in first},
+            scores=_scores(job, output) if job.scored else (),
         )
+
+
+def _scores(job: Job, output: Any) -> list[tuple[float, bool]]:
+    if (output.num_cached_tokens or 0) >= len(job.ids) - job.scored:  # a token is scored by computing the one before it
+        return []
+    # Rows of what was cached are there, with no meaning, or are left out, by vLLM's version: so they are counted from the end.
+    rows = output.prompt_logprobs[-job.scored :]
+    own = [row[token] for row, token in zip(rows, job.ids[-job.scored :], strict=True)]
+    return [(float(one.logprob), one.rank == 1) for one in own]
 
 
 class _Progress:
@@ -186,6 +221,7 @@ class _SteppedEngine:
 
     def __init__(self, arguments: Mapping[str, Any], calls: _Calls) -> None:
         self._calls = calls
+        self.scores_in_pieces = calls.scores_in_pieces(arguments)
         self._inbox: queue.SimpleQueue[tuple[str, _Waiting] | None] = queue.SimpleQueue()
         self._waiting: dict[str, _Waiting] = {}
         self._made = 0
@@ -249,9 +285,7 @@ class _SteppedEngine:
             self._waiting[id_] = waiting
             job = waiting.progress.job
             try:
-                engine.add_request(
-                    id_, {"prompt_token_ids": list(job.ids)}, self._calls.parameters(job), lora_request=self._calls.lora
-                )
+                engine.add_request(id_, self._calls.prompt(job), self._calls.parameters(job), lora_request=self._calls.lora)
             except Exception as error:  # this request alone
                 self._settle(id_, error)
 
@@ -302,6 +336,7 @@ class _AsyncEngine:
         from ehrbench.models.server.loop import background_loop
 
         self._calls = calls
+        self.scores_in_pieces = calls.scores_in_pieces(arguments)
         self._made = 0
         self._loop = background_loop()
         self._engine = asyncio.run_coroutine_threadsafe(self._make(dict(arguments)), self._loop).result()
@@ -320,7 +355,7 @@ class _AsyncEngine:
         output: Any = None
         try:
             outputs = self._engine.generate(
-                {"prompt_token_ids": list(job.ids)},
+                self._calls.prompt(job),
                 self._calls.parameters(job),
                 str(self._made),
                 lora_request=self._calls.lora,

@@ -23,8 +23,9 @@ class WithLikelihoods:
         """
         if not isinstance(model, GivesLikelihoods):
             raise UsageError(
-                f"this task needs log-likelihoods of whole texts, which {model.identity.backend}: does not give; use hf:PATH or "
-                "lm-eval:BACKEND,…, or for multiple choice lm_eval:NAME@generate, another task with numbers of its own"
+                f"this task needs log-likelihoods of whole texts, which {model.identity.backend}: does not give; use hf:PATH, "
+                "vllm:PATH or lm-eval:BACKEND,…, or for multiple choice lm_eval:NAME@generate, another task with numbers of its "
+                "own"
             )
         self._model = model
         self._scorer: GivesLikelihoods = model

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple, cast
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.models.likelihoods import GivesLikelihoods, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, Request, Response
 from ehrbench.runs.keys import model_key
 
@@ -80,6 +81,10 @@ class Worker:
         assert self._model is not None
         return list(self._model.choice_probabilities(requests))
 
+    def score(self, requests: Sequence[LikelihoodRequest]) -> list[LikelihoodResponse]:
+        """Log-likelihoods for a portion."""
+        return list(cast(GivesLikelihoods, self._model).log_likelihoods(requests))
+
 
 class _Actor:
     """An actor as this process sees it."""
@@ -130,6 +135,8 @@ class RayModel:
         self.tokenizer, self.thinks = planning.tokenizer, planning.thinks
 
         self.context_length = planning.context_length
+        if isinstance(planning, GivesLikelihoods):  # else the method is not there, which is how a task's need is told
+            self.log_likelihoods = self._log_likelihoods
 
     def describe(self) -> None:
         """Let a server's model ask for its window."""
@@ -157,6 +164,9 @@ class RayModel:
     def choice_probabilities(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceResponse]:
         """Probabilities of choices."""
         return self._spread(requests, "choose", lambda request: ChoiceResponse(request.id, finish="error", error="ActorLost"))
+
+    def _log_likelihoods(self, requests: Iterable[LikelihoodRequest]) -> Iterator[LikelihoodResponse]:
+        return self._spread(requests, "score", lambda request: LikelihoodResponse(request.id, finish="error", error="ActorLost"))
 
     def close(self) -> None:
         """End the actors, and the cluster if it was started here."""

@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 
+from ehrbench.models.likelihoods import GivesLikelihoods, LikelihoodRequest
+from ehrbench.runs.ray_executor import Layout, RayModel, Spec
 from tests.acceptance.chart import ROOT, command, final_files, rows, run_folders, write_release
+from tests.support.scripted import ScriptedModel
 from tests.support.slow import ENTRY_POINT
+from tests.support.slow import load as load_slow
 
 pytestmark = pytest.mark.ray
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -90,6 +94,27 @@ def test_a_call_that_kills_its_actors_fails_alone(tmp_path: Path) -> None:
     outcomes = {row["item"]: row["outcome"] for row in rows(folder / "private" / "predictions.jsonl")}
     assert sorted(outcomes.values()) == ["answered", "answered", "answered", "api_error"]
     assert outcomes["9000000002"] == "api_error"
+
+
+def test_likelihoods_come_from_the_actors(cluster: Any) -> None:
+    texts = {f"item {n}": (("context", "x" * n), ("whole text",)) for n in range(200)}
+    spread = RayModel(load_slow("x", {}, None), Spec("slow:x", {}, None), Layout(cluster.address, actors=2))
+    try:
+        assert isinstance(spread, GivesLikelihoods)
+        found = {r.id: r for r in spread.log_likelihoods(LikelihoodRequest(id_, asked) for id_, asked in texts.items())}
+    finally:
+        spread.close()
+    assert {id_: [value for value, _ in r.likelihoods] for id_, r in found.items()} == {
+        f"item {n}": [-7.0 - n, -10.0] for n in range(200)
+    }
+
+
+def test_a_model_without_likelihoods_has_none_on_a_cluster(cluster: Any) -> None:
+    spread = RayModel(ScriptedModel(), Spec("slow:x", {}, None), Layout(cluster.address))
+    try:
+        assert not isinstance(spread, GivesLikelihoods)
+    finally:
+        spread.close()
 
 
 def test_more_gpus_than_there_are(tmp_path: Path) -> None:

@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from ehrbench.models.likelihoods import Likelihood, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.protocol import Request, Response
 from tests.support.scripted import ScriptedModel, digest_answer
 
 ENTRY_POINT = "[ehrbench.models]\nslow = tests.support.slow:load\n"
 
 
-def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> ScriptedModel:
+class Slow(ScriptedModel):
+    """Gives likelihoods, too: the number of a text's characters."""
+
+    def log_likelihoods(self, requests: Iterable[LikelihoodRequest]) -> Iterator[LikelihoodResponse]:
+        for request in requests:
+            found = tuple(Likelihood(-float(len("".join(text))), False) for text in request.texts)
+            yield LikelihoodResponse(request.id, found)
+
+
+def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Slow:
     seconds, word = float(args.get("seconds", 0)), args.get("dies_at")
 
     def answer(request: Request) -> Response:
@@ -27,4 +37,4 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Scrip
             os._exit(1)
         return digest_answer(request)
 
-    return ScriptedModel(answer, streaming=False)
+    return Slow(answer, streaming=False)
