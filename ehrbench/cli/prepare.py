@@ -192,11 +192,19 @@ def ehr_bench(
             help="clean: no leaks; ref: the released procedure; fixed: that, with rows without a time and codes mended."
         ),
     ] = BuildProfile.clean,
-    seed: Annotated[int, typer.Option(help="Decides which samples are drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides which samples are drawn, and the split.")] = 0,
     per_task: Annotated[int, typer.Option(min=2, help="Most rows of a task.")] = 500,
     layout: Annotated[
         Layout, typer.Option(help="Form of the release: serialised rows, or patients' files with index tables.")
     ] = Layout.jsonl,
+    test_share: Annotated[
+        float | None,
+        typer.Option(
+            help="Ask about this share of the patients only, and write rows about the others to train on. [default: all]"
+        ),
+    ] = None,
+    split: SplitFile = None,
+    train_rows: Annotated[int, typer.Option(min=2, help="Most rows of a task to train on.")] = 500,
     ccs: Annotated[
         Path | None,
         typer.Option(help="Folder of AHRQ's CCS files, for the CCS tasks; or of d_ccs_diagnoses.csv and d_ccs_procedures.csv."),
@@ -217,7 +225,8 @@ def ehr_bench(
 
     target = target_folder(out, "ehr_bench")
     tables = Mimic(release(mimic), ed=ed, note=notes)
-    summary = prepare(tables, target, Options(profile.value, seed, per_task, layout.value), Maps(ccs, atc), say(as_json))
+    options = Options(profile.value, seed, per_task, layout.value, test_share, split, train_rows)
+    summary = prepare(tables, target, options, Maps(ccs, atc), say(as_json))
     if as_json:
         print_json({"out": str(target), **asdict(summary)})
         return
@@ -226,6 +235,9 @@ def ehr_bench(
     typer.echo(
         f"{summary.patients:,} patients, {summary.events:,} events; {summary.long_records:,} patients left out for long records"
     )
+    if summary.splits:
+        parts = ", ".join(f"{name} {n:,}" for name, n in summary.splits.items())
+        typer.echo(f"patients: {parts}; {sum(summary.training.values()):,} rows to train on")
     for sentence in summary.skipped:
         typer.echo(f"note: {sentence}", err=True)
     typer.echo(f"{target} ({licence(summary.open_data)})")

@@ -50,8 +50,8 @@ def hours_row(sample: Sample) -> dict[str, str]:
     return {name: "" if at is None else time_text(at) for name, at in zip(HOURS, (sample.opens, sample.closes), strict=True)}
 
 
-def serialised_row(patient: Patient, sample: Sample, profile: BuildProfile) -> dict[str, Any]:
-    """A row as the release has it, less ``idx``; ``task_info`` also says whose it is and what its window was."""
+def serialised_row(patient: Patient, sample: Sample, profile: BuildProfile, split: str | None = None) -> dict[str, Any]:
+    """A row as the release has it, less ``idx``; ``task_info`` also says whose it is, in which part, and what its window was."""
     risk = sample.task in RISK
     wording = instruction(sample.task)
     starts = [e.start for e in map(patient.events.__getitem__, shown_positions(patient, sample, profile)) if e.start is not None]
@@ -70,6 +70,7 @@ def serialised_row(patient: Patient, sample: Sample, profile: BuildProfile) -> d
             name: index[name]
             for name in ("subject_id", "hadm_id", "period_begin", "period_end", "admissions_id", "last_discharge_id")
         },
+        **({} if split is None else {"split": split}),
         "window": [time_text(min(starts)), time_text(max(starts))] if starts else None,
         "hours": [time_text(sample.opens), time_text(sample.closes)] if sample.opens is not None and sample.closes else None,
     }
