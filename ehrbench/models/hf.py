@@ -19,7 +19,8 @@ from ehrbench.models.batches import BatchLimits, Size, in_portions, run_in_batch
 from ehrbench.models.chat import Chat
 from ehrbench.models.checkpoint import read_json, require_weights, resolve, weights_hash
 from ehrbench.models.choices import SpellingReader, Spellings, log_sums, normalised
-from ehrbench.models.hf_engine import Engine, Generated, LoadOptions, Row
+from ehrbench.models.hf_engine import Engine, LoadOptions
+from ehrbench.models.hf_rows import Generated, Row
 from ehrbench.models.hf_tokenizer import HFTokenizer
 from ehrbench.models.likelihoods import Likelihood, LikelihoodRequest, LikelihoodResponse, Scored, tokens_of
 from ehrbench.models.local import CHAT_ARGUMENTS, load_named_tokenizer, read_chat, saved_dtype, versions, window

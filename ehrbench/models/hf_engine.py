@@ -8,12 +8,13 @@ same for every batch size; in bfloat16 two tokens of almost equal score may chan
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ehrbench.errors import UsageError
+from ehrbench.models.hf_rows import Generated, Row
 
 
 class LoadOptions(NamedTuple):
@@ -27,29 +28,6 @@ class LoadOptions(NamedTuple):
     """``auto`` spreads the layers over all GPUs (needs accelerate)."""
     attn_implementation: str | None = None
     trust_remote_code: bool = False
-
-
-class Row(NamedTuple):
-    """One request, ready for a batch."""
-
-    ids: Sequence[int]
-    """The prompt."""
-    max_tokens: int
-    """Most tokens to generate."""
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
-    is_finished: Callable[[list[int]], bool] | None = None
-    """Asked after each token with the tokens so far, for stop strings."""
-
-
-class Generated(NamedTuple):
-    """What a row became."""
-
-    ids: list[int]
-    """The new tokens, without the end token."""
-    ended: bool
-    """An end token was generated."""
 
 
 class Engine:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from ehrbench.models.hf_engine import Row
+    from ehrbench.models.hf_rows import Row
 
 
 class Until:

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from ehrbench.records.chart_time import parse_time
-from ehrbench.records.medalign_xml import CONTAINERS, kind_of, time_of
+from ehrbench.records.medalign_elements import CONTAINERS, kind_of, time_of
 from ehrbench.records.record import Entry
 from ehrbench.records.safe_xml import Attributes, ElementScanner
 

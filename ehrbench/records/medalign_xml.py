@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 from ehrbench.errors import UsageError, unknown_name
 from ehrbench.records.chart_time import parse_time
+from ehrbench.records.medalign_compact import compact
+from ehrbench.records.medalign_elements import CONTAINERS, kind_of, time_of
 from ehrbench.records.record import Entry, Record
 from ehrbench.records.safe_xml import Attributes, ElementScanner, read_text
 
-CONTAINERS = frozenset({"record", "visit", "day", "eventstream", "encounter", "events"})
 _ROOTS = frozenset({"record", "eventstream"})
 _LANDMARKS = frozenset({"visit", "day", "encounter", "entry"})
-_KINDS = {"condition_occurrence": "condition", "procedure_occurrence": "procedure"}
 
 
 class Outline(NamedTuple):
@@ -31,18 +31,6 @@ class Outline(NamedTuple):
     entries: list[Entry]
     visits: list[tuple[int, int]]
     """Spans of the root's children: visits, or LUMIA's encounters."""
-
-
-def kind_of(tag: str, attributes: Attributes) -> str:
-    """What an element is, in one vocabulary for both dialects: ``note``, ``measurement`` and so on."""
-    kind = (attributes.get("type") or attributes.get("table") or tag) if tag == "event" else tag
-    kind = kind.strip().lower()
-    return _KINDS.get(kind, kind)
-
-
-def time_of(attributes: Attributes) -> str | None:
-    """The attribute that dates an element, as written."""
-    return attributes.get("timestamp") or attributes.get("start")
 
 
 def outline(text: str, path: Path) -> Outline:
@@ -126,16 +114,10 @@ def _visits(text: str, path: Path) -> tuple[str, list[Entry]]:
     return "\n".join(text[start:end] for start, end in visits), moved
 
 
-def _compact(text: str, path: Path) -> tuple[str, list[Entry]]:
-    from ehrbench.records.medalign_compact import compact
-
-    return compact(text, path)
-
-
 RENDERINGS: dict[str, Callable[[str, Path], tuple[str, list[Entry]]]] = {
     "raw": _raw,
     "visits": _visits,
-    "compact": _compact,
+    "compact": compact,
 }
 """``raw``: the file's text, which HELM and the released data's users show a model. ``visits``: each visit (LUMIA: encounter)
 without the wrapper around all, joined by newlines, as the paper did. ``compact``: one dated line an event, an ablation."""

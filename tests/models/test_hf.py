@@ -222,7 +222,7 @@ def test_a_batch_that_fails_or_does_not_fit_is_cut(checkpoints: dict[str, Path],
 
 def say(model: HFModel, text: str, *, ended: bool = True) -> None:
     """Make the engine answer every row with given text, cut at the row's limit."""
-    from ehrbench.models.hf_engine import Generated
+    from ehrbench.models.hf_rows import Generated
 
     ids = model.tokenizer.ids(text)
     model._engine.generate = (

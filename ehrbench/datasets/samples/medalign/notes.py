@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ehrbench.datasets.samples.medalign.script import Fact, Patient, Vocabulary
 
 if TYPE_CHECKING:
-    from ehrbench.datasets.samples.medalign.timeline import Visit
+    from ehrbench.datasets.samples.medalign.visit import Visit
 
 _TITLES = {"office": "Progress Note", "phone": "Telephone Encounter", "lab": "Laboratory Note", "ed": "Emergency Department Note"}
 

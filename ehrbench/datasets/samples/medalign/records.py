@@ -9,7 +9,8 @@ from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 from ehrbench.datasets.samples.medalign.script import Patient
-from ehrbench.datasets.samples.medalign.timeline import Event, Timeline, Visit
+from ehrbench.datasets.samples.medalign.timeline import Timeline
+from ehrbench.datasets.samples.medalign.visit import Event, Visit
 
 MARK = "<!-- SYNTHETIC RECORD: the person and every event are invented (ehrbench sample, not MedAlign data) -->"
 _TAGS = {"condition": "condition_occurrence", "procedure": "procedure_occurrence", "visit": "visit_detail"}

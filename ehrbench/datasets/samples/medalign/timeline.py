@@ -7,56 +7,15 @@ patient has a random generator of their own, seeded by their number: a change to
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
 from ehrbench.datasets.samples.medalign.notes import NoteWriter
 from ehrbench.datasets.samples.medalign.script import Fact, Patient, Vocabulary
+from ehrbench.datasets.samples.medalign.visit import Event, Visit
 
 CHARACTERS_PER_TOKEN = 3.0
-_MARKUP = 72
-"""Characters of markup round one event."""
-_VISIT_NAMES = {
-    "office": ("OMOP/9202", "Outpatient Visit"),
-    "ed": ("OMOP/9203", "Emergency Room Visit"),
-    "inpatient": ("OMOP/9201", "Inpatient Visit"),
-    "phone": ("OMOP/5083", "Telehealth"),
-    "message": ("OMOP/5083", "Telehealth"),
-    "lab": ("OMOP/32036", "Laboratory Visit"),
-    "imaging": ("OMOP/9202", "Outpatient Visit"),
-}
-
-
-class Event(NamedTuple):
-    """One event of a visit."""
-
-    time: datetime
-    type: str
-    code: str
-    name: str
-    unit: str
-    text: str
-
-
-@dataclass
-class Visit:
-    """One visit and what happened in it, in order of time."""
-
-    kind: str
-    start: datetime
-    provider: tuple[str, str]
-    """Name and specialty."""
-    events: list[Event] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """What kind of visit it is, in OMOP's words."""
-        return _VISIT_NAMES[self.kind][1]
-
-    def size(self) -> int:
-        """Characters of its rendering, roughly."""
-        return 620 + sum(_MARKUP + len(event.name) + len(event.text) + len(event.code) for event in self.events)
 
 
 class Value(NamedTuple):
@@ -131,14 +90,13 @@ class _Builder:
             self.stay(visit, fact)
         else:
             self.contact(visit, fact)
-        code, name = _VISIT_NAMES[kind]
         end = max(event.time for event in visit.events) + timedelta(minutes=15)
-        visit.events[:0] = [Event(start, "visit", code, name, "", "start")]
+        visit.events[:0] = [Event(start, "visit", visit.code, visit.name, "", "start")]
         # As in the release, where billing codes are stamped with the end of the visit.
         for condition in self.patient.conditions:
             entry = self.vocabulary.conditions[condition]
             visit.events.append(Event(end, "condition", entry["code"], entry["name"], "", ""))
-        visit.events.append(Event(end, "visit", code, name, "", "end"))
+        visit.events.append(Event(end, "visit", visit.code, visit.name, "", "end"))
         return visit
 
     def contact(self, visit: Visit, fact: Fact | None) -> None:
