@@ -123,13 +123,25 @@ def export_lm_eval(
     tasks: Annotated[str, typer.Option(help="Names, groups or globs, comma-separated.", autocompletion=complete_tasks)],
     data_dir: Annotated[str | None, typer.Option(help="Folder that holds the releases, or 'sample'.")] = None,
     protocol: Annotated[str, typer.Option(help="clean or paper.")] = "clean",
+    prompt: Annotated[str, typer.Option(help="Prompt variant of the tasks.")] = "default",
+    num_fewshot: Annotated[int | None, typer.Option(help="Worked examples in the prompt. [default: the task's]")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of drawn examples.")] = 0,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Keep the system message apart, for lm_eval --apply_chat_template.")
+    ] = False,
+    include_path: IncludePath = None,
 ) -> None:
     """Write tasks as lm-eval task files, with their limits; no text of a record is in them."""
-    from ehrbench.lm_eval_bridge.export import export_tasks
+    from ehrbench.lm_eval_bridge.export import Wanted, export_tasks, notes
     from ehrbench.tasks.catalog import load_catalog
 
-    for path in export_tasks(load_catalog(()).select(tasks, _protocol(protocol)), folder, data_dir, protocol):
+    chosen = load_catalog(include_path or ()).select(tasks, _protocol(protocol))
+    paths = tuple(str(path) for path in include_path or ())
+    wanted = Wanted("", _protocol(protocol), prompt, num_fewshot, seed, data_dir, paths, chat)
+    for path in export_tasks(chosen, folder, wanted):
         typer.echo(str(path))
+    for line in dict.fromkeys(line for task in chosen for line in notes(task, wanted)):
+        typer.echo(f"note: {line}", err=True)
 
 
 def _protocol(name: str) -> Protocol:
