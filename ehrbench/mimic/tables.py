@@ -99,7 +99,7 @@ class Mimic:
         Args:
             name: the table, as MIMIC-IV names it (``labevents``).
             columns: those wanted, in the order wanted; default: all of the release's that are there.
-            as_text: leave every value as it is written (CSV only).
+            as_text: leave every value as it is written; a Parquet table has what is not text as its own type.
 
         Returns:
             Columns named in lower case. Times are microseconds without a zone, missing values null, text as written: a single
@@ -112,7 +112,7 @@ class Mimic:
         table = _table(name)
         path = self.path(name)
         if path.suffix == ".parquet":
-            return self._scan_parquet(table, path, columns)
+            return self._scan_parquet(table, path, columns, as_text)
         header = _header(path)
         wanted = _resolve(table, path, header, columns)
         if path not in self._checked:
@@ -164,7 +164,7 @@ class Mimic:
             "check the Parquet tables, and that the files were not changed meanwhile"
         )
 
-    def _scan_parquet(self, table: Table, path: Path, columns: Sequence[str] | None) -> pl.LazyFrame:
+    def _scan_parquet(self, table: Table, path: Path, columns: Sequence[str] | None, as_text: bool) -> pl.LazyFrame:
         import polars as pl
 
         source = path / "*.parquet" if path.is_dir() else path
@@ -177,7 +177,9 @@ class Mimic:
             ) from None
         header = {column.lower(): column for column in schema.names()}
         wanted = _resolve(table, path, header, columns)
-        return rows.select(_typed(path, name, header[name], schema[header[name]], table.columns[name]) for name in wanted)
+        return rows.select(
+            _typed(path, name, header[name], schema[header[name]], table.columns[name], as_text) for name in wanted
+        )
 
     def _cached(self, table: Table, path: Path, header: dict[str, str]) -> pl.LazyFrame:
         import polars as pl
@@ -266,11 +268,13 @@ def _from_text(value: pl.Expr, kind: Kind) -> pl.Expr:
     return value
 
 
-def _typed(path: Path, column: str, name: str, dtype: pl.DataType, kind: Kind) -> pl.Expr:
+def _typed(path: Path, column: str, name: str, dtype: pl.DataType, kind: Kind, as_text: bool) -> pl.Expr:
     import polars as pl
 
     value = pl.col(name).alias(column)
     text = dtype in (pl.String, pl.Categorical, pl.Enum)
+    if as_text and text:
+        return value.cast(pl.String)
     if kind == "text":
         if not text and dtype != pl.Null:
             raise UsageError(
