@@ -103,14 +103,15 @@ class CallReader(FileModel):
                 self.missing.append(request.item)
 
     def _response(self, request: Request, row: Row) -> Response:
+        least = self.server.least_tokens(request)
         if self.asks_choice(request):
             choice = _choice(request)
             try:
-                response = likeliest(request, self.server.choice_response_of(choice, row.outcome(read_first)))
+                response = likeliest(request, self.server.choice_response_of(choice, row.outcome(read_first), least))
             except UsageError:  # the reply is there, but without log-probabilities
                 response = Response(request.id, finish="error", error="NoLogProbabilities")
         else:
-            response = self.server.response_of(request.id, row.outcome(self.server.read))
+            response = self.server.response_of(request.id, row.outcome(self.server.read), least)
             if request.spellings:
                 response = labelled(request, response)
         if response.finish == "error":

@@ -106,9 +106,9 @@ def test_usage_and_cost(tmp_path: Path) -> None:
         answer=lambda body: {"content": "four words of answer", "reasoning_content": "hm", "reasoning_tokens": 3}
     ) as server:
         response = ask(server, prices=str(prices))
-    assert (response.prompt_tokens, response.cached_tokens) == (5, 3)
+    assert (response.prompt_tokens, response.cached_tokens) == (23, 3)  # the stub's tokens are bytes
     assert (response.answer_tokens, response.reasoning_tokens) == (1, 3)  # four completion tokens, three of them thinking
-    assert response.cost == pytest.approx((2 * 2.0 + 3 * 0.5 + 4 * 8.0) / 1e6)
+    assert response.cost == pytest.approx((20 * 2.0 + 3 * 0.5 + 4 * 8.0) / 1e6)
     assert response.seconds > 0
     with Server() as server:
         assert ask(server).cost is None
@@ -168,7 +168,7 @@ def test_choice_probabilities(api: str) -> None:
         response = choose(server, api=api)
     assert response.probabilities == pytest.approx((0.4 / 0.6, 0.2 / 0.6))
     assert response.mass == pytest.approx(0.6)
-    assert (response.finish, response.prompt_tokens, response.cached_tokens) == ("stop", 2, 3)
+    assert (response.finish, response.prompt_tokens, response.cached_tokens) == ("stop", 10, 3)
     (body,) = server.bodies
     assert (body["max_tokens"], body["temperature"]) == (1, 0)
     assert body["logprobs"] == (True if api == "chat" else 20)

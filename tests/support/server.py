@@ -60,6 +60,7 @@ class Server:
         logprobs: Mapping[str, float] | None = None,
         models: Sequence[Mapping[str, Any]] = ({"id": "stub", "max_model_len": 4096},),
         redirect: str = "",
+        window: int = 1 << 30,
         keep: bool = True,
         port: int = 0,
     ) -> None:
@@ -75,6 +76,7 @@ class Server:
             logprobs: log-probabilities of first tokens; None: the server has none.
             models: what ``/models`` lists; empty: 404.
             redirect: where a 307 points.
+            window: tokens (bytes) of a prompt that it reads; it says how many and answers all the same.
             keep: hold every request's body and headers for inspection.
             port: 0 takes a free one.
         """
@@ -87,6 +89,7 @@ class Server:
         self.logprobs = logprobs
         self.models = list(models)
         self.redirect = redirect
+        self.window = window
         self.keep = keep
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -197,7 +200,7 @@ class Server:
             else:
                 choice["logprobs"] = {"tokens": [ranked[0][0]], "top_logprobs": [dict(ranked)]}
         usage: dict[str, Any] = {
-            "prompt_tokens": len(text.split()),
+            "prompt_tokens": min(len(text.encode("utf-8", "surrogatepass")), self.window),
             "completion_tokens": len((message.get("content") or "").split()),
             "prompt_tokens_details": {"cached_tokens": 3},
         }

@@ -23,6 +23,7 @@ from ehrbench.models.server.body import Dialect, choice_body, generation_body
 from ehrbench.models.server.endpoint import Endpoint
 from ehrbench.models.server.loop import background_loop
 from ehrbench.models.server.prices import Prices
+from ehrbench.models.server.prompt_cut import is_cut, least_tokens
 from ehrbench.models.server.pump import pump
 from ehrbench.models.server.reply import Answer, Usage, choice_masses, read_answer, read_first_token, read_usage
 from ehrbench.models.server.transport import Outcome, Patience, Transport
@@ -61,7 +62,7 @@ class ServerModel:
         self.dialect = dialect
         self._render = render
         self._prices = prices
-        self._warned = False
+        self._warned = self._warned_of_cut = False
         self.call_url = endpoint.call_url
         self._models_url = endpoint.models_url
         self._transport = Transport(endpoint, patience)
@@ -137,18 +138,31 @@ class ServerModel:
         except FutureTimeoutError:
             closing.cancel()
 
-    def _prepare(self, request: Request) -> tuple[str, bytes]:
-        return request.id, generation_body(self.dialect, request)
+    def least_tokens(self, request: Request | ChoiceRequest) -> int:
+        """The fewest tokens that the server can have read of a request's prompt, if it read all of it."""
+        return least_tokens(request.messages, self.tokenizer)
 
-    async def _respond(self, prepared: tuple[str, bytes]) -> Response:
-        id_, body = prepared
-        return self.response_of(id_, await self._transport.post(body, self.read))
+    def _prepare(self, request: Request) -> tuple[str, int, bytes]:
+        return request.id, self.least_tokens(request), generation_body(self.dialect, request)
 
-    def response_of(self, id_: str, outcome: Outcome[Answer]) -> Response:
-        """The response of a call that ended, wherever it was made."""
+    async def _respond(self, prepared: tuple[str, int, bytes]) -> Response:
+        id_, least, body = prepared
+        return self.response_of(id_, await self._transport.post(body, self.read), least)
+
+    def response_of(self, id_: str, outcome: Outcome[Answer], least: int) -> Response:
+        """The response of a call that ended, wherever it was made.
+
+        Args:
+            id_: of the request.
+            outcome: how the call ended.
+            least: the request's ``least_tokens``; an answer to less of the prompt is an overflow, and its text is not kept.
+        """
         answer = outcome.value
         if answer is None:
             return Response(id_, finish=outcome.finish, error=outcome.error, seconds=outcome.seconds, attempts=outcome.attempts)
+        if self._cut(answer.usage, least):
+            n = answer.usage.prompt_tokens
+            return Response(id_, finish="overflow", prompt_tokens=n, seconds=outcome.seconds, attempts=outcome.attempts)
         if answer.finish == "reasoning_length" and not self.dialect.allowance and not self._warned:
             self._warned = True
             _log.warning(
@@ -179,14 +193,29 @@ class ServerModel:
         """The answer in a reply; raises ``Malformed`` where there is none."""
         return read_answer(data, self.dialect.thinking)
 
-    def _prepare_choice(self, request: ChoiceRequest) -> tuple[ChoiceRequest, bytes]:
-        return request, choice_body(self.dialect, request)
+    def _cut(self, usage: Usage, least: int) -> bool:
+        """Whether the server cut the prompt; the first time it is said aloud."""
+        if not is_cut(usage, least):
+            return False
+        if not self._warned_of_cut:
+            self._warned_of_cut = True
+            _log.warning(
+                "%s read %d tokens of a prompt that has %d or more: it cuts prompts in silence, and such items end as overflow. "
+                "Give its window as --max-model-len, so that records are fitted into it, or make it larger (Ollama: num_ctx)",
+                self.endpoint,
+                usage.prompt_tokens,
+                least,
+            )
+        return True
 
-    async def _choose(self, prepared: tuple[ChoiceRequest, bytes]) -> ChoiceResponse:
-        request, body = prepared
-        return self.choice_response_of(request, await self._transport.post(body, read_first))
+    def _prepare_choice(self, request: ChoiceRequest) -> tuple[ChoiceRequest, int, bytes]:
+        return request, self.least_tokens(request), choice_body(self.dialect, request)
 
-    def choice_response_of(self, request: ChoiceRequest, outcome: Outcome[FirstToken]) -> ChoiceResponse:
+    async def _choose(self, prepared: tuple[ChoiceRequest, int, bytes]) -> ChoiceResponse:
+        request, least, body = prepared
+        return self.choice_response_of(request, await self._transport.post(body, read_first), least)
+
+    def choice_response_of(self, request: ChoiceRequest, outcome: Outcome[FirstToken], least: int) -> ChoiceResponse:
         """The response of a call for probabilities that ended, wherever it was made.
 
         Raises:
@@ -195,6 +224,8 @@ class ServerModel:
         if outcome.value is None:
             return ChoiceResponse(request.id, finish=outcome.finish, error=outcome.error, seconds=outcome.seconds)
         logprobs, usage = outcome.value
+        if self._cut(usage, least):
+            return ChoiceResponse(request.id, finish="overflow", prompt_tokens=usage.prompt_tokens, seconds=outcome.seconds)
         if logprobs is None:
             raise UsageError(
                 f"{self.endpoint} gives no log-probabilities, which this task needs: choose another server or backend"
