@@ -7,7 +7,7 @@ sampling is ignored; stop strings, thinking and limits of the answer are read by
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
@@ -249,6 +249,7 @@ class VllmModel:
             seed=request.seed if request.seed is not None else crc32(request.id.encode("utf-8", "surrogatepass")),
             is_finished=stop_rule(self._chat, request.stop) if request.stop else None,
             choices=request.choices if self._guided else (),
+            prefix=request.prefix,
         )
         try:
             done = await self._engine.complete(job)
@@ -281,7 +282,9 @@ class VllmModel:
             found: dict[int, float] = {}
             for at in range(0, len(wanted), _CHUNK):
                 part = tuple(wanted[at : at + _CHUNK])
-                done = await self._engine.complete(Job([*question.ids, *begun], 1, wanted=part))
+                done = await self._engine.complete(
+                    Job([*question.ids, *begun], 1, wanted=part, prefix=request.prefix or request.id)
+                )
                 calls.append(done)
                 found.update(done.log_probabilities)
             return found
@@ -310,8 +313,12 @@ class VllmModel:
         if isinstance(texts, LikelihoodResponse):
             return texts
         id_, began = texts.request.id, perf_counter()
+
+        def complete(job: Job) -> Coroutine[Any, Any, Done]:
+            return self._engine.complete(job._replace(prefix=id_))
+
         try:
-            found = await text_likelihoods(texts.texts, self._engine.complete, pieces=self._engine.scores_in_pieces)
+            found = await text_likelihoods(texts.texts, complete, pieces=self._engine.scores_in_pieces)
         except EhrbenchError:
             raise
         except Exception as error:

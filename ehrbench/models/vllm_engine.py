@@ -42,6 +42,8 @@ class Job(NamedTuple):
     """With ``scored``: what the prefix cache holds is not computed again, and has no log-probabilities."""
     salt: str = ""
     """Calls with another salt share no cache with this one."""
+    prefix: str | None = None
+    """Calls with the same value share the beginning of their prompt."""
 
 
 class Done(NamedTuple):
@@ -94,12 +96,14 @@ def start(arguments: Mapping[str, Any], eos: Sequence[int], lora: str | None) ->
     quiet()
     if not import_module("torch").cuda.is_available():
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # three processes would each import torch
-    calls = _Calls(eos, lora)
+    calls = Calls(eos, lora)
     if not calls.names_tokens:
         arguments = {"max_logprobs": -1, **arguments}
     try:
         if int(arguments.get("data_parallel_size") or 1) > 1:
-            return _AsyncEngine(arguments, calls)
+            from ehrbench.models.vllm_copies import CopiedEngine
+
+            return CopiedEngine(arguments, calls)
         return _SteppedEngine(arguments, calls)
     except EhrbenchError:
         raise
@@ -115,7 +119,7 @@ def quiet() -> None:
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # standard output is for results
 
 
-class _Calls:
+class Calls:
     """From a job to vLLM's own parameters, and from its outputs to what a call became."""
 
     def __init__(self, eos: Sequence[int], lora: str | None) -> None:
@@ -135,9 +139,11 @@ class _Calls:
         return self.names_cache and bool(arguments.get("enable_prefix_caching") and arguments.get("skip_tokenizer_init"))
 
     def prompt(self, job: Job) -> dict[str, Any]:
+        """What the engine is given to read."""
         return {"prompt_token_ids": list(job.ids), **({"cache_salt": job.salt} if job.salt else {})}
 
     def parameters(self, job: Job) -> Any:
+        """What it is told about sampling, and which log-probabilities it is to give."""
         kinds = self._params.RequestOutputKind
         more: dict[str, Any] = {}
         if job.wanted and self.names_tokens:
@@ -164,6 +170,7 @@ class _Calls:
         )
 
     def done(self, job: Job, ids: list[int], output: Any, seconds: float) -> Done:
+        """What the call became, from its last output and all its tokens."""
         finish = output.outputs[0].finish_reason if output.finished else "stop"
         if finish not in ("stop", "length"):
             raise RuntimeError(f"vLLM: {finish}")
@@ -189,7 +196,7 @@ def _scores(job: Job, output: Any) -> list[tuple[float, bool]]:
     return [(float(one.logprob), one.rank == 1) for one in own]
 
 
-class _Progress:
+class Progress:
     """The tokens of one call so far."""
 
     def __init__(self, job: Job) -> None:
@@ -207,11 +214,12 @@ class _Progress:
 
     @property
     def seconds(self) -> float:
+        """Since the call was made."""
         return time.perf_counter() - self.began
 
 
 class _Waiting(NamedTuple):
-    progress: _Progress
+    progress: Progress
     future: asyncio.Future[Done]
     loop: asyncio.AbstractEventLoop
 
@@ -219,7 +227,7 @@ class _Waiting(NamedTuple):
 class _SteppedEngine:
     """``LLMEngine`` in a thread of its own, stepped as long as there is work."""
 
-    def __init__(self, arguments: Mapping[str, Any], calls: _Calls) -> None:
+    def __init__(self, arguments: Mapping[str, Any], calls: Calls) -> None:
         self._calls = calls
         self.scores_in_pieces = calls.scores_in_pieces(arguments)
         self._inbox: queue.SimpleQueue[tuple[str, _Waiting] | None] = queue.SimpleQueue()
@@ -239,7 +247,7 @@ class _SteppedEngine:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Done] = loop.create_future()
         self._made += 1
-        self._inbox.put((str(self._made), _Waiting(_Progress(job), future, loop)))
+        self._inbox.put((str(self._made), _Waiting(Progress(job), future, loop)))
         return await future
 
     def close(self) -> None:
@@ -263,7 +271,7 @@ class _SteppedEngine:
                 for output in engine.step():
                     self._deliver(engine, output)
         except Exception as error:
-            self._stopped = _stopped(error)
+            self._stopped = engine_stopped(error)
             for id_ in list(self._waiting):
                 self._settle(id_, self._stopped)
             self._refuse()
@@ -329,52 +337,8 @@ class _SteppedEngine:
             self._settle(id_, self._stopped)
 
 
-class _AsyncEngine:
-    """``AsyncLLM``, which spreads calls over the copies of a data-parallel model."""
-
-    def __init__(self, arguments: Mapping[str, Any], calls: _Calls) -> None:
-        from ehrbench.models.server.loop import background_loop
-
-        self._calls = calls
-        self.scores_in_pieces = calls.scores_in_pieces(arguments)
-        self._made = 0
-        self._loop = background_loop()
-        self._engine = asyncio.run_coroutine_threadsafe(self._make(dict(arguments)), self._loop).result()
-        config = self._engine.vllm_config
-        self.width = int(config.scheduler_config.max_num_seqs) * int(config.parallel_config.data_parallel_size)
-
-    async def _make(self, arguments: dict[str, Any]) -> Any:
-        arguments_class: Any = import_module("vllm.engine.arg_utils").AsyncEngineArgs
-        return import_module("vllm.v1.engine.async_llm").AsyncLLM.from_engine_args(arguments_class(**arguments))
-
-    async def complete(self, job: Job) -> Done:
-        from contextlib import aclosing
-
-        self._made += 1
-        progress = _Progress(job)
-        output: Any = None
-        try:
-            outputs = self._engine.generate(
-                self._calls.prompt(job),
-                self._calls.parameters(job),
-                str(self._made),
-                lora_request=self._calls.lora,
-            )
-            async with aclosing(outputs):
-                async for output in outputs:
-                    if progress.add(output):
-                        break
-        except Exception as error:
-            if self._engine.errored:
-                raise _stopped(error) from None
-            raise
-        return self._calls.done(job, progress.ids, output, progress.seconds)
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._engine.shutdown)
-
-
-def _stopped(error: Exception) -> EhrbenchError:
+def engine_stopped(error: Exception) -> EhrbenchError:
+    """What every call is told once the engine has stopped."""
     return EhrbenchError(
         f"vLLM's engine stopped ({type(error).__name__}); the cause stands in what it printed above (out of memory: lower "
         "gpu_memory_utilization or max_num_seqs); finished items are kept and the same command goes on from there"

@@ -1,4 +1,4 @@
-"""What vLLM does beside plain answers: a LoRA adapter, answers held to choices, and the engine that spreads over copies."""
+"""What vLLM does beside plain answers: a LoRA adapter, and answers held to choices."""
 
 from __future__ import annotations
 
@@ -96,19 +96,3 @@ def test_a_thinking_model_is_guided_only_with_a_parser(tmp_path: Path) -> None:
     folder = tiny_llama(tmp_path / "thinking", "chatml", context=1024)
     with pytest.raises(UsageError, match="give --model-arg reasoning_parser=NAME"):
         load_model(f"vllm:{folder}", {**ENGINE, "guided": "choices", "thinking": "on"}, None)
-
-
-def test_the_engine_for_copies_answers_the_same(checkpoint: Path) -> None:
-    """The engine that data_parallel_size is given to, with one copy: two would need two accelerators."""
-    from ehrbench.models.vllm_engine import _AsyncEngine, _Calls
-
-    reference = load_model(f"hf:{checkpoint}", {"dtype": "float32"}, None)
-    model: Any = load_model(f"vllm:{checkpoint}", ENGINE, None)
-    model.__dict__["_engine"] = _AsyncEngine(model._arguments, _Calls([model._tokenizer.token_id("<|eot_id|>")], None))
-    try:
-        expected = answers(reference)
-        assert answers(model) == expected
-        stop = (expected["item 0"][3:6],)
-        assert answers(model, stop=stop) == answers(reference, stop=stop)
-    finally:
-        model.close()

@@ -16,6 +16,7 @@ from ehrbench.errors import MissingError, UsageError
 from ehrbench.models.choices import Spellings, normalised
 from ehrbench.models.vllm_arguments import read_arguments
 from ehrbench.models.vllm_choices import choice_logs
+from ehrbench.models.vllm_copies import Placement
 from ehrbench.models.vllm_lora import read_adapter
 from ehrbench.models.vllm_memory import cache_bytes_per_token, require_memory, weights_bytes
 
@@ -142,3 +143,39 @@ def test_adapters(tmp_path: Path) -> None:
     settings.write_text(json.dumps({"peft_type": "IA3"}))
     with pytest.raises(UsageError, match="found peft_type IA3"):
         read_adapter(tmp_path)
+
+
+def test_questions_on_a_record_go_to_the_copy_that_has_read_it() -> None:
+    placement = Placement(copies=3, capacity=4)
+    homes = [placement.begin(record) for record in ("a", "b", "c")]
+    assert sorted(homes) == [0, 1, 2]
+    assert [placement.begin(record) for record in ("c", "a", "b")] == [homes[2], homes[0], homes[1]]
+    for copy in homes:
+        placement.end(copy)
+        placement.end(copy)
+    assert placement.begin("b") == homes[1], "also when nothing is under way"
+
+
+def test_calls_without_a_record_go_where_there_is_least_to_do() -> None:
+    placement = Placement(copies=2, capacity=4)
+    first = placement.begin(None)
+    assert placement.begin(None) != first
+    placement.end(first)
+    assert placement.begin(None) == first
+
+
+def test_a_record_that_all_ask_about_keeps_no_copy_idle() -> None:
+    placement = Placement(copies=2, capacity=4)
+    copies = [placement.begin("a") for _ in range(8)]
+    assert copies == [0] * 4 + [1] * 4
+    assert placement.begin("a", stay=True) == 1
+    assert Placement(copies=2, capacity=1).begin("a", stay=True) == 0
+
+
+def test_records_that_were_asked_about_long_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ehrbench.models.vllm_copies._MOST_HOMES", 2)
+    placement = Placement(copies=2, capacity=9)
+    assert placement.begin("a") == 0
+    for record in ("b", "c", "d"):
+        placement.end(placement.begin(record))
+    assert placement.begin("a") == 1, "a new home, where there is least to do"
