@@ -35,7 +35,7 @@ class EventTable:
     reduce: Callable[[Mimic, pl.LazyFrame], pl.LazyFrame]
     """Arguments: the release, and the cohort's ``hadm_id, stay_id, subject_id, admit, los_us``."""
     word: Callable[[Mimic, pl.LazyFrame], pl.LazyFrame]
-    """Arguments: the release, for its dictionaries, and reduced rows."""
+    """Arguments: the release, for its dictionaries, and reduced rows, whose order it keeps where the table is ``unique``."""
     order: tuple[str, ...] = ()
     """Sorted by ``hadm_id``, ``at_us``, then these."""
     unique: bool = False
@@ -63,6 +63,14 @@ def worded_rows(mimic: Mimic, reduced: pl.LazyFrame, event_type: str) -> pl.Lazy
 def event_rows(mimic: Mimic, cohort: Cohort, event_type: str) -> pl.DataFrame:
     """Every event of one type in a cohort, in the order of the lists."""
     return sort_events(mimic.collect(worded_rows(mimic, reduced_rows(mimic, cohort, event_type), event_type)), event_type)
+
+
+def worded_in_order(mimic: Mimic, reduced: pl.DataFrame, event_type: str) -> pl.DataFrame:
+    """Reduced rows with their text, the unknown left out, in the order of the lists."""
+    table = EVENT_TABLES[event_type]
+    if table.unique:  # rows without their texts are cheaper to sort
+        return worded_rows(mimic, sort_events(reduced, event_type).lazy(), event_type).collect()
+    return sort_events(worded_rows(mimic, reduced.lazy(), event_type).collect(), event_type)
 
 
 def sort_events(rows: pl.DataFrame, event_type: str) -> pl.DataFrame:

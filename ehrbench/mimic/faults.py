@@ -50,10 +50,13 @@ def check_widths(path: Path, width: int) -> None:
 
     def count(rows: pl.DataFrame) -> pl.DataFrame:
         line = rows["line"]
-        odd = line.filter((line.str.count_matches(",", literal=True) != width - 1) | line.str.contains('"', literal=True))
-        bare = odd.str.replace_all('"[^"]*"', "")
-        ragged = (bare.str.count_matches(",", literal=True) != width - 1) | bare.str.contains('"', literal=True)
-        return pl.DataFrame({"n": [ragged.sum() + line.null_count()]}, schema=found)
+        quoted = line.str.contains('"', literal=True)
+        n_odd = ((line.str.count_matches(",", literal=True) != width - 1) & ~quoted).sum() + line.null_count()
+        if quoted.any():
+            bare = line.filter(quoted).str.replace_all('"[^"]*"', "")
+            ragged = (bare.str.count_matches(",", literal=True) != width - 1) | bare.str.contains('"', literal=True)
+            n_odd += ragged.sum()
+        return pl.DataFrame({"n": [n_odd]}, schema=found)
 
     found = {"n": pl.Int64()}
     lines = pl.scan_csv(path, separator=_NOT_IN_TEXT, quote_char=None, has_header=False, schema={"line": pl.String()})

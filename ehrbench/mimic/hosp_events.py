@@ -8,7 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ehrbench.mimic.tables import Mimic
-from ehrbench.mimic.wording import duration_hours, joined, labelled, mark_known, since_admission, two_decimals
+from ehrbench.mimic.wording import (
+    duration_hours,
+    joined,
+    labelled,
+    mark_known,
+    since_admission,
+    translated,
+    two_decimals,
+    without,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -58,7 +67,7 @@ def word_admission_info(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _at_admission(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Their text and what questions ask about."""
+    """Add that it is known from the admission on."""
     import polars as pl
 
     return rows.with_columns(at_us=pl.lit(0, pl.Int64), available_us=pl.lit(0, pl.Int64), known=pl.lit(True))
@@ -80,11 +89,13 @@ def _chief_complaints(mimic: Mimic) -> pl.LazyFrame:
 
 
 def _titles(mimic: Mimic) -> pl.LazyFrame:
-    """Their text and what questions ask about."""
     import polars as pl
 
-    titles = mimic.scan("d_icd_diagnoses").with_columns(pl.col("icd_code").str.strip_chars())
-    return titles.filter(pl.col("long_title").is_not_null()).unique(["icd_code", "icd_version"])
+    def named() -> pl.LazyFrame:
+        titles = mimic.scan("d_icd_diagnoses").with_columns(pl.col("icd_code").str.strip_chars())
+        return titles.filter(pl.col("long_title").is_not_null()).unique(["icd_code", "icd_version"])
+
+    return mimic.once("titles of diagnoses", named)
 
 
 def diagnoses(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
@@ -110,14 +121,14 @@ def labevents(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
     import polars as pl
 
     columns = ["hadm_id", "labevent_id", "specimen_id", "itemid", "charttime", "storetime", "value", "valuenum", "valueuom"]
-    shown = pl.col("value").replace(MASK, None)
+    shown = without("value", MASK)
     rows = (
         mimic.scan("labevents", [*columns, "flag"])
         .join(admissions, on="hadm_id")
         .filter(pl.col("storetime").is_not_null() & pl.col("charttime").is_not_null())
         .with_columns(
             value=pl.coalesce(shown, two_decimals(pl.when(shown.is_null()).then("valuenum"))),
-            unit=pl.col("valueuom").replace(NO_UNIT, None),
+            unit=without("valueuom", NO_UNIT),
             normal=pl.col("flag").is_null(),
             at_us=since_admission("charttime"),
             available_us=since_admission("storetime"),
@@ -129,10 +140,13 @@ def labevents(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _lab_items(mimic: Mimic) -> pl.LazyFrame:
-    """Their text and what questions ask about."""
     import polars as pl
 
-    return mimic.scan("d_labitems").filter(pl.col("label").is_not_null()).unique("itemid")
+    def named() -> pl.LazyFrame:
+        items = mimic.scan("d_labitems").filter(pl.col("label").is_not_null()).unique("itemid")
+        return items.with_columns(item=joined(pl.col("fluid"), " ", pl.col("label"), " ", pl.col("category")))
+
+    return mimic.once("laboratory items", named)
 
 
 def word_labevents(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -140,10 +154,9 @@ def word_labevents(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
     import polars as pl
 
     number = pl.col("value").str.strip_chars().cast(pl.Float64, strict=False)
-    items = _lab_items(mimic).with_columns(item=joined(pl.col("fluid"), " ", pl.col("label"), " ", pl.col("category")))
     flag = pl.when("normal").then(pl.lit(" (normal)")).otherwise(pl.lit(" (abnormal)"))
     return (
-        rows.join(items, on="itemid", how="left")
+        rows.join(_lab_items(mimic), on="itemid", how="left", maintain_order="left")
         .with_columns(quantity=joined(pl.col("value"), (" ", pl.col("unit"))), number=pl.when(number.is_finite()).then(number))
         .with_columns(text=joined(pl.col("item"), ": ", pl.col("quantity"), flag, needs="item"))
     )
@@ -160,7 +173,7 @@ def microbiology(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
         .join(admissions, on="hadm_id")
         .filter(pl.col("storetime").is_not_null() & pl.col("charttime").is_not_null())
         .with_columns(
-            interpretation=pl.col("interpretation").replace(words),
+            interpretation=translated("interpretation", words),
             at_us=since_admission("charttime"),
             available_us=since_admission("storetime"),
             known=pl.col("test_name").is_not_null(),
@@ -232,7 +245,7 @@ def transfers(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
         .join(admissions, on="hadm_id")
         .filter(pl.col("intime").is_not_null())
         .with_columns(
-            eventtype=pl.col("eventtype").replace("ED", "admit"),
+            eventtype=translated("eventtype", {"ED": "admit"}),
             careunit=pl.when(~leaves).then("careunit"),
             leaves=leaves,
             at_us=since_admission("intime"),

@@ -91,7 +91,9 @@ def word_procedures(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _icu_items(mimic: Mimic) -> pl.LazyFrame:
-    """Their text and what questions ask about."""
     import polars as pl
 
-    return mimic.scan("d_items", ["itemid", "label"]).filter(pl.col("label").is_not_null()).unique("itemid")
+    def named() -> pl.LazyFrame:
+        return mimic.scan("d_items", ["itemid", "label"]).filter(pl.col("label").is_not_null()).unique("itemid")
+
+    return mimic.once("ICU items", named)

@@ -1,6 +1,6 @@
 """Working through a release of any size in bounded memory, and putting finished files into their place.
 
-Each table is streamed once and laid aside as Parquet, reduced to the cohort's events; then admissions are taken in portions.
+Each table is streamed once and laid aside, reduced to the cohort's events (``staging``); then admissions are taken in portions.
 """
 
 from __future__ import annotations
@@ -8,23 +8,25 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ehrbench.mimic.cohort import Cohort
-from ehrbench.mimic.events import reduced_rows, sort_events, worded_rows
+from ehrbench.mimic.events import worded_in_order
 from ehrbench.mimic.split import read_split, split_patients
+from ehrbench.mimic.staging import Staged
 from ehrbench.mimic.tables import Mimic
 
 if TYPE_CHECKING:
     import polars as pl
 
 PORTION = 2000
-"""Admissions worked on at a time."""
+"""Admissions in a file of lists."""
 ROWS_PER_GROUP = 64
 """Admissions in a row group of the stored lists: what is decoded to read one."""
+AT_ONCE = 4 * ROWS_PER_GROUP
+"""Admissions whose events are worded at a time."""
 
 
 @contextmanager
@@ -47,47 +49,49 @@ def _alive(process: int) -> bool:
     return True
 
 
-def stage_events(
-    mimic: Mimic, cohort: Cohort, work: Path, types: Iterable[str], progress: Callable[[str], None]
-) -> Mapping[str, Path]:
-    """Reduce each table to the cohort's events, once; event type to file."""
-    stage = {}
-    for event_type in types:
-        progress(f"reading {event_type}")
-        stage[event_type] = work / f"{event_type}.parquet"
-        mimic.sink(reduced_rows(mimic, cohort, event_type), stage[event_type])
-    return stage
-
-
-def load_portion(mimic: Mimic, stage: Mapping[str, Path], portion: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """The worded events of some admissions by type, sorted.
+def worded_portions(
+    mimic: Mimic, stage: Mapping[str, Staged], portion: pl.DataFrame
+) -> Iterator[tuple[pl.DataFrame, dict[str, pl.DataFrame]]]:
+    """Some admissions a few at a time, each with their worded events by type, sorted.
 
     Args:
         mimic: the release, for its dictionaries.
         stage: what ``stage_events`` wrote.
-        portion: ``hadm_id`` of neighbouring admissions, ascending.
+        portion: rows of the cohort's neighbouring admissions, by ``hadm_id``.
+    """
+    low, high = portion["hadm_id"].item(0), portion["hadm_id"].item(-1)
+    held = {event_type: staged.rows(low, high) for event_type, staged in stage.items()}
+    for few in portion.iter_slices(AT_ONCE):
+        wanted = few.select("hadm_id")
+        yield (
+            few,
+            {
+                event_type: worded_in_order(mimic, rows.join(wanted, on="hadm_id", how="semi"), event_type)
+                for event_type, rows in held.items()
+            },
+        )
+
+
+def lists_of(few: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame:
+    """Event lists, a row an admission: ``hadm_id, subject_id, admitted`` and the lists ``at_us, event_type, text``.
+
+    Args:
+        few: rows of the cohort; those without an event have no list.
+        merged: their events, as ``merge_events`` leaves them.
     """
     import polars as pl
 
-    low, high = portion["hadm_id"].min(), portion["hadm_id"].max()
-    found = {}
-    for event_type, path in stage.items():
-        near = pl.scan_parquet(path).filter(pl.col("hadm_id").is_between(low, high))
-        rows = near.join(portion.lazy().select("hadm_id"), on="hadm_id", how="semi")
-        found[event_type] = sort_events(mimic.collect(worded_rows(mimic, rows, event_type)), event_type)
-    return found
+    lists = merged.group_by("hadm_id", maintain_order=True).agg("at_us", "event_type", "text")
+    stays = few.select("hadm_id", "subject_id", pl.col("hadm_intime").alias("admitted"))
+    return stays.join(lists, on="hadm_id", maintain_order="left")
 
 
-def write_lists(portion: pl.DataFrame, merged: pl.DataFrame, path: Path) -> None:
-    """Store event lists, a row an admission: ``hadm_id, subject_id, admitted`` and the lists ``at_us, event_type, text``."""
+def write_lists(lists: Sequence[pl.DataFrame], path: Path) -> None:
+    """Store the event lists of a portion."""
     import polars as pl
 
-    lists = merged.group_by("hadm_id", maintain_order=True).agg("at_us", "event_type", "text")
-    rows = (
-        portion.select("hadm_id", "subject_id", pl.col("hadm_intime").alias("admitted")).join(lists, on="hadm_id").sort("hadm_id")
-    )
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows.write_parquet(path, compression="zstd", compression_level=1, row_group_size=ROWS_PER_GROUP)
+    pl.concat(lists).write_parquet(path, compression="zstd", compression_level=1, row_group_size=ROWS_PER_GROUP)
 
 
 def with_split(admissions: pl.DataFrame, seed: int, split_file: Path | None) -> pl.DataFrame:

@@ -1,8 +1,8 @@
 """Building MIMIC-Instr's files from MIMIC-IV: cohort, event lists, questions, split, test subset.
 
 Three steps keep memory small whatever the release's size: each table is streamed once, reduced to the cohort's events and laid
-aside as Parquet; admissions are then taken in portions of ``PORTION``; each portion's lists and questions are written before the
-next is read. The same release, options and polars version give the same bytes.
+aside in stretches of admissions; these are then taken in portions of ``PORTION``; each portion's lists and questions are written
+before the next is read. The same release, options and polars version give the same bytes.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from ehrbench.jsonl import encode, write_atomically
 from ehrbench.mimic.cohort import Cohort, build_cohort
 from ehrbench.mimic.events import EVENT_TABLES, LISTED_TYPES, STATIC_TYPES, Profile
 from ehrbench.mimic.known import NOTICE, is_open_demo
-from ehrbench.mimic.portions import PORTION, load_portion, replace_files, stage_events, with_split, workspace, write_lists
+from ehrbench.mimic.portions import PORTION, lists_of, replace_files, with_split, worded_portions, workspace, write_lists
 from ehrbench.mimic.questions import LIVE_TYPES, QUESTION_TYPES, Chart, Question, all_questions, charts, sample_questions
 from ehrbench.mimic.render import merge_events
 from ehrbench.mimic.split import SPLITS, order_by_hash
+from ehrbench.mimic.staging import Staged, stage_events
 from ehrbench.mimic.tables import Mimic
 
 if TYPE_CHECKING:
@@ -121,14 +122,17 @@ def _event_types(options: Options) -> list[str]:
     return [e for e in EVENT_TABLES if e in (*STATIC_TYPES, *LISTED_TYPES[options.profile], *asked)]
 
 
-def _choose(cohort: Cohort, stage: Mapping[str, Path], options: Options, summary: Summary) -> pl.DataFrame:
+def _choose(cohort: Cohort, stage: Mapping[str, Staged], options: Options, summary: Summary) -> pl.DataFrame:
     """The admissions to keep, with the length of their lists and their split."""
     import polars as pl
 
     lengths = cohort.admissions.select("hadm_id", len_selected=pl.lit(0, pl.Int64))
-    for event_type, path in stage.items():
+    for event_type, staged in stage.items():
         counted = (
-            pl.scan_parquet(path).group_by("hadm_id").agg(n=pl.col("known").sum(), unknown=(~pl.col("known")).sum()).collect()
+            staged.scan()
+            .group_by("hadm_id")
+            .agg(n=pl.col("known").sum(), unknown=(~pl.col("known")).sum())
+            .collect(engine="streaming")
         )
         summary.events[event_type] = int(counted["n"].sum())
         if n_unknown := int(counted["unknown"].sum()):
@@ -148,10 +152,10 @@ def _choose(cohort: Cohort, stage: Mapping[str, Path], options: Options, summary
     return chosen
 
 
-def _count_discharges(cohort: Cohort, transfers: Path) -> list[str]:
+def _count_discharges(cohort: Cohort, transfers: Staged) -> list[str]:
     import polars as pl
 
-    counted = pl.scan_parquet(transfers).group_by("hadm_id").agg(n=pl.col("leaves").sum()).filter(pl.col("n") == 1).collect()
+    counted = transfers.scan().group_by("hadm_id").agg(n=pl.col("leaves").sum()).filter(pl.col("n") == 1).collect()
     n_odd = cohort.admissions.height - counted.height
     odd = f"{n_odd} admissions have no discharge row in transfers, or several: nothing is asked about their discharge"
     return [odd] if n_odd else []
@@ -160,7 +164,7 @@ def _count_discharges(cohort: Cohort, transfers: Path) -> list[str]:
 def _write_portions(
     mimic: Mimic,
     chosen: pl.DataFrame,
-    stage: Mapping[str, Path],
+    stage: Mapping[str, Staged],
     new: Path,
     options: Options,
     summary: Summary,
@@ -175,18 +179,20 @@ def _write_portions(
     ):
         for number, portion in enumerate(chosen.iter_slices(PORTION)):
             progress(f"writing admissions {number * PORTION + 1} to {number * PORTION + portion.height} of {chosen.height}")
-            events = load_portion(mimic, stage, portion)
-            write_lists(portion, merge_events(events, options.profile), new / "records" / f"part-{number:05d}.parquet")
+            lists = []
             splits = dict(portion.select("hadm_id", "split").iter_rows())
-            for chart in charts(portion, {e: events[e] for e in QUESTION_TYPES if e in events}):
-                lines = list(_lines("event", sample_questions(chart, options.n_questions, options.seed, options.types), splits))
-                sampled.writelines(lines)
-                summary.questions += len(lines)
-                if chart.hadm_id in subset and lines:
-                    tested.write(Random(f"mimic-instr subset {options.seed} {chart.hadm_id}").choice(lines))
-                    summary.test_subset += 1
-                if options.everything and (not options.hadm_ids or chart.hadm_id in options.hadm_ids):
-                    summary.all_questions += _write_everything(everything, chart, splits)
+            for few, events in worded_portions(mimic, stage, portion):
+                lists.append(lists_of(few, merge_events(events, options.profile)))
+                for chart in charts(few, {e: events[e] for e in QUESTION_TYPES if e in events}):
+                    lines = [*_lines("event", sample_questions(chart, options.n_questions, options.seed, options.types), splits)]
+                    sampled.writelines(lines)
+                    summary.questions += len(lines)
+                    if chart.hadm_id in subset and lines:
+                        tested.write(Random(f"mimic-instr subset {options.seed} {chart.hadm_id}").choice(lines))
+                        summary.test_subset += 1
+                    if options.everything and (not options.hadm_ids or chart.hadm_id in options.hadm_ids):
+                        summary.all_questions += _write_everything(everything, chart, splits)
+            write_lists(lists, new / "records" / f"part-{number:05d}.parquet")
     if not options.everything:
         (new / "qa_all.jsonl").unlink()
 

@@ -14,7 +14,7 @@ from ehrbench.mimic.ccs import Ccs, load_ccs
 from ehrbench.mimic.cohort import Cohort, build_cohort
 from ehrbench.mimic.events import EVENT_TABLES, LISTED_TYPES, STATIC_TYPES, Profile
 from ehrbench.mimic.known import NOTICE, is_open_demo
-from ehrbench.mimic.portions import PORTION, load_portion, replace_files, stage_events, with_split, workspace, write_lists
+from ehrbench.mimic.portions import PORTION, lists_of, replace_files, with_split, worded_portions, workspace, write_lists
 from ehrbench.mimic.prediction import (
     LONG_STAY_HOURS,
     OBSERVED_HOURS,
@@ -25,6 +25,7 @@ from ehrbench.mimic.prediction import (
     phenotypes,
 )
 from ehrbench.mimic.render import merge_events
+from ehrbench.mimic.staging import Staged, stage_events
 from ehrbench.mimic.tables import Mimic
 from ehrbench.mimic.windows import BILLED, Window, observe
 
@@ -151,16 +152,18 @@ def _write_labels(rows: pl.DataFrame, stays: pl.DataFrame, task: PredictionTask,
 
 
 def _write_windows(
-    mimic: Mimic, stage: Mapping[str, Path], portion: pl.DataFrame, number: int, new: Path, options: PredictionOptions
+    mimic: Mimic, stage: Mapping[str, Staged], portion: pl.DataFrame, number: int, new: Path, options: PredictionOptions
 ) -> None:
     import polars as pl
 
-    events = load_portion(mimic, stage, portion)
-    long_enough = portion.filter(pl.col("los_us") >= OBSERVED_HOURS * 3_600_000_000)
-    for folder, stays, end in (("records_48h", long_enough, float(OBSERVED_HOURS)), ("records_stay", portion, None)):
-        window = Window(end, options.window_by, options.durations)
-        lists = merge_events(observe(events, stays, window), options.profile)
-        write_lists(stays, lists, new / folder / f"part-{number:05d}.parquet")
+    lists: dict[str, list[pl.DataFrame]] = {folder: [] for folder in FOLDERS.values()}
+    long_enough = pl.col("los_us") >= OBSERVED_HOURS * 3_600_000_000
+    for few, events in worded_portions(mimic, stage, portion):
+        for folder, stays, end in (("records_48h", few.filter(long_enough), float(OBSERVED_HOURS)), ("records_stay", few, None)):
+            window = Window(end, options.window_by, options.durations)
+            lists[folder].append(lists_of(stays, merge_events(observe(events, stays, window), options.profile)))
+    for folder, portions in lists.items():
+        write_lists(portions, new / folder / f"part-{number:05d}.parquet")
 
 
 def _write_manifest(

@@ -48,14 +48,12 @@ def merge_events(events: Mapping[str, pl.DataFrame], profile: Profile) -> pl.Dat
             pl.lit(event_type).alias("event_type"),
             "text",
             pl.lit(event_type not in STATIC_TYPES).alias("timed"),
-            pl.lit(rank, pl.Int8).alias("rank"),
-            pl.int_range(pl.len()).alias("place"),
         )
-        for rank, event_type in enumerate(listed)
+        for event_type in listed
         if event_type in events
     ]
-    merged = pl.concat(frames).filter(pl.col("text").is_not_null()).sort("hadm_id", "timed", "at_us", "rank", "place")
-    return merged.select("hadm_id", "at_us", "event_type", "text")
+    merged = pl.concat(frames).filter(pl.col("text").is_not_null())
+    return merged.sort("hadm_id", "timed", "at_us", maintain_order=True).drop("timed")  # ties stay in the order of the frames
 
 
 def render(events: EventList) -> Record:

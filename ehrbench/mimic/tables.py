@@ -49,6 +49,7 @@ class Mimic:
         self._cache = cache
         self._checked: set[Path] = set()
         self._hashes: dict[str, str] = {}
+        self._small: dict[str, pl.DataFrame] = {}
 
     def find(self, name: str) -> Path | None:
         """The file of a table, or None. A Parquet table may be a folder of parts."""
@@ -122,6 +123,12 @@ class Mimic:
             return self._cached(table, path, header).select(wanted)
         return _scan_csv(table, path, header, wanted, as_text)
 
+    def once(self, name: str, make: Callable[[], pl.LazyFrame]) -> pl.LazyFrame:
+        """A small table, such as a dictionary, read when it is first asked for and kept; errors as ``collect``'s."""
+        if name not in self._small:
+            self._small[name] = self.collect(make())
+        return self._small[name].lazy()
+
     def collect(self, rows: pl.LazyFrame) -> pl.DataFrame:
         """Run a query over this release's tables, streaming.
 
@@ -137,6 +144,21 @@ class Mimic:
             rows.sink_parquet(path, compression="zstd", compression_level=1, maintain_order=False)
 
         self._explained(write)
+
+    def each_batch(self, rows: pl.LazyFrame, use: Callable[[pl.DataFrame], None]) -> None:
+        """Run a query and hand over its rows a few thousand at a time, from several threads at once; errors as ``collect``'s."""
+        import polars as pl
+
+        nothing = {"nothing": pl.Null()}
+
+        def hand_over(batch: pl.DataFrame) -> pl.DataFrame:
+            use(batch)
+            return pl.DataFrame(schema=nothing)
+
+        handed = rows.map_batches(
+            hand_over, schema=nothing, streamable=True, projection_pushdown=False, predicate_pushdown=False, slice_pushdown=False
+        )
+        self._explained(lambda: handed.collect(engine="streaming"))
 
     def digest(self, name: str) -> str:
         """SHA-256 of a table's file, or over the parts of a Parquet folder."""

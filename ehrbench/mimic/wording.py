@@ -11,6 +11,26 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+def without(column: str, word: str) -> pl.Expr:
+    """A column of text in which one word counts as missing.
+
+    Not ``replace``, under which a streamed query's memory grows with the rows.
+    """
+    import polars as pl
+
+    return pl.when(pl.col(column) != word).then(pl.col(column))
+
+
+def translated(column: str, words: Mapping[str, str]) -> pl.Expr:
+    """A column of text with some whole values put in other words."""
+    import polars as pl
+
+    told = pl.col(column)
+    for old, new in words.items():
+        told = pl.when(pl.col(column) == old).then(pl.lit(new)).otherwise(told)
+    return told
+
+
 def two_decimals(value: pl.Expr) -> pl.Expr:
     """Numbers as Python's ``format(x, ".2f")`` writes them."""
     import polars as pl

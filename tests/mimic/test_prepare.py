@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.mimic import portions, staging
 from ehrbench.mimic.prepare import Options, prepare
 from ehrbench.mimic.split import SPLITS, read_split, split_patients
 from ehrbench.mimic.tables import Mimic
@@ -38,6 +39,23 @@ def test_the_demo_gives_the_same_bytes_twice(demo: Mimic, prepared: Path, tmp_pa
     prepare(demo, tmp_path, Options(seed=2))  # over the old files
     assert (tmp_path / "qa_event.jsonl").read_bytes() != (prepared / "qa_event.jsonl").read_bytes()
     assert not list(tmp_path.glob(".preparing-*"))
+
+
+@pytest.mark.demo_data
+@pytest.mark.parametrize("held", [1000, 1])
+def test_the_size_of_portions_decides_nothing(
+    demo: Mimic, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    monkeypatch.setattr(staging, "STRETCH", 17)
+    monkeypatch.setattr(staging, "HELD_ROWS", held)
+    monkeypatch.setattr(portions, "AT_ONCE", 10)
+    monkeypatch.setattr("ehrbench.mimic.prepare.PORTION", 40)
+    prepare(demo, tmp_path, Options(seed=1))
+    for path in prepared.glob("*.*"):
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
+    assert len(list((tmp_path / "records").iterdir())) == 3
+    again, lists = (pl.read_parquet(folder / "records" / "*.parquet") for folder in (tmp_path, prepared))
+    assert again.equals(lists)
 
 
 @pytest.mark.demo_data

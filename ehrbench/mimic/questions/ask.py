@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any
+from typing import NamedTuple
 
 from ehrbench.mimic.questions.answers import RULES, Answer, AnswerType
 from ehrbench.mimic.questions.chart import ITEM_COLUMN, Chart, Rows, hours
@@ -55,9 +55,9 @@ def sample_questions(chart: Chart, n: int, seed: int, types: Sequence[str] = LIV
         if not present or len(questions) == n:
             break
         rows = chart.rows[random.choice(present)]
-        asked = _ask_about(chart, rows, _draw_anchor(rows, random), random)
-        if asked:
-            questions.append(_with_alternatives(chart, rows, *random.choice(asked)))
+        applicable = _ask_about(chart, rows, _draw_anchor(rows, random), random)
+        if applicable:
+            questions.append(_with_alternatives(chart, rows, random.choice(applicable)))
     return questions
 
 
@@ -82,14 +82,24 @@ def all_questions(chart: Chart, types: Sequence[str] = QUESTION_TYPES) -> Iterat
                 yield replace(question, alternatives=tuple(dict.fromkeys(q.a for q in same if q.a != question.a)))
 
 
+class _Asked(NamedTuple):
+    """A template that applies; not worded yet, for of many that apply to an anchor only one is asked."""
+
+    template: Template
+    row: int
+    """The row it is about."""
+    period: Period | None
+    answer: Answer
+
+
 def _draw_anchor(rows: Rows, random: Random) -> int:
     if rows.event_type == "labevents":
-        return random.choice(rows.by_item[random.choice(list(rows.by_item))])
+        return random.choice(rows.of_item(random.choice(rows.items)))
     return random.randrange(len(rows))
 
 
-def _ask_about(chart: Chart, rows: Rows, anchor: int, random: Random) -> list[tuple[Question, Template, int]]:
-    """Every question that applies to an anchor row, with the row it is about."""
+def _ask_about(chart: Chart, rows: Rows, anchor: int, random: Random) -> list[_Asked]:
+    """Every question that applies to an anchor row."""
     asked = []
     shared = None
     for template in _BY_TYPE[rows.event_type]:
@@ -108,14 +118,14 @@ def _ask_about(chart: Chart, rows: Rows, anchor: int, random: Random) -> list[tu
             row = _draw_organism(rows, anchor, random)
         elif template.scope == "stay":
             row = _stay_row(rows)
-        if row is not None and (question := _evaluate(chart, rows, template, row, period)):
-            asked.append((question, template, row))
+        if row is not None and (answer := _answer(rows, template, row, period)):
+            asked.append(_Asked(template, row, period, answer))
     return asked
 
 
 def _draw_nonempty(chart: Chart, rows: Rows, anchor: int | None, random: Random) -> Period:
     item = None if anchor is None else _item(rows, anchor)
-    candidates = None if item is None else rows.by_item[item]
+    candidates = None if item is None else rows.of_item(item)
     for _ in range(MAX_DRAWS):
         period = draw_period(chart.los_us, random)
         if rows.within(period, candidates):
@@ -124,7 +134,7 @@ def _draw_nonempty(chart: Chart, rows: Rows, anchor: int | None, random: Random)
 
 
 def _draw_organism(rows: Rows, anchor: int, random: Random) -> int | None:
-    grown = [row for row in rows.where(rows.by_time[rows.at[anchor]], anchor, "spec_type_desc") if rows.get("org_name", row)]
+    grown = [row for row in rows.where(rows.at_time(rows.at[anchor]), anchor, "spec_type_desc") if rows.get("org_name", row)]
     return random.choice(grown) if grown else None
 
 
@@ -141,15 +151,19 @@ def _item(rows: Rows, row: int) -> str | None:
     return item
 
 
-def _evaluate(chart: Chart, rows: Rows, template: Template, anchor: int, period: Period | None) -> Question | None:
-    """Fill one template for one anchor; None where it does not apply or the data cannot answer."""
-    if template.needs is not None and rows.get(template.needs, anchor) is None:
+def _answer(rows: Rows, template: Template, anchor: int, period: Period | None) -> Answer | None:
+    """What one template's answer is for one anchor; None where it does not apply or the data cannot answer."""
+    get = rows.get
+    if template.needs is not None and get(template.needs, anchor) is None:
         return None
+    for column in _COLUMNS[template.id]:
+        if get(column, anchor) is None:
+            return None
     chosen: Sequence[int]
     if template.pick == "one":
-        chosen = [anchor]
+        chosen = (anchor,)
     elif template.pick == "like":
-        chosen = rows.where(rows.by_time[rows.at[anchor]], anchor, *template.alike)
+        chosen = rows.where(rows.at_time(rows.at[anchor]), anchor, *template.alike)
     elif period is None:
         chosen = range(len(rows))
     elif template.any_item:
@@ -158,27 +172,24 @@ def _evaluate(chart: Chart, rows: Rows, template: Template, anchor: int, period:
         item = _item(rows, anchor)
         if item is None:
             return None
-        chosen = rows.within(period, rows.by_item[item])
+        chosen = rows.within(period, rows.of_item(item))
     if template.pick in ("first", "last"):
         if not chosen:
             return None
-        chosen = [chosen[0 if template.pick == "first" else -1]]
+        chosen = (chosen[0 if template.pick == "first" else -1],)
     if template.scope == "period" and not chosen:
         return None
-    answer = RULES[template.rule](rows, chosen, template.column)
-    if answer is None:
-        return None
-    words = _fill(rows, template, anchor, period)
-    return None if words is None else _question(chart, template, words, answer, period)
+    return RULES[template.rule](rows, chosen, template.column)
 
 
-def _question(chart: Chart, template: Template, words: str, answer: Answer, period: Period | None) -> Question:
+def _question(chart: Chart, rows: Rows, asked: _Asked) -> Question:
+    template, anchor, period, answer = asked
     return Question(
         chart.hadm_id,
         chart.subject_id,
         template.event_type,
         template.id,
-        words,
+        _fill(rows, template, anchor, period),
         answer.text,
         answer.type,
         answer.value,
@@ -188,35 +199,39 @@ def _question(chart: Chart, template: Template, words: str, answer: Answer, peri
     )
 
 
-def _fill(rows: Rows, template: Template, anchor: int, period: Period | None) -> str | None:
-    """The question's words; None where a slot has no value."""
-    slots: dict[str, Any] = {}
-    for slot in _SLOTS[template.id]:
-        if slot == "t":
-            slots[slot] = f"{hours(rows.at[anchor]):.2f}"
-        elif slot == "period":
-            slots[slot] = period.text if period else None
-        else:
-            slots[slot] = rows.get(slot, anchor)
-        if slots[slot] is None:
-            return None
-    return template.question.format_map(slots)
+def _fill(rows: Rows, template: Template, anchor: int, period: Period | None) -> str:
+    """The question's words."""
+    slots = {column: rows.get(column, anchor) for column in _COLUMNS[template.id]}
+    return template.question.format(**slots, t=f"{hours(rows.at[anchor]):.2f}", period=period.text if period else None)
 
 
 _SLOTS = {t.id: tuple(part.partition("}")[0] for part in t.question.split("{")[1:]) for t in TEMPLATES}
+_COLUMNS = {name: tuple(slot for slot in slots if slot not in ("t", "period")) for name, slots in _SLOTS.items()}
+"""Slots that are columns of the anchor; a question with an empty one is not asked."""
 
 
-def _with_alternatives(chart: Chart, rows: Rows, question: Question, template: Template, anchor: int) -> Question:
-    """Add the other true answers to the same words."""
-    others: list[Question | None] = []
+def _with_alternatives(chart: Chart, rows: Rows, asked: _Asked) -> Question:
+    """Word a question, with the other true answers to the same words."""
+    question = _question(chart, rows, asked)
+    template, anchor = asked.template, asked.row
+    others: list[Answer | None] = []
     if template.scope == "hour":
-        alike = rows.by_hour_text[f"{hours(rows.at[anchor]):.2f}"]
-        others = [_evaluate(chart, rows, template, row, None) for row in alike]
+        alike = (row for row in rows.at_hour(rows.at[anchor]) if row != anchor and _same_words(rows, template, row, question.q))
+        others = [_answer(rows, template, row, None) for row in alike]
     elif template.scope == "stay":
-        twins = [t for t in _BY_TYPE[rows.event_type] if t.question == template.question and t.id != template.id]
-        others = [_evaluate(chart, rows, twin, anchor, None) for twin in twins]
-    answers = [other.a for other in others if other and other.q == question.q and other.a != question.a]
-    return replace(question, alternatives=tuple(dict.fromkeys(answers)))
+        others = [_answer(rows, twin, anchor, None) for twin in _TWINS[template.id]]
+    answers = [other.text for other in others if other and other.text != question.a]
+    return replace(question, alternatives=tuple(dict.fromkeys(answers))) if answers else question
+
+
+def _same_words(rows: Rows, template: Template, row: int, words: str) -> bool:
+    return (
+        all(rows.get(column, row) is not None for column in _COLUMNS[template.id]) and _fill(rows, template, row, None) == words
+    )
+
+
+_TWINS = {t.id: tuple(o for o in _BY_TYPE[t.event_type] if o.question == t.question and o.id != t.id) for t in TEMPLATES}
+"""Templates that ask in the same words and answer in another way."""
 
 
 def _enumerate(chart: Chart, rows: Rows, template: Template) -> Iterator[Question]:
@@ -239,5 +254,5 @@ def _enumerate(chart: Chart, rows: Rows, template: Template) -> Iterator[Questio
                 continue
             anchor = having[0]
         for period in periods:
-            if question := _evaluate(chart, rows, template, anchor, period):
-                yield question
+            if answer := _answer(rows, template, anchor, period):
+                yield _question(chart, rows, _Asked(template, anchor, period, answer))

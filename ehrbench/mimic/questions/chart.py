@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,44 +36,60 @@ class Rows:
         """``columns`` are equally long; ``at_us`` ascends."""
         self.event_type = event_type
         self.columns = columns
-        self.at: Sequence[int] = columns["at_us"]
+        self._of_item: dict[str, list[int]] = {}
 
     def __len__(self) -> int:
         return len(self.at)
+
+    @cached_property
+    def at(self) -> Sequence[int]:
+        """Times, in microseconds since admission."""
+        return self.columns["at_us"]
 
     def get(self, column: str, row: int) -> Any:
         """One value; None where it is missing."""
         return self.columns[column][row]
 
-    def where(self, rows: Sequence[int], like: int, *columns: str) -> list[int]:
+    def where(self, rows: Sequence[int], like: int, *columns: str) -> Sequence[int]:
         """Those of ``rows`` that agree with the row ``like`` in ``columns``."""
-        wanted = [(self.columns[c], self.columns[c][like]) for c in columns]
-        return [row for row in rows if all(values[row] == value for values, value in wanted)]
+        for column in columns:
+            values = self.columns[column]
+            wanted = values[like]
+            rows = [row for row in rows if values[row] == wanted]
+        return rows
+
+    @cached_property
+    def items(self) -> list[str]:
+        """The distinct items, in the order of their first row."""
+        return [item for item in dict.fromkeys(self.columns[ITEM_COLUMN[self.event_type]]) if item is not None]
+
+    def of_item(self, item: str) -> list[int]:
+        """The rows of one item."""
+        found = self._of_item.get(item)
+        if found is None:
+            column = self.columns[ITEM_COLUMN[self.event_type]]
+            found = self._of_item[item] = [row for row, one in enumerate(column) if one == item]
+        return found
 
     @cached_property
     def by_item(self) -> Mapping[str, list[int]]:
         """Rows of each item, items in the order of their first row."""
-        found: dict[str, list[int]] = {}
+        found: dict[str, list[int]] = {item: [] for item in self.items}
         for row, item in enumerate(self.columns[ITEM_COLUMN[self.event_type]]):
             if item is not None:
-                found.setdefault(item, []).append(row)
+                found[item].append(row)
+        self._of_item = found
         return found
 
-    @cached_property
-    def by_time(self) -> Mapping[int, list[int]]:
-        """Rows of each exact time."""
-        found: dict[int, list[int]] = {}
-        for row, at in enumerate(self.at):
-            found.setdefault(at, []).append(row)
-        return found
+    def at_time(self, at: int) -> Sequence[int]:
+        """Rows of one exact time."""
+        return range(bisect_left(self.at, at), bisect_right(self.at, at))
 
-    @cached_property
-    def by_hour_text(self) -> Mapping[str, list[int]]:
-        """Rows that a question writes as the same hour, two decimals long."""
-        found: dict[str, list[int]] = {}
-        for row, at in enumerate(self.at):
-            found.setdefault(f"{hours(at):.2f}", []).append(row)
-        return found
+    def at_hour(self, at: int) -> Sequence[int]:
+        """Rows whose time a question writes as it writes ``at``: two decimals long."""
+        text = f"{hours(at):.2f}"
+        near = range(bisect_left(self.at, at - _HUNDREDTH), bisect_right(self.at, at + _HUNDREDTH))
+        return [row for row in near if f"{hours(self.at[row]):.2f}" == text]
 
     def within(self, period: Period, rows: Sequence[int] | None = None) -> Sequence[int]:
         """Those of ``rows`` (ascending; default: all) inside a period."""
@@ -81,6 +97,10 @@ class Rows:
         low = 0 if period.low_us is None else bisect_left(chosen, period.low_us, key=self.at.__getitem__)
         high = len(chosen) if period.high_us is None else bisect_left(chosen, period.high_us, key=self.at.__getitem__)
         return chosen[low:high]
+
+
+_HUNDREDTH = 36_000_000
+"""Of an hour, in microseconds: times further apart are never written alike."""
 
 
 @dataclass(frozen=True)
@@ -102,40 +122,34 @@ def charts(admissions: pl.DataFrame, events: Mapping[str, pl.DataFrame]) -> Iter
         admissions: ``hadm_id, subject_id, los_us``.
         events: sorted rows by event type, as ``sort_events`` leaves them.
     """
-    places = {
-        event_type: {hadm: (start, n) for hadm, start, n in _runs(frame["hadm_id"])} for event_type, frame in events.items()
-    }
+    places = {event_type: dict(_runs(frame["hadm_id"])) for event_type, frame in events.items()}
+    columns = {event_type: frame.to_dict() for event_type, frame in events.items()}
     for hadm_id, subject_id, los_us in admissions.select("hadm_id", "subject_id", "los_us").iter_rows():
         rows = {
-            event_type: Rows(event_type, _Columns(frame.slice(*places[event_type][hadm_id])))
-            for event_type, frame in events.items()
-            if hadm_id in places[event_type]
+            event_type: Rows(event_type, _Columns(columns[event_type], *place))
+            for event_type in events
+            if (place := places[event_type].get(hadm_id)) is not None
         }
         yield Chart(hadm_id, subject_id, los_us, rows)
 
 
-def _runs(keys: pl.Series) -> Iterator[tuple[int, int, int]]:
+def _runs(keys: pl.Series) -> Iterator[tuple[int, tuple[int, int]]]:
     """The runs of equal keys: key, first place, length."""
+    runs = keys.rle().struct.unnest()
     start = 0
-    for run in keys.rle().to_list():
-        yield run["value"], start, run["len"]
-        start += run["len"]
+    for key, length in zip(runs["value"].to_list(), runs["len"].to_list(), strict=True):
+        yield key, (start, length)
+        start += length
 
 
-class _Columns(Mapping[str, Sequence[Any]]):
-    """The columns of a frame as lists, each made when it is first asked for: most are never asked about."""
+class _Columns(dict[str, list[Any]]):
+    """A stretch of a frame's columns as lists, each made when it is first asked for: most are never asked about."""
 
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self._frame = frame
-        self._lists: dict[str, list[Any]] = {}
+    def __init__(self, columns: Mapping[str, pl.Series], start: int, length: int) -> None:
+        super().__init__()
+        self._columns = columns
+        self._place = start, length
 
-    def __getitem__(self, column: str) -> list[Any]:
-        if column not in self._lists:
-            self._lists[column] = self._frame[column].to_list()
-        return self._lists[column]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._frame.columns)
-
-    def __len__(self) -> int:
-        return self._frame.width
+    def __missing__(self, column: str) -> list[Any]:
+        found = self[column] = self._columns[column].slice(*self._place).to_list()
+        return found

@@ -27,11 +27,13 @@ class Period(NamedTuple):
 ENTIRE_STAY = Period("during the entire stay", None, None)
 
 
+_FIRST = [Period(f"during the first {n} hours", None, n * HOUR) for n in SPANS_HOURS]
+_LAST = [(f"during the last {n} hours", n * HOUR) for n in SPANS_HOURS]
+
+
 def fixed_periods(los_us: int) -> list[Period]:
     """The six first and last hours."""
-    first = [Period(f"during the first {n} hours", None, n * HOUR) for n in SPANS_HOURS]
-    last = [Period(f"during the last {n} hours", los_us - n * HOUR, None) for n in SPANS_HOURS]
-    return first + last
+    return [*_FIRST, *(Period(text, los_us - span, None) for text, span in _LAST)]
 
 
 def n_days(los_us: int) -> int:
@@ -51,5 +53,13 @@ def every_period(los_us: int) -> list[Period]:
 
 def draw_period(los_us: int, random: Random) -> Period:
     """One of the six first and last hours and of up to three days drawn for the purpose, uniformly."""
-    days = {random.randrange(n_days(los_us)) + 1 for _ in range(N_DRAWN_DAYS)}
-    return random.choice(fixed_periods(los_us) + [day(n) for n in sorted(days)])
+    n = n_days(los_us)
+    days = {random.randrange(n) + 1 for _ in range(N_DRAWN_DAYS)}
+    drawn = random.randrange(len(_FIRST) + len(_LAST) + len(days))
+    if drawn < len(_FIRST):
+        return _FIRST[drawn]
+    drawn -= len(_FIRST)
+    if drawn < len(_LAST):
+        text, span = _LAST[drawn]
+        return Period(text, los_us - span, None)
+    return day(sorted(days)[drawn - len(_LAST)])
