@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -71,6 +71,7 @@ def require_lm_eval() -> str:
         raise MissingError("lm-eval is not installed: pip install 'ehrbench[lm-eval]'") from None
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # offline first: no task may fetch its data behind the user's back
     os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+    os.environ.setdefault("HF_EVALUATE_OFFLINE", "1")
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     return found
 
@@ -88,11 +89,44 @@ def _manager(name: str, folders: tuple[str, ...]) -> tuple[Any, Sequence[str]]:
     if folders:
         given = manager(include_defaults=False, include_path=list(folders))
         if name in given.all_tasks:
+            if shipped := _shipped_members(name, given.task_index):  # later folders win, so the user's come last
+                given = manager(include_defaults=False, include_path=[*shipped, *folders])
             return given, given.all_tasks
     index = _index()
     if name not in index:
         return None, sorted(index)
     return manager(include_defaults=False, include_path=index[name]), sorted(index)
+
+
+def _shipped_members(group: str, known: Mapping[str, Any]) -> list[str]:
+    """The folders of lm-eval's own tasks that a user's group lists.
+
+    Raises:
+        UsageError: the group lists a name that nobody has.
+    """
+    absent: set[str] = set()
+    seen: set[str] = set()
+
+    def visit(listed: Any) -> None:
+        for member in listed if isinstance(listed, list) else [listed]:
+            if isinstance(member, dict):
+                if isinstance(member.get("task"), list):
+                    visit(member["task"])
+            elif member not in known:
+                absent.add(str(member))
+            elif member not in seen:
+                seen.add(member)
+                config = known[member].cfg or {}
+                if isinstance(config.get("task"), list):
+                    visit(config["task"])
+
+    visit(group)
+    if not absent:
+        return []
+    index = _index()
+    for member in sorted(absent - set(index)):
+        raise UsageError(f"lm-eval group '{group}': {unknown_name('task', member, {*index, *known})}")
+    return sorted({folder for member in absent for folder in index[member]})
 
 
 def _index() -> dict[str, list[str]]:

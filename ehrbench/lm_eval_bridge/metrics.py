@@ -7,81 +7,46 @@ better.
 from __future__ import annotations
 
 import json
-import math
+import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any
 
-from ehrbench.errors import UsageError
+from ehrbench.errors import UsageError, unknown_name
+from ehrbench.lm_eval_bridge.aggregates import AGGREGATIONS, item_score
 from ehrbench.lm_eval_bridge.find import load_tasks
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+
+log = logging.getLogger(__name__)
 
 PREFIX = "lm_eval."
 GENERATED = "lm_eval.generated_choice"
 
 
-def _number(value: Any) -> Statistics | None:
-    number = float(value)
-    return (number,) if math.isfinite(number) else None
-
-
-def _weighted(value: Any) -> Statistics:
-    total, weight = value
-    return (float(total), float(weight))
-
-
-def _counts(value: Any) -> Statistics:
-    gold, found = (int(part) for part in value)
-    return (float(gold == found == 1), float(gold != 1 == found), float(gold == 1 != found))
-
-
-_AGGREGATES: Mapping[str, tuple[str, Callable[[Any], Statistics | None]]] = {
-    "mean": ("mean", _number),
-    "nanmean": ("mean", _number),
-    "perplexity": ("perplexity_of_mean", _number),
-    "weighted_perplexity": ("perplexity_of_ratio", _weighted),
-    "bits_per_byte": ("bits_of_ratio", _weighted),
-    "f1": ("micro_f1", _counts),
+_GIVEN: Mapping[str, frozenset[str]] = {
+    "loglikelihood": frozenset({"acc", "perplexity"}),
+    "loglikelihood_rolling": frozenset({"word_perplexity", "byte_perplexity", "bits_per_byte"}),
+    "multiple_choice": frozenset({"acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "f1", "mcc", "brier_score"}),
 }
-"""lm-eval's aggregation to ours, and to what an item contributes. The F1 is of class 1, as scikit-learn's default."""
-
-
-_MOST = 700.0
-"""Exponents above this overflow."""
-
-
-def _first(statistics: Statistics) -> float:
-    return statistics[0]
-
-
-def _perplexity(statistics: Statistics) -> float:
-    return math.exp(min(_MOST, -statistics[0] / (statistics[1] if len(statistics) > 1 else 1.0)))
-
-
-_ITEM_SCORES: Mapping[str, Callable[[Statistics], float]] = {
-    "perplexity_of_mean": _perplexity,
-    "perplexity_of_ratio": _perplexity,
-    "bits_of_ratio": lambda statistics: -statistics[0] / statistics[1] / math.log(2),
-}
-"""What an item would score alone."""
+"""What lm-eval's own ``process_results`` gives of these kinds, without those that its aggregation then fails on."""
 
 
 def metric_names(name: str, task: Any) -> list[str]:
-    """The names of a task's metrics that can be expressed.
+    """The names of a task's metrics that can be expressed; what is left out is logged with its reason.
 
     Raises:
         UsageError: none can.
     """
-    names, others = [], []
+    names, lost = [], []
     registry: Any = import_module("lm_eval.api.registry")
-    functions = {id(registry.get_aggregation(known)): known for known in _AGGREGATES}
+    functions = {id(registry.get_aggregation(known)): known for known in AGGREGATIONS}
     filters = [one.name for one in task._filters]
     for metric, aggregation in task.aggregation().items():
         known = functions.get(id(aggregation))
-        if known is None:
-            others.append(metric)
+        if reason := _lacks(task, metric, known):
+            lost.append(f"{metric} ({reason})")
             continue
         lower = task.higher_is_better().get(metric) is False
         for filter_ in filters:
@@ -92,11 +57,26 @@ def metric_names(name: str, task: Any) -> list[str]:
                 + ("!lower" if lower else "")
             )
     if not names:
-        raise UsageError(
-            f"lm-eval task '{name}': none of its metrics ({', '.join(others)}) has an aggregation that intervals can be made for "
-            f"here ({', '.join(_AGGREGATES)})"
-        )
+        raise UsageError(f"lm-eval task '{name}': none of its metrics can be computed here: {', '.join(lost)}")
+    if lost:
+        log.warning("lm-eval task '%s' is scored without %s", name, ", ".join(lost))
     return names
+
+
+def _lacks(task: Any, metric: str, aggregation: str | None) -> str | None:
+    """Why a metric cannot be computed here; None where it can."""
+    if metric == "bypass":
+        return "it measures nothing"
+    if aggregation is None:
+        return f"its aggregation is none of {', '.join(AGGREGATIONS)}"
+    if callable(task.config.process_results):
+        return None
+    kind = str(task.OUTPUT_TYPE)
+    if kind != "generate_until":
+        return None if metric in _GIVEN[kind] else f"lm-eval gives none for tasks of the type {kind}"
+    if task._metric_fn_list.get(metric) is None:
+        return "neither lm-eval nor the library evaluate has it on this machine"
+    return None
 
 
 def metric(name: str) -> Metric:
@@ -108,33 +88,33 @@ def metric(name: str) -> Metric:
     if name == GENERATED:
         return Metric(GENERATED, 1, "accuracy of the written choice", "item_mean", _written)
     rest, _, lower = name.removeprefix(PREFIX).partition("!")
-    rest, _, aggregation = rest.partition("@")
-    plain, _, filter_ = rest.partition("/")
-    if not plain or lower not in ("", "lower") or (aggregation or "mean") not in _AGGREGATES:
+    found, at, known = rest.rpartition("@")
+    if not at or known not in AGGREGATIONS:  # a metric's own name may hold an @, as pass@1
+        found, known = rest, "mean"
+    plain, _, filter_ = found.partition("/")
+    if not plain or lower not in ("", "lower"):
         raise UsageError(
             f"metric '{name}': expected {PREFIX}METRIC[/FILTER][@AGGREGATION][!lower], as `ehrbench tasks show` prints"
         )
-    aggregate, read = _AGGREGATES[aggregation or "mean"]
+    aggregation = AGGREGATIONS[known]
     return Metric(
         name=name,
         version=1,
         label=f"{plain} ({filter_})" if filter_ else plain,
-        kind="item_mean" if aggregate == "mean" else "corpus",
-        score=partial(_score, plain, filter_ or "none", read),
-        range=(0.0, 1.0),
+        kind="item_mean" if aggregation.ours == "mean" else "corpus",
+        score=partial(_score, plain, filter_ or "none", known),
+        range=aggregation.range,
         bounded=False,
         higher_is_better=not lower,
-        aggregate=aggregate,
-        item_score=_ITEM_SCORES.get(aggregate, _first),
-        settings={"aggregation": aggregation or "mean", "filter": filter_ or "none"},
+        aggregate=aggregation.ours,
+        item_score=item_score(aggregation),
+        settings={"aggregation": known, "filter": filter_ or "none"},
         libraries=("lm-eval",),
         processes=False,  # a task holds its data set, which each process would read again
     )
 
 
-def _score(
-    name: str, filter_: str, read: Callable[[Any], Statistics | None], scorables: Sequence[Scorable]
-) -> list[Statistics | None]:
+def _score(name: str, filter_: str, aggregation: str, scorables: Sequence[Scorable]) -> list[Statistics | None]:
     """What lm-eval's ``process_results`` says of each item under one filter."""
     found: dict[str, Statistics | None] = {}
     by_task: dict[str, list[Scorable]] = defaultdict(list)
@@ -143,8 +123,23 @@ def _score(
     for key, group in by_task.items():
         task_name, asked, folders = json.loads(key)
         task = load_tasks(asked, tuple(folders))[task_name]
-        for scorable, values in zip(group, _results(task, filter_, group), strict=True):
-            found[scorable.item] = read(values[name]) if name in values else None
+        results = _results(task, filter_, group)
+        have = [i for i, values in enumerate(results) if name in values]
+        if not have:
+            others = sorted({other for values in results for other in values})
+            raise UsageError(
+                f"lm-eval task '{task_name}' gives no '{name}', but {', '.join(others) or 'nothing'}: ask for one of these with "
+                f"--metrics {PREFIX}NAME"
+            )
+        try:
+            statistics = AGGREGATIONS[aggregation].read([results[i][name] for i in have])
+        except (TypeError, ValueError, AssertionError) as error:
+            raise UsageError(
+                f"lm-eval task '{task_name}': its values of '{name}' are not of the form that '{aggregation}' takes "
+                f"({type(error).__name__}); correct metric_list in the task file"
+            ) from None
+        read = dict(zip(have, statistics, strict=True))
+        found |= {scorable.item: read.get(i) for i, scorable in enumerate(group)}
     return [found[scorable.item] for scorable in scorables]
 
 
@@ -154,26 +149,38 @@ def _results(task: Any, filter_: str, scorables: Sequence[Scorable]) -> list[dic
     for scorable in scorables:
         doc_id = scorable.meta["lm_eval"]["doc"]
         doc = task.eval_docs[doc_id]
-        rows.append((doc, [_with(instance, task, doc, doc_id, i, answer) for i, answer in enumerate(_answers(task, scorable))]))
-    chosen = next(one for one in task._filters if one.name == filter_)
-    chosen.apply([one for _, instances in rows for one in instances])
-    return [task.process_results(doc, [one.filtered_resps[filter_] for one in instances]) for doc, instances in rows]
+        rows.append((doc, [_with(instance, task, doc, doc_id, i, given) for i, given in enumerate(_answers(task, scorable))]))
+    names = [one.name for one in task._filters]
+    if filter_ not in names:
+        raise UsageError(f"lm-eval task '{task.config.task}': {unknown_name('filter', filter_, names)}")
+    task._filters[names.index(filter_)].apply([one for _, instances in rows for one in instances])
+    results = []
+    for scorable, (doc, instances) in zip(scorables, rows, strict=True):
+        try:
+            results.append(task.process_results(doc, [one.filtered_resps[filter_] for one in instances]))
+        except Exception as error:  # the task's own code; its message may quote the document
+            raise UsageError(
+                f"lm-eval task '{task.config.task}': scoring item {scorable.item} failed in lm-eval or in the task's own code "
+                f"({type(error).__name__}); correct the task file"
+            ) from None
+    return results
 
 
-def _with(instance: Any, task: Any, doc: Any, doc_id: int, index: int, answer: Any) -> Any:
+def _with(instance: Any, task: Any, doc: Any, doc_id: int, index: int, answers: Sequence[Any]) -> Any:
     made = instance(request_type=task.OUTPUT_TYPE, doc=doc, arguments=(), idx=index, metadata=(task.config.task, doc_id, 1))
-    made.resps.append(answer)
+    made.resps.extend(answers)
     return made
 
 
-def _answers(task: Any, scorable: Scorable) -> list[Any]:
-    """An item's stored answer as lm-eval's responses."""
+def _answers(task: Any, scorable: Scorable) -> list[list[Any]]:
+    """An item's stored answer as lm-eval's responses: of each request, as many as it is repeated."""
+    repeats = int(task.config.repeats or 1)
     if task.OUTPUT_TYPE == "generate_until":
-        return [scorable.answer]
+        return [json.loads(scorable.answer or "[]") or [""] * repeats if repeats > 1 else [scorable.answer]]
     values = json.loads(scorable.answer)
     if task.OUTPUT_TYPE == "loglikelihood_rolling":
-        return [float(value) for value, _ in values]
-    return [(float(value), bool(greedy)) for value, greedy in values]
+        return [[float(value)] * repeats for value, _ in values]
+    return [[(float(value), bool(greedy))] * repeats for value, greedy in values]
 
 
 def _written(scorables: Sequence[Scorable]) -> list[Statistics | None]:

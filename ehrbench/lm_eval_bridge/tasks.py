@@ -38,8 +38,6 @@ def select_lm_eval(part: str, folders: Sequence[Path]) -> list[TaskSpec]:
 
 def _spec(name: str, task: Any, asked: str, folders: tuple[str, ...], generate: bool) -> TaskSpec:
     config = task.config
-    if config.repeats not in (None, 1):
-        raise UsageError(f"lm-eval task '{name}' asks each question {config.repeats} times, which is not supported here")
     if getattr(task, "UNSAFE_CODE", False) or getattr(task, "MULTIMODAL", False):
         raise UsageError(f"lm-eval task '{name}' runs generated code or shows images, which is not supported here")
     kind = str(task.OUTPUT_TYPE)
@@ -47,6 +45,7 @@ def _spec(name: str, task: Any, asked: str, folders: tuple[str, ...], generate: 
         raise UsageError(f"lm_eval:{name}@{GENERATE}: the task is of type {kind}; @{GENERATE} is for multiple_choice alone")
     metrics = [GENERATED] if generate else metric_names(name, task)
     text = generate or kind == "generate_until"
+    repeats = int(config.repeats or 1) if kind == "generate_until" else 1  # a likelihood is the same each time
     return TaskSpec.model_validate(
         {
             "task": "lm_eval." + _identifier(name) + (f".{GENERATE}" if generate else ""),
@@ -58,7 +57,10 @@ def _spec(name: str, task: Any, asked: str, folders: tuple[str, ...], generate: 
                 "reader": "lm_eval",
                 "path": "lm_eval",
                 "policy": "open" if is_shipped(asked, folders) else "credentialed",
-                "options": {"name": name, "asked": asked, "folders": list(folders), "generate": generate},
+                "options": {
+                    **{"name": name, "asked": asked, "folders": list(folders), "generate": generate},
+                    **({"repeats": repeats} if repeats > 1 else {}),
+                },
                 "slots": ["context"],
             },
             "prompt": {"user": "{{ context }}"},

@@ -8,6 +8,7 @@ from ehrbench.datasets.item import Item
 from ehrbench.errors import UsageError
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, Request, Response
 from ehrbench.runs.likelihoods import WithLikelihoods
+from ehrbench.runs.repeats import WithRepeats
 from ehrbench.tasks.schema import TaskSpec
 
 
@@ -68,7 +69,10 @@ def answering_model(task: TaskSpec, model: Model) -> Model:
     """
     if task.output == "choice_probabilities":
         return model if getattr(model, "reads_choices", False) else WithProbabilities(model, task.spellings == "spaced")
-    return WithLikelihoods(model) if task.output == "log_likelihoods" else model
+    if task.output == "log_likelihoods":
+        return WithLikelihoods(model)
+    times = int(task.data.options.get("repeats", 1)) if task.data.reader == "lm_eval" else 1
+    return WithRepeats(model, times) if times > 1 else model
 
 
 def asked_texts(task: TaskSpec, item: Item) -> tuple[tuple[str, ...], ...]:

@@ -146,6 +146,43 @@ def _corpus_bleu(sums: FloatArray, total: FloatArray) -> FloatArray:
     return np.where(alive, np.exp(brevity + np.log(precisions).mean(axis=1)), 0.0)
 
 
+def _corpus_chrf(sums: FloatArray, total: FloatArray) -> FloatArray:
+    """The chrF (beta 2) in 0..1 from summed n-grams of answer, of reference and matched, order by order, as sacrebleu's."""
+    counts = sums.reshape(len(sums), -1, 3)
+    answer, reference, matches = counts[..., 0], counts[..., 1], counts[..., 2]
+    seen = (answer > 0) & (reference > 0)
+    orders = seen.sum(axis=1).astype(np.float64)
+    precision = _divide((_divide(matches, answer, 0.0) * seen).sum(axis=1), orders, 0.0)
+    recall = _divide((_divide(matches, reference, 0.0) * seen).sum(axis=1), orders, 0.0)
+    return _divide(5 * precision * recall, 4 * precision + recall, 0.0)
+
+
+def _one_hot(statistics: FloatArray) -> FloatArray:
+    """Of gold and answered class: whether they are the same, the gold's class, the answer's class."""
+    classes = np.unique(statistics)
+    gold, found = (np.equal.outer(statistics[:, column], classes).astype(np.float64) for column in (0, 1))
+    return np.hstack([(statistics[:, :1] == statistics[:, 1:]).astype(np.float64), gold, found])
+
+
+def _mcc(sums: FloatArray, total: FloatArray) -> FloatArray:
+    """Matthews' correlation of any number of classes; 0 where it is 0/0. Equal to ``sklearn.metrics.matthews_corrcoef``."""
+    k = (sums.shape[1] - 1) // 2
+    right, gold, found = sums[:, 0], sums[:, 1 : 1 + k], sums[:, 1 + k :]
+    spread = (total**2 - (gold**2).sum(axis=1)) * (total**2 - (found**2).sum(axis=1))
+    return _divide(right * total - (gold * found).sum(axis=1), np.sqrt(spread), 0.0)
+
+
+def _ascending(statistics: FloatArray) -> npt.NDArray[np.intp]:
+    return np.argsort(statistics[:, 0], kind="stable")
+
+
+def _upper_median(statistics: FloatArray, weights: Weights) -> FloatArray:
+    """The middle value, of two middle ones the greater."""
+    reached = np.cumsum(weights, axis=1)
+    middle = np.argmax(2 * reached > reached[:, -1:], axis=1)
+    return np.where(reached[:, -1] > 0, statistics[middle, 0], np.nan)
+
+
 def _label_then_score(statistics: FloatArray) -> npt.NDArray[np.intp]:
     return np.lexsort((statistics[:, 1], statistics[:, 0]))
 
@@ -233,6 +270,7 @@ def _ece(sums: FloatArray, total: FloatArray) -> FloatArray:
 AGGREGATES: dict[str, Aggregate] = {
     # one column, the item's score
     "mean": Additive(_mean, columns=1),
+    "upper_median": Ranked(_ascending, _upper_median, columns=1),
     # numerator, denominator
     "ratio_of_sums": Additive(_ratio, columns=2),
     # log-likelihood (and, for the last two, its length)
@@ -256,6 +294,11 @@ AGGREGATES: dict[str, Aggregate] = {
     "balanced_accuracy": _macro(_recall, "gold"),
     # correct[4], total[4], answer length, reference length
     "corpus_bleu": Additive(_corpus_bleu, columns=2 * BLEU_ORDER + 2),
+    "corpus_bleu_percent": Additive(lambda sums, total: 100 * _corpus_bleu(sums, total), columns=2 * BLEU_ORDER + 2),
+    # n-grams of the answer, of the reference, matched, order by order
+    "corpus_chrf_percent": Additive(lambda sums, total: 100 * _corpus_chrf(sums, total)),
+    # gold class, answered class
+    "mcc": Additive(_mcc, _one_hot, columns=2),
     # label 0 or 1, score (for the last two: probability of label 1)
     "auroc": Ranked(_label_then_score, _auroc, columns=2),
     # class, label 0 or 1, score

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ehrbench.assets import asset_dir
 from ehrbench.errors import UsageError, unknown_name
-from ehrbench.tasks.task_file import RawTask, is_lm_eval_file, read_task_file, where
+from ehrbench.tasks.task_file import RawTask, is_lm_eval_file, lm_eval_names, read_task_file, where
 from ehrbench.tasks.yaml_file import KeyPath, Position, TaskFileError, shown
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class Catalog:
     """In the order of the files: shipped, plugins, include paths."""
     folders: tuple[Path, ...] = ()
     """The include paths, which may hold lm-eval's task files too."""
+    outside: tuple[Path, ...] = ()
+    """lm-eval's task files among them."""
     _specs: dict[tuple[str, str], TaskSpec] = field(default_factory=dict, repr=False, compare=False)
 
     def names(self) -> list[str]:
@@ -85,6 +87,8 @@ class Catalog:
                 raise UsageError(f"tasks '{expression}' has an empty part: give names, groups or globs, separated by commas")
             names = self._matching(part, groups)
             if not names:
+                if path := next((path for path in self.outside if part in lm_eval_names(path)), None):
+                    raise UsageError(f"'{part}' is lm-eval's ({shown(path)}): ask for it as lm_eval:{part}")
                 raise UsageError(unknown_name("task or group", part, {*self.raw, *groups}))
             found.update(dict.fromkeys(names))
         return list(found)
@@ -144,9 +148,11 @@ def read_catalog(include_paths: Sequence[Path] = ()) -> tuple[Catalog, list[str]
     """
     found: dict[str, RawTask] = {}
     problems: list[str] = []
+    outside: list[Path] = []
     for root, files in _sources(include_paths):
         for path in files:
             if is_lm_eval_file(path):  # reached by lm_eval:NAME
+                outside.append(path)
                 continue
             try:
                 tasks = read_task_file(path, root)
@@ -157,7 +163,7 @@ def read_catalog(include_paths: Sequence[Path] = ()) -> tuple[Catalog, list[str]
                 first = found.setdefault(task.name, task)
                 if first is not task and first.position != task.position:
                     problems.append(f"{task.position}: task '{task.name}' is already defined in {first.position}; rename one")
-    return Catalog(found, tuple(include_paths)), list(dict.fromkeys(problems))
+    return Catalog(found, tuple(include_paths), tuple(outside)), list(dict.fromkeys(problems))
 
 
 def _sources(include_paths: Sequence[Path]) -> Iterator[tuple[Path, list[Path]]]:

@@ -21,8 +21,23 @@ FIXED = (("task",), ("version",), ("group",), ("data", "policy"))
 """What a protocol cannot change: it is the same task on the same data."""
 
 
-_LM_EVAL = re.compile(r"^(output_type|dataset_path|dataset_name|doc_to_text|aggregate_metric_list|group_alias)\b", re.MULTILINE)
-"""Keys at the top of a file that ours do not have."""
+_LM_EVAL_KEYS = (
+    *("aggregate_metric_list", "custom_dataset", "dataset_kwargs", "dataset_name", "dataset_path", "doc_to_choice"),
+    *("doc_to_target", "doc_to_text", "fewshot_config", "fewshot_split", "filter_list", "generation_kwargs", "gen_prefix"),
+    *("group_alias", "metric_list", "num_fewshot", "output_type", "process_docs", "process_results", "repeats", "tag"),
+    *("target_delimiter", "task_alias", "task_list", "test_split", "training_split", "use_prompt", "validation_split"),
+    "weight_by_size",
+)
+"""Keys at the top of lm-eval's files that ours do not have."""
+_LM_EVAL = re.compile(rf"""^["']?({"|".join(_LM_EVAL_KEYS)})["']?[ \t]*:""", re.MULTILINE)
+_OURS = re.compile(r"^(data|defaults|metrics|primary|prompt|tasks)[ \t]*:", re.MULTILINE)
+"""Keys at the top of our files that lm-eval's do not have: with one of them, a foreign key is a mistake in a file of ours."""
+_LISTS = re.compile(
+    r"""^["']?(?:task|include)["']?[ \t]*:[ \t]*(?:\[[^\]]*\]|(?:#.*)?\n(?:[ \t]*(?:#.*)?\n)*[ \t]*-[ \t])""", re.MULTILINE
+)
+"""A group of lm-eval's: its ``task`` is a list, ours is a name. So is what it includes."""
+_INCLUDE = re.compile(r"""^["']?include["']?[ \t]*:[ \t]*["']?([^"'#\n]+?)["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
+_NAMES = re.compile(r"""^["']?(?:task|group|tag)["']?[ \t]*:[ \t]*["']?([\w.-]+)["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -163,12 +178,27 @@ def is_fragment(path: Path) -> bool:
     return path.name.startswith("_")
 
 
-def is_lm_eval_file(path: Path) -> bool:
-    """Whether a file is in lm-eval's dialect: it names a data set or a kind of output, or is a group of tasks."""
-    try:
-        return _LM_EVAL.search(path.read_text("utf-8")) is not None
-    except (OSError, UnicodeDecodeError):
+def is_lm_eval_file(path: Path, depth: int = 5) -> bool:
+    """Whether a file is in lm-eval's dialect: it has a key of its own, is a group of tasks, or includes such a file."""
+    text = _text(path)
+    if _OURS.search(text):
         return False
+    if _LM_EVAL.search(text) or _LISTS.search(text):
+        return True
+    included = _INCLUDE.search(text)
+    return included is not None and depth > 0 and is_lm_eval_file(path.parent / included[1], depth - 1)
+
+
+def lm_eval_names(path: Path) -> set[str]:
+    """The task, the group and the tag that a file in lm-eval's dialect names."""
+    return set(_NAMES.findall(_text(path)))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def read_task_file(path: Path, root: Path) -> list[RawTask]:

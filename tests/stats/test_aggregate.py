@@ -129,3 +129,42 @@ def test_statistics_are_checked():
         value("micro_f1", [[1, 2]])
     with pytest.raises(ValueError, match="item number 1"):
         value("mean", [0.5, float("nan")])
+
+
+@pytest.mark.filterwarnings("ignore:A single label")
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=20))
+def test_mcc_is_scikit_learns(rows):
+    metrics = pytest.importorskip("sklearn.metrics")
+    gold, found = zip(*rows, strict=True)
+    assert value("mcc", rows) == pytest.approx(metrics.matthews_corrcoef(gold, found), abs=1e-12)
+
+
+def test_mcc_by_hand():
+    # two classes: tp 3, tn 1, fp 1, fn 0 -> (3*1 - 1*0) / sqrt(4 * 3 * 2 * 1)
+    rows = [(1, 1)] * 3 + [(0, 0), (0, 1)]
+    assert value("mcc", rows) == pytest.approx(3 / 24**0.5)
+    assert value("mcc", rows, [1, 1, 1, 0, 2]) == 0
+    assert value("mcc", [(1, 1)] * 3) == 0
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=12), st.integers(0, 4))
+def test_upper_median_of_repeated_items(values, seed):
+    weights = np.random.default_rng(seed).integers(0, 4, len(values))
+    drawn = sorted(np.repeat(values, weights))
+    if drawn:
+        assert value("upper_median", [[v] for v in values], weights) == drawn[len(drawn) // 2]
+    else:
+        assert np.isnan(value("upper_median", [[v] for v in values], weights))
+
+
+@pytest.mark.parametrize("word_order", [0, 2])
+def test_corpus_chrf_is_sacrebleus(word_order):
+    from sacrebleu.metrics.chrf import CHRF
+
+    answers = ["sodium is low today", "no", "", "the patient has a fever and a cough", "zzz"]
+    golds = ["sodium is normal", "no drug was used", "fever", "a fever and cough", "abc"]
+    metric = CHRF(word_order=word_order)
+    rows = metric._extract_corpus_statistics(answers, [golds])
+    assert value("corpus_chrf_percent", rows) == pytest.approx(metric.corpus_score(answers, [golds]).score)
+    assert value("corpus_chrf_percent", rows[-1:]) == metric.corpus_score(["zzz"], [["abc"]]).score == 0

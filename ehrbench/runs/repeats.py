@@ -1,0 +1,87 @@
+"""Tasks that ask each question several times: a model in the clothes of one whose answer is the list of its answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from ehrbench.errors import UsageError
+from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, Request, Response
+
+
+class WithRepeats:
+    """Answers a request with a JSON list of as many answers, each sampled with a seed of its own.
+
+    Greedy decoding gives the same answer each time, so it is asked for once. A call that fails, or does not fit, is the whole
+    item's outcome; thinking that never ends is an empty answer among the others.
+    """
+
+    streaming = False
+
+    def __init__(self, model: Model, times: int) -> None:
+        """Wrap a model.
+
+        Raises:
+            UsageError: it meets its server by file.
+        """
+        if getattr(model, "reads_choices", False):
+            raise UsageError(
+                "a task that asks each question several times cannot be asked through batch files; ask the server itself"
+            )
+        self._model, self._times = model, times
+        self.identity = model.identity
+        self.endpoint, self.is_remote = model.endpoint, model.is_remote
+        self.context_length, self.tokenizer, self.thinks = model.context_length, model.tokenizer, model.thinks
+
+    def prompt_text(self, messages: Sequence[Message]) -> str:
+        """The model's own."""
+        return self._model.prompt_text(messages)
+
+    def choice_probabilities(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceResponse]:
+        """The model's own."""
+        return self._model.choice_probabilities(requests)
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """Answer one round, each request when all its answers are there."""
+        asked = {request.id: request for request in requests}
+        calls = [(id_, k) for id_, request in asked.items() for k in range(self._times if request.temperature > 0 else 1)]
+        origin = {f"{id_}#{k}": (id_, k) for id_, k in calls}
+        found: dict[str, dict[int, Response]] = {id_: {} for id_ in asked}
+        for response in self._model.generate([_again(asked[id_], k) for id_, k in calls]):
+            id_, k = origin[response.id]
+            answers = found[id_]
+            answers[k] = response
+            if len(answers) == (self._times if asked[id_].temperature > 0 else 1):
+                yield self._joined(id_, [answers[i] for i in sorted(answers)])
+                del found[id_]
+
+    def close(self) -> None:
+        """Close the model."""
+        self._model.close()
+
+    def _joined(self, id_: str, answers: list[Response]) -> Response:
+        whole = next((one for one in answers if one.finish in ("overflow", "refused", "error")), None)
+        texts = [one.text for one in answers] * (self._times // len(answers))
+        return Response(
+            id=id_,
+            text="" if whole else json.dumps(texts, ensure_ascii=False),
+            finish=whole.finish if whole else "stop",
+            error=whole.error if whole else None,
+            prompt_tokens=_sum([one.prompt_tokens for one in answers]),
+            answer_tokens=_sum([one.answer_tokens for one in answers]),
+            reasoning_tokens=_sum([one.reasoning_tokens for one in answers]),
+            cached_tokens=_sum([one.cached_tokens for one in answers]),
+            seconds=sum(one.seconds for one in answers),
+            cost=sum(costs) if (costs := [one.cost for one in answers if one.cost is not None]) else None,
+            attempts=max(one.attempts for one in answers),
+        )
+
+
+def _again(request: Request, k: int) -> Request:
+    return replace(request, id=f"{request.id}#{k}", seed=None if request.seed is None else request.seed + k)
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
