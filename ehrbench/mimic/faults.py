@@ -97,6 +97,8 @@ def _rows(path: Path, width: int) -> Iterator[tuple[int, list[str]]]:
                     raise UsageError(
                         f"MIMIC-IV: {path}: row {number} has {len(row)} fields, and the header has {width}; {_AGAIN}"
                     )
+                if not all(map(_is_utf8, row)):
+                    raise UsageError(f"MIMIC-IV: {path}: row {number} is not UTF-8 text; {_AGAIN}")
                 yield number, row
         except csv.Error:
             raise UsageError(
@@ -104,22 +106,29 @@ def _rows(path: Path, width: int) -> Iterator[tuple[int, list[str]]]:
             ) from None
         except (EOFError, zlib.error, gzip.BadGzipFile):
             raise UsageError(f"MIMIC-IV: {path}: the compressed file breaks off after row {number}; {_AGAIN}") from None
-        except UnicodeDecodeError:
-            raise UsageError(f"MIMIC-IV: {path}: row {number + 1} is not UTF-8 text; {_AGAIN}") from None
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[str]]:
     opened: IO[str]
     if path.suffix == ".gz":
-        opened = gzip.open(path, "rt", encoding="utf-8", newline="")  # noqa: SIM115
+        opened = gzip.open(path, "rt", encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115
     else:
-        opened = path.open(encoding="utf-8", newline="")
+        opened = path.open(encoding="utf-8", errors="surrogateescape", newline="")
     with opened as file:
         try:
             yield file
         except (EOFError, zlib.error, gzip.BadGzipFile):
             raise UsageError(f"MIMIC-IV: {path} is not a whole gzip file; {_AGAIN}") from None
+
+
+def _is_utf8(cell: str) -> bool:
+    """Whether a cell was UTF-8 in the file; a decoder that reads ahead would name an earlier row."""
+    try:
+        cell.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_int(cell: str) -> bool:

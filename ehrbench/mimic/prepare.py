@@ -135,6 +135,8 @@ def _choose(cohort: Cohort, stage: Mapping[str, Staged], options: Options, summa
             .collect(engine="streaming")
         )
         summary.events[event_type] = int(counted["n"].sum())
+        if not summary.events[event_type]:
+            summary.warnings.append(f"no row of {event_type} makes an event of the cohort")
         if n_unknown := int(counted["unknown"].sum()):
             summary.unknown_items[event_type] = n_unknown
         if event_type in (*STATIC_TYPES, *LISTED_TYPES[options.profile]):

@@ -58,7 +58,7 @@ class Mimic:
         for folder in (place / table.module, place):
             for form in FORMS:
                 path = folder / f"{name}{form}"
-                if path.exists():
+                if path.is_file() or (form == ".parquet" and path.is_dir()):
                     return path
         return None
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -130,11 +131,16 @@ def test_a_changed_table_is_not_open_data(demo: Mimic, shared_dir: Path, tmp_pat
     rows = pl.read_csv(changed, infer_schema=False)
     changed.unlink()
     rows.filter(pl.col("eventtype") != "discharge").write_csv(changed.with_suffix(""))
+    emptied = tmp_path / "m" / "hosp" / "prescriptions.csv.gz"
+    header = gzip.decompress(emptied.read_bytes()).partition(b"\n")[0]
+    emptied.unlink()
+    emptied.with_suffix("").write_bytes(header + b"\n")
     summary = prepare(Mimic(tmp_path / "m"), tmp_path / "out", Options())
     assert not summary.open_data
     assert "credentialed" in json.loads((tmp_path / "out" / "manifest.json").read_text())["notice"]
     assert summary.warnings == [
-        "119 admissions have no discharge row in transfers, or several: nothing is asked about their discharge"
+        "no row of prescriptions makes an event of the cohort",
+        "119 admissions have no discharge row in transfers, or several: nothing is asked about their discharge",
     ]
 
 

@@ -159,6 +159,26 @@ def test_truncated_gzip_is_named(tmp_path: Path) -> None:
         labs(tmp_path)
 
 
+@pytest.mark.parametrize("form", [".csv", ".csv.gz"])
+def test_text_that_is_not_utf8_is_named_by_its_row(tmp_path: Path, form: str) -> None:
+    path = write_table(
+        tmp_path, "labevents", [LAB | {"comments": "caf\u00e9 " * 9, "labevent_id": i} for i in range(900)], form=form
+    )
+    raw = gzip.decompress(path.read_bytes()) if form.endswith("gz") else path.read_bytes()
+    lines = raw.splitlines(keepends=True)
+    lines[700] = lines[700].decode().encode("latin-1")
+    raw = b"".join(lines)
+    path.write_bytes(gzip.compress(raw) if form.endswith("gz") else raw)
+    with pytest.raises(UsageError, match="row 701 is not UTF-8 text"):
+        labs(tmp_path)
+
+
+def test_a_folder_of_a_tables_name_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "hosp" / "labevents.csv.gz").mkdir(parents=True)
+    with pytest.raises(MissingError, match="no table 'labevents'"):
+        Mimic(tmp_path).scan("labevents")
+
+
 def test_text_with_line_breaks_is_no_fault(tmp_path: Path) -> None:
     write_table(tmp_path, "labevents", [LAB | {"comments": 'one, "two"\nthree'}, LAB])
     assert labs(tmp_path)["comments"].to_list() == ['one, "two"\nthree', None]
