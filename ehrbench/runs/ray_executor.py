@@ -95,6 +95,8 @@ class _Actor:
         """Until Ray has a place for it and the model is loaded."""
         self.ready = False
         self.load = 0
+        self.blamed = False
+        """Lost, and the calls that it worked on are known as those."""
 
 
 class RayModel:
@@ -207,14 +209,18 @@ class RayModel:
                 if ref in loading:
                     self._welcome(loading[ref])
                     continue
+                # An actor works on its portions one after the other: of a lost one's, only the oldest can be what killed it.
+                oldest = next(other for other in running if running[other][0] is running[ref][0])
                 actor, portion = running.pop(ref)
                 actor.load -= 1
                 try:
                     responses = self._ray.get(ref)
                 except (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError):
                     self._replace(actor)
+                    suspect = oldest == ref and not actor.blamed
+                    actor.blamed = actor.blamed or suspect
                     for request in reversed(portion):
-                        losses[request.id] += 1
+                        losses[request.id] += suspect
                         if losses[request.id] < MOST_LOSSES:
                             waiting.appendleft(request)
                         else:
@@ -232,7 +238,9 @@ class RayModel:
             # A call that has lost an actor goes alone, so that it cannot take others with it again.
             # Portions shrink towards the end, and what an actor that is still loading could do is not given away before.
             size = 1 if losses[waiting[0].id] else min(PORTION, -(-len(waiting) // (IN_FLIGHT * self._count)))
-            portion = [waiting.popleft() for _ in range(size)]
+            portion = [waiting.popleft()]
+            while len(portion) < size and not losses[waiting[0].id]:
+                portion.append(waiting.popleft())
             actor.load += 1
             running[getattr(actor.handle, method).remote(portion)] = actor, portion
 
