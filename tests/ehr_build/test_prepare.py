@@ -14,8 +14,10 @@ from ehrbench.errors import MissingError, UsageError
 from ehrbench.mimic.ehr_bench.choose import Choice
 from ehrbench.mimic.ehr_bench.maps import Maps
 from ehrbench.mimic.ehr_bench.prepare import Options, Summary, prepare
+from ehrbench.mimic.ehr_bench.rows import TASKS, metric_tag
 from ehrbench.mimic.ehr_bench.sample import Sample
 from ehrbench.mimic.tables import Mimic
+from ehrbench.tasks.catalog import load_catalog
 
 FILES = ("ehr_bench_decision_making", "ehr_bench_risk_prediction")
 
@@ -100,6 +102,14 @@ def test_maps_make_the_mapped_tasks(synthetic: tuple[Mimic, Maps], tmp_path: Pat
         prepare(mimic, tmp_path / "none", Options("fixed"), Maps(ccs=tmp_path))
     with pytest.raises(UsageError, match="did you mean"):
         prepare(mimic, tmp_path / "none", Options("cleen"))
+
+
+def test_the_builder_and_the_task_files_agree_on_every_task() -> None:
+    tasks = {task.facts["released_name"]: task for task in load_catalog().select("ehr_bench")}
+    assert sorted(name for names in TASKS.values() for name in names) == sorted(tasks) and len(tasks) == 45
+    for name, task in tasks.items():
+        assert metric_tag(name) == task.facts.get("metric_tag", "aucroc"), name
+        assert task.data.options["task"] == name and name in TASKS[task.data.options["type"]]
 
 
 def sample(task: str, subject: int, target: str | tuple[str, ...]) -> Sample:

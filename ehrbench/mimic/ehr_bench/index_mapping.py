@@ -54,6 +54,7 @@ class IndexMapping:
         self._folder, self._subjects, self._text_codes = root / FOLDER, subjects, text_codes
         self._names: dict[Path, Mapping[tuple[str, ...], Any]] = {}
         self._absent: Counter[Path] = Counter()
+        """Files that are not there, and how many names were wanted from each."""
 
     @property
     def files(self) -> list[Path]:
@@ -78,7 +79,9 @@ class IndexMapping:
         path = self._folder / file
         if path not in self._names:
             self._names[path] = self._read(path, lookup, columns)
-        if path in self._absent or not path.is_file():
+            if not path.is_file():
+                self._absent[path] = 0
+        if path in self._absent:
             self._absent[path] += 1
             return None
         if lookup == "=atc":

@@ -132,7 +132,7 @@ def _seconds(place: str, text: str | None) -> int | None:
     if text is None or text in (_MISSING, _NO_KEY, ""):
         return None
     try:
-        return int(datetime.strptime(text[:19], "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc).timestamp())
+        return int(datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc).timestamp())
     except ValueError:
         raise UsageError(f"{place}: a time is not of the form YYYY-MM-DD HH:MM:SS") from None
 

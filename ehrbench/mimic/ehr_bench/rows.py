@@ -18,7 +18,7 @@ TASKS: dict[str, tuple[str, ...]] = {"decision_making": tuple(DECISION), "risk_p
 """In the order of the files."""
 _RECALL = frozenset(
     {"procedures_icd", "procedures_ccs", "diagnoses_icd", "diagnoses_ccs", "prescriptions", "prescriptions_atc"}
-    | {"medrecon", "medrecon_atc", "diagnosis_ccs"}
+    | {"medrecon", "medrecon_atc", "diagnosis", "diagnosis_ccs"}
 )
 
 
@@ -28,6 +28,13 @@ def instruction(task: str) -> str:
         return _BEGIN + RISK[task]
     asked = DECISION[task][0] or "event"
     return f"{_BEGIN}give the next {'event' if task == 'next_event' else asked} suggestion for the patients."
+
+
+def metric_tag(task: str) -> str:
+    """The release's name of a task's scorer; ``em`` and ``recall`` are the same one."""
+    if task in RISK:
+        return "aucroc"
+    return "acc" if task == "next_event" else "recall" if task in _RECALL else "em"
 
 
 def index_row(sample: Sample) -> dict[str, Any]:
@@ -60,7 +67,7 @@ def serialised_row(patient: Patient, sample: Sample, profile: BuildProfile, spli
         "task": sample.task,
         "task_type": "risk_prediction" if risk else "decision_making",
         "event": sample.event,
-        "metric": "aucroc" if risk else "acc" if sample.task == "next_event" else "recall" if sample.task in _RECALL else "em",
+        "metric": metric_tag(sample.task),
         "target_key": None if risk else _target_key(sample),
         "bid_event": sorted(banned_tables(sample, profile)),
         "instruction": wording,
