@@ -14,7 +14,7 @@ from importlib import import_module
 from itertools import islice
 from typing import Any
 
-from ehrbench.errors import EhrbenchError, UsageError, unknown_name
+from ehrbench.errors import EhrbenchError, MissingError, UsageError, unknown_name
 from ehrbench.models.answers import cut_at_stop
 from ehrbench.models.arguments import refuse_secrets
 from ehrbench.models.checkpoint import require_weights, resolve, weights_hash
@@ -125,6 +125,8 @@ class LmEvalModel:
                 try:
                     text = self.prompt_text(request.messages)
                     n = self._count(text)
+                except EhrbenchError:  # the model cannot be made: that is no fault of the item
+                    raise
                 except Exception as error:
                     yield Response(request.id, finish="error", error=type(error).__name__)
                     continue
@@ -201,6 +203,11 @@ class LmEvalModel:
             return registry.get_model(self._backend).create_from_arg_obj(
                 {key: _value(value) for key, value in self._arguments.items()}
             )
+        except ImportError as error:
+            raise MissingError(
+                f"lm-eval's model '{self._backend}' needs {error.name or error}, not installed here: pip install "
+                f"'lm-eval[{'vllm' if self._backend == 'vllm' else 'hf'}]'"
+            ) from None
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             raise UsageError(

@@ -8,7 +8,7 @@ from ehrbench.datasets.item import Item
 from ehrbench.errors import UsageError
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, Request, Response
 from ehrbench.runs.likelihoods import WithLikelihoods
-from ehrbench.runs.repeats import WithRepeats
+from ehrbench.runs.repeats import WithRepeats, answers_wanted
 from ehrbench.tasks.schema import TaskSpec
 
 
@@ -71,7 +71,7 @@ def answering_model(task: TaskSpec, model: Model) -> Model:
         return model if getattr(model, "reads_choices", False) else WithProbabilities(model, task.spellings == "spaced")
     if task.output == "log_likelihoods":
         return WithLikelihoods(model)
-    times = int(task.data.options.get("repeats", 1)) if task.data.reader == "lm_eval" else 1
+    times = answers_wanted(task)
     return WithRepeats(model, times) if times > 1 else model
 
 

@@ -9,6 +9,7 @@ from ehrbench.errors import UsageError
 from ehrbench.runs.plan import plan_work
 from ehrbench.runs.prediction import Prediction
 from ehrbench.runs.prepared import Prepared
+from ehrbench.runs.repeats import answers_wanted
 
 
 class Estimate(NamedTuple):
@@ -37,6 +38,8 @@ def estimate_run(run: Prepared) -> Estimate:
     from ehrbench.models.words import WordTokenizer
 
     tokenizer = run.tokenizer or WordTokenizer()
+    generation = run.task.generation
+    times = answers_wanted(run.task) if generation.temperature > 0 else 1
     calls = prompt_tokens = largest = cut = overflow = 0
     for work in plan_work(run, run.items, ""):
         if isinstance(work, Prediction):
@@ -45,10 +48,9 @@ def estimate_run(run: Prepared) -> Estimate:
         cut += bool(work.fitted and work.fitted.cut)
         for step in range(work.length):
             tokens = work.prompt_tokens(step, tokenizer)
-            calls += 1
-            prompt_tokens += tokens
+            calls += times
+            prompt_tokens += times * tokens
             largest = max(largest, tokens)
-    generation = run.task.generation
     answer_tokens = calls * (generation.max_tokens + (generation.max_reasoning_tokens if run.model.thinks else 0))
     price = getattr(run.model, "price", None)
     cost = price(prompt_tokens, answer_tokens) if price else None

@@ -8,6 +8,12 @@ from dataclasses import replace
 
 from ehrbench.errors import UsageError
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, Request, Response
+from ehrbench.tasks.schema import TaskSpec
+
+
+def answers_wanted(task: TaskSpec) -> int:
+    """How many answers a task wants of each question."""
+    return int(task.data.options.get("repeats", 1)) if task.data.reader == "lm_eval" else 1
 
 
 class WithRepeats:

@@ -21,6 +21,7 @@ from ehrbench.models import Request, Response
 from ehrbench.models.likelihoods import Likelihood, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.protocol import Model
 from ehrbench.results.schema import Result
+from ehrbench.runs.dry_run import estimate_run
 from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.prepared import prepare
@@ -208,6 +209,8 @@ def test_several_answers_a_question(tmp_path: Path) -> None:
     (path,) = (tmp_path / "out").rglob("predictions.jsonl")
     stored = [json.loads(line) for line in path.read_text().splitlines()]
     assert len(stored) == N
+    (task,) = load_catalog((tmp_path,)).select(f"lm_eval:{name}")
+    assert estimate_run(prepare(task, ScriptedModel(), RunOptions(include_paths=(tmp_path,)))).calls == 3 * N
     assert json.loads(stored[3]["answer"]) == [answer_of(int(stored[3]["item"]), time) for time in range(3)]
 
 

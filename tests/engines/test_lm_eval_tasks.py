@@ -160,3 +160,18 @@ def test_wrong_names(folder: Path) -> None:
         catalog.select("lm_eval:mini_rolling@generate", "clean")
     with pytest.raises(UsageError, match="expected lm_eval:NAME"):
         catalog.select("lm_eval:mini_mc@guess", "clean")
+
+
+def test_what_a_model_class_lacks_is_named(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lm_eval.api import registry
+
+    from ehrbench.errors import MissingError
+    from ehrbench.models.protocol import Message, Request
+
+    def lacks(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'accelerate'", name="accelerate")
+
+    monkeypatch.setattr(registry, "get_model", lacks)
+    model = load_model(f"lm-eval:hf,pretrained={checkpoint}", {}, None)
+    with pytest.raises(MissingError, match=r"needs accelerate, not installed here: pip install 'lm-eval\[hf\]'"):
+        list(model.generate([Request("a", (Message("user", "x"),), 8)]))
