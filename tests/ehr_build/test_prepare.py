@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +127,22 @@ def test_the_draw_does_not_depend_on_the_order_of_the_patients() -> None:
             choice.add(one)
         draws.append([s.subject for s in choice.chosen()["labevents"]])
     assert draws[0] == draws[1] and len(set(draws[0])) == 20
+
+
+def test_few_samples_are_held_and_the_draw_is_that_of_all_at_once() -> None:
+    """Against the weighted draw over the whole list: each waits -log(u) times its labels' mean frequency."""
+    labels = [("labevents",)] * 300 + [("emar",)] * 60 + [("omr", "emar")] * 30 + [("omr",)] * 5
+    samples = [sample("emar", n, one) for n, one in enumerate(labels)]
+    choice = Choice(3, 20)
+    for one in samples:
+        choice.add(one)
+    frequency = Counter(label for one in samples for label in one.labels)
+
+    def waits(one: Sample) -> float:
+        return -log(choice._number(one)) * sum(frequency[label] for label in one.labels) / len(one.labels)
+
+    assert {s.subject for s in choice.chosen()["emar"]} == {s.subject for s in sorted(samples, key=waits)[:20]}
+    assert max(len(heap) for heap in choice._by_labels["emar"].values()) == 20
 
 
 def test_rare_labels_are_drawn_first_where_the_release_does() -> None:

@@ -1,7 +1,8 @@
 """Which of the kept samples become the benchmark's rows (protocol page, section 6.6), decided by a seed and by nothing else.
 
 Every sample has a number that its own identity and the seed decide; the lowest are taken. So the choice does not depend on the
-order of the patients, and only as many samples are held as may be taken.
+order of the patients, and only as many samples are held as may be taken: by task and answer or, where rare labels come first,
+by task and set of labels, within which the numbers alone decide.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from math import log
 
 from ehrbench.mimic.ehr_bench.sample import Sample
@@ -27,7 +27,8 @@ class Choice:
         """Begin with nothing; ``per_task`` is the most rows of a task."""
         self._seed, self._most = seed, per_task
         self._heaps: dict[tuple[str, str], list[_Drawn]] = defaultdict(list)
-        self._weighted: dict[str, list[tuple[float, Sample]]] = defaultdict(list)
+        self._by_labels: dict[str, dict[tuple[str, ...], list[_Drawn]]] = defaultdict(lambda: defaultdict(list))
+        self._frequency: dict[str, Counter[str]] = defaultdict(Counter)
         self.counts: Counter[tuple[str, str]] = Counter()
         """Samples seen, by task and answer (empty for decisions)."""
 
@@ -35,12 +36,13 @@ class Choice:
         """Consider a sample."""
         answer = sample.target if isinstance(sample.target, str) and sample.target in ("yes", "no") else ""
         self.counts[sample.task, answer] += 1
-        number = self._number(sample)
         if sample.task in RARE_FIRST:
-            self._weighted[sample.task].append((number, sample))
-            return
-        heap = self._heaps[sample.task, answer]
-        heapq.heappush(heap, (-number, _identity(sample), sample))
+            labels = tuple(sample.labels)
+            self._frequency[sample.task].update(labels)
+            heap, number = self._by_labels[sample.task][labels], self._number(sample)
+        else:
+            heap, number = self._heaps[sample.task, answer], -self._number(sample)
+        heapq.heappush(heap, (number, _identity(sample), sample))
         if len(heap) > self._most:
             heapq.heappop(heap)
 
@@ -49,7 +51,7 @@ class Choice:
 
         Risk tasks of more than ``per_task`` samples have as many yes as no, as far as they last; smaller ones are taken whole.
         """
-        found = {task: self._rare_first(samples) for task, samples in self._weighted.items()}
+        found = {task: self._rare_first(task) for task in self._by_labels}
         by_task: dict[str, list[list[_Drawn]]] = defaultdict(list)
         for (task, _), heap in self._heaps.items():
             by_task[task].append(heap)
@@ -59,16 +61,14 @@ class Choice:
             found[task] = [sample for heap in heaps for _, _, sample in sorted(heap, key=lambda d: (-d[0], d[1]))[:each]]
         return {task: sorted(samples, key=_identity) for task, samples in found.items()}
 
-    def _rare_first(self, samples: Iterable[tuple[float, Sample]]) -> list[Sample]:
-        samples = list(samples)
-        frequency = Counter(label for _, sample in samples for label in sample.labels)
-
-        def waits(number: float, sample: Sample) -> float:
-            # Efraimidis and Spirakis: the lowest exponential waiting times are a weighted draw without replacement.
-            return -log(number) * sum(frequency[label] for label in sample.labels) / len(sample.labels)
-
-        ranked = sorted(samples, key=lambda drawn: (waits(*drawn), _identity(drawn[1])))
-        return [sample for _, sample in ranked[: self._most]]
+    def _rare_first(self, task: str) -> list[Sample]:
+        """The lowest exponential waiting times, which are a weighted draw without replacement (Efraimidis and Spirakis)."""
+        frequency = self._frequency[task]
+        waiting = []
+        for labels, heap in self._by_labels[task].items():
+            mean = sum(frequency[label] for label in labels) / len(labels)
+            waiting += [(-log(number) * mean, identity, sample) for number, identity, sample in heap]
+        return [sample for _, _, sample in heapq.nsmallest(self._most, waiting, key=lambda drawn: drawn[:2])]
 
     def _number(self, sample: Sample) -> float:
         """Above 0, at most 1; evenly spread."""

@@ -20,7 +20,7 @@ HOURS = ("window_opens", "window_closes")
 """Further columns of index files of the clean profile: rows after the window's close are not shown."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One row of an index file."""
 
