@@ -26,9 +26,10 @@ def agreement(
 
     from ehrbench.cli.correlation_options import cell, parse_options, print_notes
     from ehrbench.cli.output import print_json, print_table
-    from ehrbench.correlation.output import to_csv, write_files
+    from ehrbench.correlation.output import write_files
     from ehrbench.correlation.raters import rater_agreement
     from ehrbench.correlation.sources import open_ratings
+    from ehrbench.sheet import to_csv
 
     options = parse_options(tau=tau, unit=resample, resamples=resamples, seed=seed, units=("items", "patients"))
     report = rater_agreement(open_ratings(task, data_dir, ratings).rankings, options)

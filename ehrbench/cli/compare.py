@@ -24,9 +24,10 @@ def compare(
     from ehrbench.cli.correlation_options import print_notes
     from ehrbench.cli.output import print_json
     from ehrbench.correlation.compare import compare as compute
-    from ehrbench.correlation.output import to_csv, write_files
+    from ehrbench.correlation.output import write_files
     from ehrbench.correlation.paired_file import paired_file
     from ehrbench.correlation.run_pairs import match_runs
+    from ehrbench.sheet import to_csv
 
     names = [name.strip() for name in metrics.split(",") if name.strip()] if metrics else None
     pairs = match_runs(a, b)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from ehrbench.results.supplements import (
     Pair,
     SystemJudgement,
 )
+from ehrbench.sheet import to_csv
 from ehrbench.stats.resampled_means import MeanInterval
 from ehrbench.stats.win_rates import HeadToHead as Pairings
 
@@ -218,22 +217,6 @@ def head_to_head_csv(human: HumanStats) -> str:
 
 def _columns(name: str) -> list[str]:
     return [name, f"{name}_low", f"{name}_high", f"{name}_normal_low", f"{name}_normal_high", f"{name}_n"]
-
-
-def to_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A CSV whose text cells no spreadsheet takes for a formula."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    for row in rows:
-        writer.writerow(map(_csv_cell, row))
-    return out.getvalue()
-
-
-def _csv_cell(value: object) -> object:
-    if isinstance(value, float) and value != value:
-        return None
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 
 def to_json(part: Correlation | HumanStats) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
@@ -12,6 +10,7 @@ from ehrbench.leaderboard.figures import caterpillar
 from ehrbench.leaderboard.text import interval, number, show
 from ehrbench.leaderboard.words import suite_name
 from ehrbench.results.supplements import Correlation, Facts, HeadToHead, HumanStats, Interval
+from ehrbench.sheet import to_csv
 
 
 def correlation_view(table: Correlation) -> dict[str, Any]:
@@ -75,25 +74,23 @@ def facts_view(facts: Sequence[Facts], suite: str) -> list[dict[str, Any]]:
 
 def correlation_csv(table: Correlation) -> str:
     """One line a metric."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["task", "statistic", "metric", "label", "value", "low", "high", "n", "n_undefined", "cluster"])
-    for m in table.metrics:
-        row = [table.task, table.statistic, m.name, m.label, m.value, m.low, m.high, m.n, m.n_undefined, m.cluster]
-        writer.writerow([f"'{v}" if isinstance(v, str) and v[:1] in ("=", "+", "-", "@") else v for v in row])
-    return out.getvalue()
+    header = ["task", "statistic", "metric", "label", "value", "low", "high", "n", "n_undefined", "cluster"]
+    return to_csv(
+        header,
+        (
+            [table.task, table.statistic, m.name, m.label, m.value, m.low, m.high, m.n, m.n_undefined, m.cluster]
+            for m in table.metrics
+        ),
+    )
 
 
 def human_csv(stats: HumanStats) -> str:
     """One line an ordered pair and judge."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["task", "judge", "a", "b", "wins", "ties", "n"])
-    for matrix in stats.head_to_head:
-        for pair in matrix.pairs:
-            row = [stats.task, matrix.judge, pair.a, pair.b, pair.wins, pair.ties, pair.n]
-            writer.writerow([f"'{v}" if isinstance(v, str) and v[:1] in ("=", "+", "-", "@") else v for v in row])
-    return out.getvalue()
+    pairs = ((matrix.judge, pair) for matrix in stats.head_to_head for pair in matrix.pairs)
+    return to_csv(
+        ["task", "judge", "a", "b", "wins", "ties", "n"],
+        ([stats.task, judge, pair.a, pair.b, pair.wins, pair.ties, pair.n] for judge, pair in pairs),
+    )
 
 
 def _head(part: Correlation | HumanStats) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from typing import Any
 
 from ehrbench.leaderboard.tables import Cell, Row, Table
+from ehrbench.sheet import to_csv
 
 FIELDS = (
     "model", "page", "variant", "kind", "badges", "data", "protocol", "track", "context", "window", "prompt", "column",
@@ -17,13 +16,8 @@ FIELDS = (
 
 
 def table_csv(table: Table) -> str:
-    """The table as CSV; a text that a spreadsheet would run as a formula is given a leading apostrophe."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(FIELDS)
-    for record in _records(table):
-        writer.writerow([_defused(record[name]) for name in FIELDS])
-    return out.getvalue()
+    """The table as CSV."""
+    return to_csv(FIELDS, ([record[name] for name in FIELDS] for record in _records(table)))
 
 
 def table_json(table: Table) -> str:
@@ -75,7 +69,3 @@ def _model(row: Row, cell: Cell) -> dict[str, Any]:
         "kind": row.kind,
         "badges": " ".join((*row.badges, *(mark for mark in cell.marks if mark == "partial"))),
     }
-
-
-def _defused(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
