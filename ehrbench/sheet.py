@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 def to_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A CSV text.
 
-    A text that a spreadsheet would run as a formula is given a leading apostrophe; NaN becomes an empty cell; what not every reader
-    takes within a cell is replaced: carriage returns by newlines, NUL by U+FFFD.
+    A text that a spreadsheet would run as a formula is given a leading apostrophe; NaN becomes an empty cell; what not every
+    reader takes within a cell is replaced: carriage returns by newlines, NUL by U+FFFD.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
