@@ -59,14 +59,17 @@ def worded_portions(
         stage: what ``stage_events`` wrote.
         portion: rows of the cohort's neighbouring admissions, by ``hadm_id``.
     """
+    import polars as pl
+
     low, high = portion["hadm_id"].item(0), portion["hadm_id"].item(-1)
     held = {event_type: staged.rows(low, high) for event_type, staged in stage.items()}
     for few in portion.iter_slices(AT_ONCE):
+        between = pl.col("hadm_id").is_between(few["hadm_id"].item(0), few["hadm_id"].item(-1))
         wanted = few.select("hadm_id")
         yield (
             few,
             {
-                event_type: worded_in_order(mimic, rows.join(wanted, on="hadm_id", how="semi"), event_type)
+                event_type: worded_in_order(mimic, rows.filter(between).join(wanted, on="hadm_id", how="semi"), event_type)
                 for event_type, rows in held.items()
             },
         )

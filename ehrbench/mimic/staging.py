@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STRETCH = 2000
 """Admissions of the cohort in a stretch."""
-HELD_ROWS = 150_000
+HELD_ROWS = 100_000
 """Rows held before they are written."""
 
 
