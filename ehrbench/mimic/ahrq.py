@@ -114,7 +114,7 @@ def ccs_table(folder: Path | None, subject: Subject, *, refined: bool = False) -
     ``long_title`` is the category's full title, also of ICD-9, whose ``$dxref`` abbreviates it, where another file spells it out.
 
     Args:
-        folder: holds AHRQ's files, as downloaded (zipped or not); or one such file. None: the packages that carry them.
+        folder: holds AHRQ's files, as downloaded (zipped, or unpacked to a folder in it); or one such file. None: the packages that carry them.
         subject: ``diagnoses`` or ``procedures``.
         refined: CCSR in place of CCS for ICD-10; the category is the default of inpatients' principal diagnosis.
 
@@ -181,7 +181,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 def _held(folder: Path | None) -> Iterator[_Held]:
     places = [folder] if folder is not None else [place for package in _PACKAGED for place in _installed(*package)]
     for place in places:
-        for path in sorted(place.iterdir()) if place.is_dir() else [place]:
+        paths = [*sorted(place.glob("*")), *sorted(place.glob("*/*"))] if place.is_dir() else [place]  # a zip unpacks to a folder
+        for path in paths:
             if path.suffix.lower() == ".zip":
                 with _opened(path) as archive:
                     names = sorted(archive.namelist())

@@ -104,6 +104,9 @@ def test_the_appendix_is_preferred_and_one_file_may_be_named(tmp_path: Path) -> 
     assert codes["4019"] == ("98", "Essential hypertension")
     assert "01000" not in codes
     assert len(rows(tmp_path / "$dxref 2015.csv", "diagnoses")) == 4
+    place(tmp_path / "elsewhere").joinpath("Single_Level_CCS_2015").mkdir()
+    place(tmp_path / "elsewhere" / "Single_Level_CCS_2015", **{"$DXREF 2015.csv": DXREF})
+    assert len(rows(tmp_path / "elsewhere", "diagnoses")) == 4
 
 
 @pytest.mark.parametrize("zipped", [False, True])
