@@ -114,7 +114,8 @@ def ccs_table(folder: Path | None, subject: Subject, *, refined: bool = False) -
     ``long_title`` is the category's full title, also of ICD-9, whose ``$dxref`` abbreviates it, where another file spells it out.
 
     Args:
-        folder: holds AHRQ's files, as downloaded (zipped, or unpacked to a folder in it); or one such file. None: the packages that carry them.
+        folder: holds AHRQ's files, as downloaded (zipped, or unpacked to a folder in it); or one such file. None: the packages
+            that carry them.
         subject: ``diagnoses`` or ``procedures``.
         refined: CCSR in place of CCS for ICD-10; the category is the default of inpatients' principal diagnosis.
 
