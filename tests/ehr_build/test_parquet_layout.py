@@ -387,3 +387,51 @@ def test_another_layout_replaces_ours(synthetic: tuple[Mimic, Maps], tmp_path: P
     assert not list(tmp_path.glob("*.jsonl")) and not list(tmp_path.glob("*.csv"))
     with pytest.raises(EhrbenchError, match="did you mean 'parquet'"):
         prepare(mimic, tmp_path, Options("fixed", layout="parket"), maps)
+
+
+# A release that was not written here: the checked example's own tables, cut into its own events
+
+
+@pytest.fixture
+def foreign(golden: dict[str, Any], tmp_path: Path) -> Path:
+    """The synthetic patient's file as pandas and the authors' code leave it, and the authors' tables of names."""
+    left = {name.split("/")[1]: list(csv.DictReader(text.splitlines())) for name, text in golden["raw_csv"].items()}
+    left["discharge"] = [
+        row | {"text": "Discharge text\nline2"} for row in csv.DictReader(golden["raw_csv"]["note/discharge"].splitlines()[:2])
+    ]
+    events = []
+    for _, table, start, end, hadm, n in golden["expected_events"]["rows"]:
+        rows, left[table] = left[table][:n], left[table][n:]
+        items = [{key: value or "nan" for key, value in row.items()} for row in rows]
+        for item in items:  # a column of digits is a number to pandas
+            for name in {"ndc"} | ({"icd_code"} if table == "diagnosis" else set()):
+                if name in item:
+                    item[name] = str(int(item[name]))
+        events.append((table, start, end, hadm, json.dumps(items)))
+    columns = ("file_name", "starttime", "endtime", "hadm_id", "items")
+    (tmp_path / "patients_ehr").mkdir()
+    frame = pl.DataFrame(events, schema=dict.fromkeys(columns, pl.String()), orient="row")
+    frame.write_parquet(tmp_path / "patients_ehr" / "90000001.parquet")
+    for name, text in golden["index_mapping_csv"].items():
+        path = tmp_path / "index_mapping" / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (tmp_path / "ehr_bench").mkdir()
+    header = "subject_id,hadm_id,task,event,period_begin,period_end,admissions_id,last_discharge_id,target"
+    lines = [
+        '90000001,20000001,ED_Hospitalization,edstays,3,11,,,"""yes"""',
+        '90000001,20000001,Inpatient_Mortality,admissions,9,26,9.0,,"""yes"""',
+    ]
+    (tmp_path / INDEX).write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("task", ["ED_Hospitalization", "Inpatient_Mortality"])
+def test_a_release_written_by_others_gives_the_checked_contexts(foreign: Path, golden: dict[str, Any], task: str) -> None:
+    dataset = read(foreign, {"task": task, "type": "risk_prediction", "patient_block": "record"})
+    assert dataset.load_record is not None
+    assert dataset.load_record(dataset.items[0].id).text == golden["expected_inputs"][task]["input"]
+    assert not dataset.open_data
+    apart = read(foreign, {"task": task, "type": "risk_prediction"})
+    assert apart.items[0].group == "90000001"
+    assert apart.items[0].slots["patient"].startswith("## Patient Demographics [None]\n- Anchor_Age: 61")
