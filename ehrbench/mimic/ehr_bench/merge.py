@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LONGEST_GAP = 3600
 """Seconds between two rows of an event in the clean profile."""
+RAW = "raw "
+"""Begins the names of staged columns of raw values."""
 _UNTIMED = ("patients", "diagnoses_icd", "drgcodes")
 _LAST = 1 << 40
 Columns = Mapping[str, Mapping[str, Sequence[Any]]]
@@ -65,13 +67,25 @@ def portions(stage: Mapping[str, Path], size: int) -> Iterator[tuple[int, int]]:
         yield subjects[first], subjects[min(first + size, len(subjects)) - 1]
 
 
-def load_patients(stage: Mapping[str, Path], first: int, last: int, profile: BuildProfile) -> Iterator[Patient]:
-    """The patients of a portion, by number; those without a ``patients`` row are left out."""
+def load_patients(
+    stage: Mapping[str, Path], first: int, last: int, profile: BuildProfile, *, raw: bool = False
+) -> Iterator[Patient]:
+    """The patients of a portion, by number; those without a ``patients`` row are left out.
+
+    Args:
+        stage: what ``stage_tables`` wrote.
+        first: patient.
+        last: patient.
+        profile: how rows are ordered and joined.
+        raw: with the raw values that were staged.
+    """
     import polars as pl
+    import polars.selectors as cs
 
     frames = {}
     for table, path in stage.items():
-        rows = pl.scan_parquet(path).filter(pl.col("subject").is_between(first, last)).collect()
+        staged = pl.scan_parquet(path) if raw else pl.scan_parquet(path).select(~cs.starts_with(RAW))
+        rows = staged.filter(pl.col("subject").is_between(first, last)).collect()
         frames[table] = rows.sort("subject", "row").with_row_index("place")
     narrow = pl.concat(
         [

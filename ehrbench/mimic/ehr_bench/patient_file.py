@@ -17,8 +17,7 @@ from ehrbench.errors import UsageError
 from ehrbench.mimic.ehr_bench.index_mapping import IndexMapping
 from ehrbench.mimic.ehr_bench.layout import SOURCES
 from ehrbench.mimic.ehr_bench.markdown import time_text
-from ehrbench.mimic.ehr_bench.merge import Event, Patient
-from ehrbench.mimic.ehr_bench.stage import RAW
+from ehrbench.mimic.ehr_bench.merge import RAW, Event, Patient
 
 FOLDER = "patients_ehr"
 COLUMNS = ("file_name", "starttime", "endtime", "hadm_id", "items")

@@ -122,7 +122,7 @@ def prepare(
         files = _choose(stage, profile, options, split, summary, progress)
         if as_parquet:
             (new / FOLDER).mkdir()
-            for patient, _ in patients_of(stage, files, profile, progress):
+            for patient, _ in patients_of(stage, files, profile, progress, raw=True):
                 write_patient(patient, new / FOLDER / f"{patient.subject}.parquet")
             subjects = {sample.subject for file in files for samples in file.chosen.values() for sample in samples}
             write_mapping(mimic, maps, subjects, new)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ehrbench.mimic.ehr_bench.layout import SOURCES, Source
 from ehrbench.mimic.ehr_bench.lookups import add_lookup, lookup_columns, text_rows
 from ehrbench.mimic.ehr_bench.maps import Maps
+from ehrbench.mimic.ehr_bench.merge import RAW
 from ehrbench.mimic.ehr_bench.pandas_text import inferred_kinds, printed
 from ehrbench.mimic.ehr_bench.profile import BuildProfile
 from ehrbench.mimic.schema import TABLES
@@ -17,8 +18,6 @@ from ehrbench.mimic.tables import Mimic
 if TYPE_CHECKING:
     import polars as pl
 
-RAW = "raw "
-"""Begins the names of the columns of raw values."""
 _CODES = frozenset({"icd_code", "ndc"})
 _DATES: Mapping[str, str] = {"microbiologyevents": "chartdate", "hcpcsevents": "chartdate"}
 """The date of rows that may have no time."""

@@ -16,6 +16,8 @@ from ehrbench.mimic.ehr_bench.sample import HOURS, INDEX_COLUMNS, Sample
 
 PORTION = 500
 """Patients that are held at a time."""
+RAW_PORTION = 100
+"""The same, with every column of the release."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,21 @@ class Place(NamedTuple):
 
 
 def patients_of(
-    stage: Mapping[str, Path], files: Sequence[OutputFile], profile: BuildProfile, progress: Callable[[str], None]
+    stage: Mapping[str, Path],
+    files: Sequence[OutputFile],
+    profile: BuildProfile,
+    progress: Callable[[str], None],
+    *,
+    raw: bool = False,
 ) -> Iterator[tuple[Patient, list[tuple[Place, Sample]]]]:
-    """The patients whom rows are about, each with its rows."""
+    """The patients whom rows are about, each with its rows; ``raw``: with the raw values that were staged."""
     wanted: dict[int, list[tuple[Place, Sample]]] = {}
     for number, file in enumerate(files):
         for row, sample in enumerate(file.samples):
             wanted.setdefault(sample.subject, []).append((Place(number, row), sample))
-    for first, last in portions(stage, PORTION):
+    for first, last in portions(stage, RAW_PORTION if raw else PORTION):
         progress(f"writing rows of patients {first} to {last}")
-        for patient in load_patients(stage, first, last, profile):
+        for patient in load_patients(stage, first, last, profile, raw=raw):
             if patient.subject in wanted:
                 yield patient, wanted[patient.subject]
 
