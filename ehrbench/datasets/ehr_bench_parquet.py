@@ -81,7 +81,7 @@ def read_parquet(index: Index, options: Mapping[str, Any]) -> Dataset:
         files=files,
         load_record=load,
         open_data=_is_open(manifest, index.root, files),
-        warnings=[*left_out, *warnings_of(rows), *names.warnings(), *candidates.warnings()],
+        warnings=[*left_out, *warnings_of(rows), *_unnamed(names.absent, manifest, index.root), *candidates.warnings()],
     )
 
 
@@ -168,6 +168,19 @@ class Contexts:
 
 def _size(texts: Mapping[str, str]) -> int:
     return sum(map(len, texts.values()))
+
+
+def _unnamed(absent: Mapping[Path, int], manifest: Mapping[str, Any], root: Path) -> list[str]:
+    """What is said of files of names that are not there, unless the folder was built without them."""
+    built = manifest.get("files")
+    files = [path.relative_to(root).as_posix() for path in absent]
+    lost = {file: n for file, n in zip(files, absent.values(), strict=True) if built is None or file in built}
+    if not lost:
+        return []
+    return [
+        f"{sum(lost.values()):,} rows of events show None where the release may have a name, for {', '.join(lost)} "
+        f"{'is' if len(lost) == 1 else 'are'} not in {root}"
+    ]
 
 
 def _manifest(root: Path) -> Mapping[str, Any]:

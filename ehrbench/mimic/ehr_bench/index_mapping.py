@@ -54,19 +54,16 @@ class IndexMapping:
         self._folder, self._subjects, self._text_codes = root / FOLDER, subjects, text_codes
         self._names: dict[Path, Mapping[tuple[str, ...], Any]] = {}
         self._absent: Counter[Path] = Counter()
-        """Files that are not there, and how many names were wanted from each."""
 
     @property
     def files(self) -> list[Path]:
         """Those that were read."""
         return sorted(path for path in self._names if path not in self._absent)
 
-    def warnings(self) -> list[str]:
-        """Which files were wanted and are not there."""
-        return [
-            f"{path} is not there: {n:,} rows of events show None where the release may have a name"
-            for path, n in sorted(self._absent.items())
-        ]
+    @property
+    def absent(self) -> Mapping[Path, int]:
+        """Files that were wanted and are not there, and how many names of each."""
+        return dict(sorted(self._absent.items()))
 
     def name(self, table: str, lookup: str, row: Mapping[str, Any]) -> Any:
         """What a row's code is called; a list for examinations; None where there is no name.
