@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ehrbench.tasks.show import dotted, resolved_lines
@@ -26,6 +26,7 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.di
 
 
 @given(st.dictionaries(TEXT, VALUES, min_size=1, max_size=4))
+@example({"smallest without an exponent, of most digits": 0.00010123014665629827})
 def test_the_listing_reads_back(tmp_path_factory: Any, values: dict[str, Any]) -> None:
     path = tmp_path_factory.getbasetemp() / "shown.yaml"
     path.write_text("\n".join(resolved_lines(values, {})) + "\n", encoding="utf-8", newline="")
