@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import resource
 import signal
@@ -184,12 +185,12 @@ def row(scenario: Scenario, harness: str, n: int, got: list[Measured], one: list
     """A line of the table: times are medians, everything that is counted is shown for every round where the rounds differ."""
     cpu, wall = median(got, "cpu"), median(got, "wall")
     slope = f"{1000 * (cpu - median(one, 'cpu')) / (n - 1):.2f}" if n > 1 else ""
-    ideal = scenario.latency * n / CONCURRENCY
-    share = f"{100 * ideal / (wall - median(one, 'wall') + scenario.latency):.0f} %" if ideal else ""
+    ideal = scenario.latency * math.ceil(n / CONCURRENCY)
+    share = f"{100 * ideal / (wall - median(one, 'wall')):.0f} %" if ideal else ""
     counted = (each([measured.code for measured in got]), each([measured.repeated for measured in got]))
     scored = each(["none" if measured.scored is None else measured.scored for measured in got])
     passes = "yes" if all(scenario.passes(measured, n) for measured in got) else "no"
-    times = f"{cpu:.2f} | {slope} | {wall:.1f} | {share}"
+    times = f"{cpu:.2f} | {slope} | {wall:.2f} | {share}"
     return f"| {scenario.name} | {harness} | {n} | {times} | {' | '.join(counted)} | {scored} | {passes} |"
 
 
