@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from ehrbench.datasets.item import Item
 from ehrbench.errors import UsageError
-from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, Request, Response
+from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Model, Request, Response
 from ehrbench.runs.likelihoods import WithLikelihoods
 from ehrbench.runs.repeats import WithRepeats, answers_wanted
+from ehrbench.runs.wrapped import Wrapped
 from ehrbench.tasks.schema import TaskSpec
 
 
-class WithProbabilities:
+class WithProbabilities(Wrapped):
     """Answers requests that have ``spellings`` with the likeliest choice and the probability of each.
 
     A model without log-probabilities is asked for its answer instead: the label in it has probability 1, and the response says
     ``hard``, so that such numbers are never ranked with probabilities.
     """
 
-    streaming = False
-
     def __init__(self, model: Model, whole: bool = False) -> None:
         """Wrap a model; ``whole``: see ``ChoiceRequest``."""
+        super().__init__(model)
         self._whole = whole
-        self._model = model
-        self.identity = model.identity
-        self.endpoint, self.is_remote = model.endpoint, model.is_remote
-        self.context_length, self.tokenizer, self.thinks = model.context_length, model.tokenizer, model.thinks
         self._gives_probabilities = True
-
-    def prompt_text(self, messages: Sequence[Message]) -> str:
-        """The model's own."""
-        return self._model.prompt_text(messages)
-
-    def choice_probabilities(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceResponse]:
-        """The model's own."""
-        return self._model.choice_probabilities(requests)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
         """Answer one round."""
@@ -55,10 +43,6 @@ class WithProbabilities:
         if by_id:
             for answer in self._model.generate(by_id.values()):
                 yield labelled(by_id[answer.id], answer)
-
-    def close(self) -> None:
-        """Close the model."""
-        self._model.close()
 
 
 def answering_model(task: TaskSpec, model: Model) -> Model:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from ehrbench.errors import UsageError
 from ehrbench.models.likelihoods import GivesLikelihoods, LikelihoodRequest
-from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, Request, Response
+from ehrbench.models.protocol import Model, Request, Response
+from ehrbench.runs.wrapped import Wrapped
 
 
-class WithLikelihoods:
+class WithLikelihoods(Wrapped):
     """Answers a request with a JSON list of ``[log-likelihood, greedy]``, one for each of its ``spellings``."""
-
-    streaming = False
 
     def __init__(self, model: Model) -> None:
         """Wrap a model.
@@ -27,19 +26,8 @@ class WithLikelihoods:
                 "vllm:PATH or lm-eval:BACKEND,…, or for multiple choice lm_eval:NAME@generate, another task with numbers of its "
                 "own"
             )
-        self._model = model
+        super().__init__(model)
         self._scorer: GivesLikelihoods = model
-        self.identity = model.identity
-        self.endpoint, self.is_remote = model.endpoint, model.is_remote
-        self.context_length, self.tokenizer, self.thinks = model.context_length, model.tokenizer, model.thinks
-
-    def prompt_text(self, messages: Sequence[Message]) -> str:
-        """The model's own."""
-        return self._model.prompt_text(messages)
-
-    def choice_probabilities(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceResponse]:
-        """The model's own."""
-        return self._model.choice_probabilities(requests)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
         """Score one round."""
@@ -54,7 +42,3 @@ class WithLikelihoods:
                 answer_tokens=0,
                 seconds=found.seconds,
             )
-
-    def close(self) -> None:
-        """Close the model."""
-        self._model.close()

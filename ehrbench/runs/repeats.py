@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ehrbench.errors import UsageError
-from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, Request, Response
+from ehrbench.models.protocol import Model, Request, Response
+from ehrbench.runs.wrapped import Wrapped
 from ehrbench.tasks.schema import TaskSpec
 
 
@@ -16,14 +17,12 @@ def answers_wanted(task: TaskSpec) -> int:
     return int(task.data.options.get("repeats", 1)) if task.data.reader == "lm_eval" else 1
 
 
-class WithRepeats:
+class WithRepeats(Wrapped):
     """Answers a request with a JSON list of as many answers, each sampled with a seed of its own.
 
     Greedy decoding gives the same answer each time, so it is asked for once. A call that fails, or does not fit, is the whole
     item's outcome; thinking that never ends is an empty answer among the others.
     """
-
-    streaming = False
 
     def __init__(self, model: Model, times: int) -> None:
         """Wrap a model.
@@ -35,18 +34,8 @@ class WithRepeats:
             raise UsageError(
                 "a task that asks each question several times cannot be asked through batch files; ask the server itself"
             )
-        self._model, self._times = model, times
-        self.identity = model.identity
-        self.endpoint, self.is_remote = model.endpoint, model.is_remote
-        self.context_length, self.tokenizer, self.thinks = model.context_length, model.tokenizer, model.thinks
-
-    def prompt_text(self, messages: Sequence[Message]) -> str:
-        """The model's own."""
-        return self._model.prompt_text(messages)
-
-    def choice_probabilities(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceResponse]:
-        """The model's own."""
-        return self._model.choice_probabilities(requests)
+        super().__init__(model)
+        self._times = times
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
         """Answer one round, each request when all its answers are there."""
@@ -61,10 +50,6 @@ class WithRepeats:
             if len(answers) == (self._times if asked[id_].temperature > 0 else 1):
                 yield self._joined(id_, [answers[i] for i in sorted(answers)])
                 del found[id_]
-
-    def close(self) -> None:
-        """Close the model."""
-        self._model.close()
 
     def _joined(self, id_: str, answers: list[Response]) -> Response:
         whole = next((one for one in answers if one.finish in ("overflow", "refused", "error")), None)
