@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ehrbench.context import Window, tokens, totals
 from ehrbench.context.chain import chain
-from ehrbench.models.hf_tokenizer import HFTokenizer, load_tokenizer
+from ehrbench.models.hf.tokenizer import HFTokenizer, load_tokenizer
 from ehrbench.models.protocol import Message
 from ehrbench.records.record import Record
 from ehrbench.tasks.schema import PromptSpec, RecordSpec

@@ -41,8 +41,8 @@ def replicate(source: Path, target: Path, copies: int) -> None:
 
 def build(mimic: Path, out: Path) -> dict[str, float]:
     """Build once and tell the cost."""
-    from ehrbench.mimic.ehr_bench.prepare import Options, prepare
     from ehrbench.mimic.tables import Mimic
+    from ehrbench.suites.ehr_bench.build.prepare import Options, prepare
 
     summary = prepare(Mimic(mimic), out, Options())
     used = resource.getrusage(resource.RUSAGE_SELF)

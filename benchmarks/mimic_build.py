@@ -212,8 +212,8 @@ def questions_by_frames(cohort: pd.DataFrame, events: dict[str, pd.DataFrame], o
     """Six questions an admission, every row of an answer found by filtering a frame."""
     import pandas as pd
 
-    from ehrbench.mimic.questions import Chart, sample_questions
-    from ehrbench.mimic.questions.chart import ITEM_COLUMN, Rows
+    from ehrbench.suites.mimic_instr.questions import Chart, sample_questions
+    from ehrbench.suites.mimic_instr.questions.chart import ITEM_COLUMN, Rows
 
     class FrameRows(Rows):
         def __init__(self, event_type: str, frame: pd.DataFrame) -> None:

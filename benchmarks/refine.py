@@ -25,9 +25,9 @@ os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ehrbench.context.chain import Step
-from ehrbench.datasets.item import Item
 from ehrbench.models import Message, Model
 from ehrbench.models.loading import load_model
+from ehrbench.readers.item import Item
 from ehrbench.runs.chains import ItemChain
 from ehrbench.runs.engine import Sink, Work, drive
 from ehrbench.runs.prediction import Prediction

@@ -52,7 +52,7 @@ def english_punkt() -> Any:
     """The English model for NLTK's splitter, from the copy that ehrbench carries."""
     from nltk.tokenize.punkt import PunktParameters
 
-    from ehrbench.metrics.meds_bench._punkt import english
+    from ehrbench.metrics._punkt import english
 
     model, parameters = english(), PunktParameters()
     parameters.abbrev_types, parameters.collocations = set(model.abbreviations), set(model.collocations)
@@ -91,7 +91,7 @@ def bleu_1_library(pairs: Pairs) -> Scores:
     from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
     from nltk.translate.bleu_score import sentence_bleu
 
-    from ehrbench.metrics.meds_bench._punkt import english
+    from ehrbench.metrics._punkt import english
 
     model, params = english(), PunktParameters()
     params.abbrev_types, params.collocations = set(model.abbreviations), set(model.collocations)

@@ -64,8 +64,8 @@ def correlate_sample(out: Path) -> CorrelationReport:
 
 def write_answers(folder: Path) -> list[Path]:
     """Write each imaginary model's answers, as the sample's release holds them, to a file that ``replay:`` reads."""
-    from ehrbench.datasets.medalign_ratings import answers_of, read_ratings
-    from ehrbench.datasets.samples import ensure_sample
+    from ehrbench.readers.samples import ensure_sample
+    from ehrbench.suites.medalign.ratings import answers_of, read_ratings
 
     ratings = read_ratings(ensure_sample(TASK))
     folder.mkdir(parents=True, exist_ok=True)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import settings
+
+from ehrbench.mimic.cohort import Cohort, build_cohort
+from ehrbench.mimic.events import EVENT_TABLES, event_rows
+from ehrbench.mimic.tables import Mimic
 
 # A slow machine is no failure. Where a change is judged, the examples are the same each time; elsewhere they are fresh.
 settings.register_profile("default", deadline=None)
@@ -30,3 +36,21 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """No test reads or writes the user's approvals and caches."""
     home = tmp_path_factory.mktemp("ehrbench-home")
     monkeypatch.setenv("EHRBENCH_HOME", str(home))
+
+
+@pytest.fixture(scope="session")
+def demo(shared_dir: Path) -> Mimic:
+    """The open demo, with its emergency-department part."""
+    return Mimic(shared_dir / "data" / "mimic-iv-demo", ed=shared_dir / "data" / "mimic-iv-ed-demo")
+
+
+@pytest.fixture(scope="session")
+def demo_cohort(demo: Mimic) -> Cohort:
+    """The demo's 119 admissions."""
+    return build_cohort(demo)
+
+
+@pytest.fixture(scope="session")
+def demo_events(demo: Mimic, demo_cohort: Cohort) -> Mapping[str, pl.DataFrame]:
+    """Every event of the demo's cohort, by type."""
+    return {e: event_rows(demo, demo_cohort, e) for e in EVENT_TABLES}

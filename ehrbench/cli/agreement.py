@@ -29,7 +29,7 @@ def agreement(
     from ehrbench.correlation.output import write_files
     from ehrbench.correlation.raters import rater_agreement
     from ehrbench.correlation.sources import open_ratings
-    from ehrbench.sheet import to_csv
+    from ehrbench.tables import to_csv
 
     options = parse_options(tau=tau, unit=resample, resamples=resamples, seed=seed, units=("items", "patients"))
     report = rater_agreement(open_ratings(task, data_dir, ratings).rankings, options)

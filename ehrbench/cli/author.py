@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ehrbench.authoring.writing import Written
+    from ehrbench.suites.mimic_instr.authoring.writing import Written
 
 app = typer.Typer(help="Let a model word MIMIC-Instr's questions.", no_args_is_help=True)
 
@@ -39,10 +39,10 @@ def paraphrase(
 
     Stopped and started again, it goes on where it was. A remote model needs an approval, as for a run.
     """
-    from ehrbench.authoring import writing
     from ehrbench.cli.output import key_values
     from ehrbench.models.loading import load_model
     from ehrbench.runs.policy import silence_libraries
+    from ehrbench.suites.mimic_instr.authoring import writing
 
     silence_libraries()
     writer = load_model(model, key_values(model_arg, "--model-arg"), None)
@@ -65,11 +65,11 @@ def reasoning(
 
     Discharge summaries are credentialed: a remote model needs an approval, as for a run.
     """
-    from ehrbench.authoring.writing import write_reasoning
     from ehrbench.cli.output import key_values
     from ehrbench.mimic.tables import Mimic
     from ehrbench.models.loading import load_model
     from ehrbench.runs.policy import silence_libraries
+    from ehrbench.suites.mimic_instr.authoring.writing import write_reasoning
 
     silence_libraries()
     folder = _folder(data_dir)
@@ -84,8 +84,8 @@ def reasoning(
 
 
 def _folder(data_dir: str | None) -> Path:
-    from ehrbench.datasets.data_dir import is_sample, locate
     from ehrbench.errors import UsageError
+    from ehrbench.readers.data_dir import is_sample, locate
     from ehrbench.tasks.catalog import load_catalog
 
     if is_sample(data_dir):

@@ -27,7 +27,7 @@ def compare(
     from ehrbench.correlation.output import write_files
     from ehrbench.correlation.paired_file import paired_file
     from ehrbench.correlation.run_pairs import match_runs
-    from ehrbench.sheet import to_csv
+    from ehrbench.tables import to_csv
 
     names = [name.strip() for name in metrics.split(",") if name.strip()] if metrics else None
     pairs = match_runs(a, b)

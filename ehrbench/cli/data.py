@@ -34,8 +34,8 @@ def status(
     Exit code 3 when data are missing, 2 when --read finds some that cannot be read.
     """
     from ehrbench.cli.output import print_json, print_table
-    from ehrbench.datasets.data_status import data_status
     from ehrbench.errors import MissingError, UsageError
+    from ehrbench.readers.data_status import data_status
     from ehrbench.tasks.catalog import load_catalog
 
     catalog = load_catalog(include_path or ())
@@ -71,10 +71,10 @@ def fetch(
     Exit code 3 when the hub cannot be reached or lacks a file.
     """
     from ehrbench.cli.output import print_json
-    from ehrbench.datasets.data_dir import chosen_data_dir, is_sample
-    from ehrbench.datasets.hub import FULL, SPLIT, fetch_release
-    from ehrbench.datasets.meds_bench_layout import named_file
     from ehrbench.errors import MissingError, UsageError, unknown_name
+    from ehrbench.readers.data_dir import chosen_data_dir, is_sample
+    from ehrbench.suites.meds_bench.fetch import FULL, SPLIT, fetch_release
+    from ehrbench.suites.meds_bench.layout import named_file
     from ehrbench.tasks.catalog import load_catalog
 
     if suite != "meds_bench":
@@ -117,7 +117,7 @@ def sample(
 
     To run tasks on them no copy is needed: --data-dir sample.
     """
-    from ehrbench.datasets.samples import SAMPLES, write_sample
+    from ehrbench.readers.samples import SAMPLES, write_sample
 
     for name in suite or list(SAMPLES):
         typer.echo(str(write_sample(name, folder / name)))

@@ -75,8 +75,8 @@ def mimic_instr(
 
     from ehrbench.cli.output import print_json
     from ehrbench.errors import UsageError
-    from ehrbench.mimic.prepare import Options, prepare
     from ehrbench.mimic.tables import Mimic
+    from ehrbench.suites.mimic_instr.build.prepare import Options, prepare
 
     if hadm_id and not everything:
         raise UsageError("--hadm-id restricts --all; give both")
@@ -149,8 +149,8 @@ def mimic_prediction(
     from dataclasses import asdict
 
     from ehrbench.cli.output import print_json, print_table
-    from ehrbench.mimic.prepare_prediction import PredictionOptions, prepare_prediction
     from ehrbench.mimic.tables import Mimic
+    from ehrbench.suites.mimic_instr.prediction.prepare import PredictionOptions, prepare_prediction
 
     target = target_folder(out, "mimic_prediction")
     options = PredictionOptions(profile.value, seed, window_by.value, durations.value, long_stay_hours, ccs, split)
@@ -219,9 +219,9 @@ def ehr_bench(
     from dataclasses import asdict
 
     from ehrbench.cli.output import print_json, print_table
-    from ehrbench.mimic.ehr_bench.maps import Maps
-    from ehrbench.mimic.ehr_bench.prepare import Options, prepare
     from ehrbench.mimic.tables import Mimic
+    from ehrbench.suites.ehr_bench.build.maps import Maps
+    from ehrbench.suites.ehr_bench.build.prepare import Options, prepare
 
     target = target_folder(out, "ehr_bench")
     tables = Mimic(release(mimic), ed=ed, note=notes)
@@ -261,8 +261,8 @@ def meds_bench(
     The same sources and seed give the same bytes. The folder is readable by you alone and ignored by git.
     """
     from ehrbench.cli.output import print_json, print_table
-    from ehrbench.datasets.meds_bench_build import Sources, prepare
     from ehrbench.errors import UsageError
+    from ehrbench.suites.meds_bench.build import Sources, prepare
 
     if rules not in ("clean", "paper"):
         raise UsageError(f"--rules is '{rules}': expected clean, paper")

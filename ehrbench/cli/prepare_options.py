@@ -23,7 +23,7 @@ def out_option(suite: str) -> Any:
 
 def release(mimic: str) -> Path:
     """The folder of MIMIC-IV; the word ``sample`` names the synthetic one."""
-    from ehrbench.datasets.samples import SAMPLE_WORD, ensure_sample
+    from ehrbench.readers.samples import SAMPLE_WORD, ensure_sample
 
     return ensure_sample("mimic") if mimic == SAMPLE_WORD else Path(mimic)
 
@@ -34,8 +34,8 @@ def target_folder(out: Path | None, suite: str) -> Path:
     Raises:
         UsageError: no folder is named, and the data folder is the word ``sample``.
     """
-    from ehrbench.datasets.data_dir import chosen_data_dir, is_sample
     from ehrbench.errors import UsageError
+    from ehrbench.readers.data_dir import chosen_data_dir, is_sample
 
     if out is None and is_sample(None):
         raise UsageError("$EHRBENCH_DATA is 'sample', which is no folder to write to; name one with --out")

@@ -46,8 +46,8 @@ def export_meds_bench(
 ) -> None:
     """Write a leaderboard submission: one CSV a category, with task_id,input,GT,output."""
     from ehrbench.cli.output import print_json
-    from ehrbench.scoring.export_meds_bench import export_runs
     from ehrbench.scoring.loaded import find_runs, load_run
+    from ehrbench.suites.meds_bench.submission.export import export_runs
 
     written = export_runs([load_run(folder, data_dir) for folder in find_runs(runs)], out)
     if as_json:

@@ -87,7 +87,7 @@ def _submitted(
 ) -> list[Scored]:
     from ehrbench.cli.output import print_result, scoring_progress
     from ehrbench.errors import UsageError
-    from ehrbench.scoring.submission import score_submission
+    from ehrbench.suites.meds_bench.submission.score import score_submission
     from ehrbench.tasks.catalog import load_catalog
 
     if protocol not in ("clean", "paper"):

@@ -132,7 +132,7 @@ def export_lm_eval(
     include_path: IncludePath = None,
 ) -> None:
     """Write tasks as lm-eval task files, with their limits; no text of a record is in them."""
-    from ehrbench.lm_eval_bridge.export import Wanted, export_tasks, notes
+    from ehrbench.exports.lm_eval import Wanted, export_tasks, notes
     from ehrbench.tasks.catalog import load_catalog
 
     chosen = load_catalog(include_path or ()).select(tasks, _protocol(protocol))

@@ -22,9 +22,9 @@ from ehrbench.results.supplements import (
     Pair,
     SystemJudgement,
 )
-from ehrbench.sheet import to_csv
 from ehrbench.stats.resampled_means import MeanInterval
 from ehrbench.stats.win_rates import HeadToHead as Pairings
+from ehrbench.tables import to_csv
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ehrbench.correlation.sheet import Sheet, shown
-from ehrbench.datasets.medalign_columns import annotator_order, read_yes_no
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_data
 from ehrbench.stats.win_rates import mid_ranks
+from ehrbench.suites.medalign.columns import annotator_order, read_yes_no
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]

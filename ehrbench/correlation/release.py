@@ -12,12 +12,12 @@ from typing import Literal, NamedTuple
 
 from ehrbench.correlation.ratings import Rankings, build
 from ehrbench.correlation.scores import Scores
-from ehrbench.datasets.medalign import read, read_instructions
-from ehrbench.datasets.medalign_ratings import answers_of
-from ehrbench.datasets.medalign_ratings import read_ratings as read_reviews
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.metrics.metric import Metric, Scorable
 from ehrbench.scoring.score import resolve
+from ehrbench.suites.medalign.ratings import answers_of
+from ehrbench.suites.medalign.ratings import read_ratings as read_reviews
+from ehrbench.suites.medalign.reader import read, read_instructions
 
 Gold = Literal["first", "max"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ehrbench.datasets.delimited import Columns, Row, Table, read_table
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.readers.table import Columns, Row, Table, read_table
 
 SHOWN = 5
 NAME_LIMIT = 60

@@ -43,7 +43,7 @@ def open_ratings(task: str | None, data_dir: str | None, ratings: Path | None, g
     if ratings is not None:
         return Source(read_ratings(ratings), ratings.stem, ratings.stem, False, None, (), gold)
     assert task is not None
-    from ehrbench.datasets.data_dir import is_sample, locate
+    from ehrbench.readers.data_dir import is_sample, locate
     from ehrbench.tasks.catalog import load_catalog
 
     spec = load_catalog().get(task)

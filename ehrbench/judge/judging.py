@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ehrbench.datasets.dataset import Dataset
-from ehrbench.datasets.item import Item
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_data
 from ehrbench.judge.prompt import MAX_TOKENS, ORDERS, REMINDER, SYSTEM, Order, question_for
 from ehrbench.judge.verdict import Verdict, read_verdict
 from ehrbench.models.protocol import Model
+from ehrbench.readers.dataset import Dataset
+from ehrbench.readers.item import Item
 from ehrbench.results.schema import SCORED_OUTCOMES
 from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions

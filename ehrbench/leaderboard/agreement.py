@@ -10,7 +10,7 @@ from ehrbench.leaderboard.figures import caterpillar
 from ehrbench.leaderboard.text import interval, number, show
 from ehrbench.leaderboard.words import suite_name
 from ehrbench.results.supplements import Correlation, Facts, HeadToHead, HumanStats, Interval
-from ehrbench.sheet import to_csv
+from ehrbench.tables import to_csv
 
 
 def correlation_view(table: Correlation) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ehrbench.leaderboard.tables import Cell, Row, Table
-from ehrbench.sheet import to_csv
+from ehrbench.tables import to_csv
 
 FIELDS = (
     "model", "page", "variant", "kind", "badges", "data", "protocol", "track", "context", "window", "prompt", "column",

@@ -43,14 +43,14 @@ METRICS: Registry[Metric] = Registry(
         "meteor": "ehrbench.metrics.meteor:METEOR",
         "bertscore": "ehrbench.neural.bertscore:BERTSCORE",
         "bertscore_deberta": "ehrbench.neural.bertscore:BERTSCORE_DEBERTA",
-        "set_f1": "ehrbench.metrics.label_sets:SET_F1",
-        "set_precision": "ehrbench.metrics.label_sets:SET_PRECISION",
-        "set_recall": "ehrbench.metrics.label_sets:SET_RECALL",
-        "set_f1_strict": "ehrbench.metrics.label_sets:SET_F1_STRICT",
-        "set_precision_strict": "ehrbench.metrics.label_sets:SET_PRECISION_STRICT",
-        "set_recall_strict": "ehrbench.metrics.label_sets:SET_RECALL_STRICT",
-        "prefix_match": "ehrbench.metrics.label_sets:PREFIX_MATCH",
-        "first_line_match": "ehrbench.metrics.label_sets:FIRST_LINE_MATCH",
+        "set_f1": "ehrbench.suites.ehr_bench.scorers:SET_F1",
+        "set_precision": "ehrbench.suites.ehr_bench.scorers:SET_PRECISION",
+        "set_recall": "ehrbench.suites.ehr_bench.scorers:SET_RECALL",
+        "set_f1_strict": "ehrbench.suites.ehr_bench.scorers:SET_F1_STRICT",
+        "set_precision_strict": "ehrbench.suites.ehr_bench.scorers:SET_PRECISION_STRICT",
+        "set_recall_strict": "ehrbench.suites.ehr_bench.scorers:SET_RECALL_STRICT",
+        "prefix_match": "ehrbench.suites.ehr_bench.scorers:PREFIX_MATCH",
+        "first_line_match": "ehrbench.suites.ehr_bench.scorers:FIRST_LINE_MATCH",
         "auroc": "ehrbench.metrics.probability:AUROC",
         "macro_auroc": "ehrbench.metrics.probability:MACRO_AUROC",
         "auprc": "ehrbench.metrics.probability:AUPRC",
@@ -75,11 +75,11 @@ METRICS: Registry[Metric] = Registry(
         "typed_list": "ehrbench.metrics.typed:LIST",
         "typed_text": "ehrbench.metrics.typed:TEXT",
         **{
-            name: f"ehrbench.metrics.meds_bench.{module}:{name.upper()}"
+            name: f"ehrbench.suites.meds_bench.scorers.{module}:{name.upper()}"
             for module, names in _MEDS_BENCH.items()
             for name in names.split()
         },
     },
     "ehrbench.metrics",
-    families={"lm_eval.": "ehrbench.lm_eval_bridge.metrics:metric"},
+    families={"lm_eval.": "ehrbench.readers.lm_eval.metrics:metric"},
 )

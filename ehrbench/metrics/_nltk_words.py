@@ -26,7 +26,7 @@ _CONTRACTIONS = ("cannot", "gimme", "gonna", "gotta", "lemme", "wanna")
 
 def word_tokenizer() -> Callable[[str], list[str]]:
     """Return a function from a text to its tokens."""
-    from ehrbench.metrics.meds_bench._punkt import SentenceSplitter, english
+    from ehrbench.metrics._punkt import SentenceSplitter, english
 
     split = SentenceSplitter(english()).split
     tokenize = sentence_tokenizer()

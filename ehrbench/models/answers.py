@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ehrbench.models.chat import Chat
+from ehrbench.models.hf.chat import Chat
 from ehrbench.models.protocol import Finish, Request, Tokenizer
 from ehrbench.models.thinking import split
 

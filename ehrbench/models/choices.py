@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from ehrbench.models.hf_tokenizer import HFTokenizer
+from ehrbench.models.hf.tokenizer import HFTokenizer
 
 _TAIL = 256
 """Characters of the prompt's end that a spelling is tokenised with: a record need not be tokenised again for each."""

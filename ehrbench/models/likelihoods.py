@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from ehrbench.models.hf_tokenizer import HFTokenizer
+from ehrbench.models.hf.tokenizer import HFTokenizer
 from ehrbench.models.protocol import Finish
 
 

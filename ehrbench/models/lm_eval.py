@@ -17,8 +17,8 @@ from typing import Any
 from ehrbench.errors import EhrbenchError, MissingError, UsageError, unknown_name
 from ehrbench.models.answers import cut_at_stop
 from ehrbench.models.arguments import refuse_secrets
-from ehrbench.models.checkpoint import require_weights, resolve, weights_hash
 from ehrbench.models.choices import log_sums, normalised
+from ehrbench.models.hf.checkpoint import require_weights, resolve, weights_hash
 from ehrbench.models.likelihoods import Likelihood, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.local import versions
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, ModelIdentity, Request, Response, Tokenizer
@@ -53,7 +53,7 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
         MissingError: lm-eval is not installed, or the checkpoint is not on this machine.
         UsageError: an unknown backend, one that calls a server, or an argument that is not ``key=value``.
     """
-    from ehrbench.lm_eval_bridge.find import require_lm_eval
+    from ehrbench.readers.lm_eval.find import require_lm_eval
 
     found = require_lm_eval()
     backend, *parts = name.split(",")

@@ -23,12 +23,12 @@ MODELS: Registry[Backend] = Registry(
     "model backend",
     {
         "azure": "ehrbench.models.server.load:azure",
-        "baseline": "ehrbench.models.baseline:load",
-        "hf": "ehrbench.models.hf:load",
+        "baseline": "ehrbench.models.offline.baseline:load",
+        "hf": "ehrbench.models.hf.model:load",
         "lm-eval": "ehrbench.models.lm_eval:load",
         "openai": "ehrbench.models.server.load:openai",
-        "replay": "ehrbench.models.replay:load",
-        "vllm": "ehrbench.models.vllm:load",
+        "replay": "ehrbench.models.offline.replay:load",
+        "vllm": "ehrbench.models.vllm.model:load",
     },
     entry_point_group="ehrbench.models",
 )
@@ -63,7 +63,7 @@ def load_model(spec: str, args: Mapping[str, str], max_model_len: int | None) ->
     refuse_secrets({**args, "--model": spec})
     if backend in ("hf", "vllm"):
         # Before the backend asks for its packages: a mistyped name should not be answered with advice to install torch.
-        from ehrbench.models.checkpoint import require_weights, resolve
+        from ehrbench.models.hf.checkpoint import require_weights, resolve
 
         require_weights(resolve(name, args.get("revision")))
     return MODELS.get(backend)(name, args, max_model_len)

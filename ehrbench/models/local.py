@@ -9,8 +9,8 @@ from typing import Any
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.models.arguments import Arguments
-from ehrbench.models.chat import Chat, load_chat
-from ehrbench.models.hf_tokenizer import HFTokenizer, load_tokenizer
+from ehrbench.models.hf.chat import Chat, load_chat
+from ehrbench.models.hf.tokenizer import HFTokenizer, load_tokenizer
 
 CHAT_ARGUMENTS = {
     "thinking": "on or off: the chat template's thinking switch",

@@ -54,7 +54,7 @@ def configure_deberta(given: Mapping[str, str]) -> Metric:
 
 
 def _configured(bare: Metric, default: str, checkpoint: str | None, layer: str | None, settings: Settings) -> Metric:
-    from ehrbench.models.checkpoint import require_weights
+    from ehrbench.models.hf.checkpoint import require_weights
 
     batch = settings.number("batch", 32)
     dtype = settings.choice("dtype", ("float32", "bfloat16"))

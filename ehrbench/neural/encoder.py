@@ -42,7 +42,7 @@ class TextEncoder:
         import torch
         from transformers import AutoModel, AutoTokenizer
 
-        from ehrbench.models.checkpoint import require_weights
+        from ehrbench.models.hf.checkpoint import require_weights
 
         require_weights(folder)
         self._torch = torch

@@ -76,7 +76,7 @@ def transformers_checkpoint(metric: str, default: str, settings: Settings) -> Ch
     Raises:
         MissingError: it is not on this machine, or the folder is not a checkpoint.
     """
-    from ehrbench.models.checkpoint import require_weights
+    from ehrbench.models.hf.checkpoint import require_weights
 
     weights = find_weights(metric, settings.text("checkpoint"), default)
     files = [weights.folder / "config.json", *require_weights(weights.folder)]

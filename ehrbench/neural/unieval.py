@@ -51,7 +51,7 @@ def relevance_input(answer: str, reference: str) -> str:
 
 def sentence_splitter() -> Callable[[str], list[str]]:
     """NLTK's sentences of a text; an empty one for a text without any."""
-    from ehrbench.metrics.meds_bench._punkt import SentenceSplitter, english
+    from ehrbench.metrics._punkt import SentenceSplitter, english
 
     split = SentenceSplitter(english()).split
     return lambda text: split(text) or [""]

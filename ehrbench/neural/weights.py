@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ehrbench.errors import MissingError
 from ehrbench.home import home_dir
-from ehrbench.models.checkpoint import hash_files_once, resolve
+from ehrbench.models.hf.checkpoint import hash_files_once, resolve
 
 
 class Weights(NamedTuple):

@@ -12,8 +12,8 @@ from typing import Any
 from ehrbench.context.chain import Step as Prompted
 from ehrbench.context.fitted import Fitted
 from ehrbench.context.window import Overflow
-from ehrbench.datasets.item import Item
 from ehrbench.models.protocol import Request, Response, Tokenizer
+from ehrbench.readers.item import Item
 from ehrbench.results.schema import Outcome
 from ehrbench.runs.keys import call_key
 from ehrbench.runs.prediction import Prediction, Step

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ehrbench.datasets.item import Item
 from ehrbench.errors import UsageError
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Model, Request, Response
+from ehrbench.readers.item import Item
 from ehrbench.runs.likelihoods import WithLikelihoods
 from ehrbench.runs.repeats import WithRepeats, answers_wanted
 from ehrbench.runs.wrapped import Wrapped

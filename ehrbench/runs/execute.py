@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from ehrbench.datasets import Dataset
-from ehrbench.datasets.data_dir import chosen_data_dir, is_sample
-from ehrbench.datasets.majority import gold_class
 from ehrbench.jsonl import write_atomically
 from ehrbench.models.protocol import Model
+from ehrbench.readers import Dataset
+from ehrbench.readers.data_dir import chosen_data_dir, is_sample
+from ehrbench.readers.majority import gold_class
 from ehrbench.runs.choices import answering_model
 from ehrbench.runs.engine import Sink, drive
 from ehrbench.runs.folder import RunFolder, folder_for

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from ehrbench.datasets.dataset import Dataset
-from ehrbench.datasets.item import Item
 from ehrbench.errors import UsageError
+from ehrbench.readers.dataset import Dataset
+from ehrbench.readers.item import Item
 from ehrbench.tasks.schema import FewshotSpec
 
 

@@ -8,10 +8,10 @@ from functools import partial
 
 from ehrbench.context.chain import Chain, chain
 from ehrbench.context.window import Overflow, Window
-from ehrbench.datasets.dataset import Dataset
-from ehrbench.datasets.item import Item
 from ehrbench.errors import EhrbenchError, UsageError
 from ehrbench.hashing import hash_text
+from ehrbench.readers.dataset import Dataset
+from ehrbench.readers.item import Item
 from ehrbench.records.record import Record
 from ehrbench.runs.chains import ItemChain, overflowed
 from ehrbench.runs.choices import asked_texts

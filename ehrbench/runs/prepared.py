@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ehrbench.datasets import Dataset
-from ehrbench.datasets.data_dir import is_sample, open_dataset
-from ehrbench.datasets.item import Item
 from ehrbench.models.protocol import Model, Tokenizer
+from ehrbench.readers import Dataset
+from ehrbench.readers.data_dir import is_sample, open_dataset
+from ehrbench.readers.item import Item
 from ehrbench.runs.approvals import Approval
 from ehrbench.runs.options import RunOptions, apply_options, run_config
 from ehrbench.runs.policy import check_policy
@@ -69,7 +69,7 @@ def load_budget_tokenizer(name: str | None) -> Tokenizer | None:
         from ehrbench.models.words import WordTokenizer
 
         return WordTokenizer()
-    from ehrbench.models.hf_tokenizer import load_tokenizer
+    from ehrbench.models.hf.tokenizer import load_tokenizer
 
     tokenizer: Tokenizer = load_tokenizer(name)
     return tokenizer

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ehrbench.datasets.item import Item
 from ehrbench.errors import UsageError
 from ehrbench.jsonl import read_rows, write_atomically, write_rows
+from ehrbench.readers.item import Item
 from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.manifest import read_manifest
 from ehrbench.runs.prediction import Prediction

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from ehrbench.datasets.item import Item
 from ehrbench.jsonl import Appender, read_rows, write_rows
+from ehrbench.readers.item import Item
 from ehrbench.runs.chains import ItemChain
 from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.prediction import Prediction, Step

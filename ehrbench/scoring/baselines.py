@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ehrbench.datasets.item import Item
-from ehrbench.datasets.majority import gold_class, majority
 from ehrbench.metrics.metric import Metric, Scorable
+from ehrbench.readers.item import Item
+from ehrbench.readers.majority import gold_class, majority
 from ehrbench.scoring.compute import compute
 from ehrbench.tasks.answers import clean
 from ehrbench.tasks.schema import TaskSpec

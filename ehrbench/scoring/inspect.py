@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from ehrbench.datasets.data_dir import open_dataset
 from ehrbench.errors import UsageError, unknown_name
 from ehrbench.jsonl import read_rows
+from ehrbench.readers.data_dir import open_dataset
 from ehrbench.results.schema import OUTCOMES
 from ehrbench.scoring.loaded import LoadedRun
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ehrbench.datasets.data_dir import open_dataset
-from ehrbench.datasets.item import Item
 from ehrbench.errors import UsageError
+from ehrbench.readers.data_dir import open_dataset
+from ehrbench.readers.item import Item
 from ehrbench.records.record import Record
 from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.manifest import read_manifest

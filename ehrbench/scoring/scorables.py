@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ehrbench.datasets.item import Item
 from ehrbench.errors import UsageError
 from ehrbench.metrics.metric import Scorable
+from ehrbench.readers.item import Item
 from ehrbench.results.schema import SCORED_OUTCOMES
 from ehrbench.runs.prediction import Prediction
 from ehrbench.tasks.schema import TaskSpec

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from ehrbench.datasets.item import Item
+from ehrbench.readers.item import Item
 from ehrbench.registry import Registry
 
 CleanUp = Callable[[str, Item], "str | None"]
@@ -77,7 +77,7 @@ ANSWERS: Registry[CleanUp] = Registry(
         "strip_quotes": "ehrbench.tasks.answers:strip_quotes",
         "strip_code_fence": "ehrbench.tasks.answers:strip_code_fence",
         **{
-            name: f"ehrbench.tasks.meds_bench_answers:{name}"
+            name: f"ehrbench.suites.meds_bench.answers:{name}"
             for name in (
                 *("choice_letters", "yes_no_maybe", "true_false"),
                 *("diagnosis_label", "treatment_label", "nli_label", "fact_label"),

@@ -130,8 +130,8 @@ def _model_in(annotation: Any) -> Any:
 
 def name_problems(spec: TaskSpec, where: Where) -> list[str]:
     """Readers, metrics and clean-ups that the task names and nobody registered."""
-    from ehrbench.datasets import READERS
     from ehrbench.metrics import METRICS
+    from ehrbench.readers import READERS
     from ehrbench.tasks.answers import ANSWERS
 
     named: list[tuple[Any, KeyPath, str]] = [(READERS, ("data", "reader"), spec.data.reader)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ehrbench.datasets.item import Item
+from ehrbench.readers.item import Item
 
 BASE_SLOTS = ("question", "choices", "examples")
 """Slots of every task; ``examples`` are mappings with ``input`` and ``output``. A task's further ones are its ``data.slots``."""

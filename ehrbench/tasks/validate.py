@@ -90,7 +90,7 @@ def _check_task(catalog: Catalog, name: str, data_dir: str | None, report: Repor
 
 def _render_first(spec: TaskSpec, data_dir: str) -> str:
     """Render every prompt for the first items; says how long the prompts are, never what is in them."""
-    from ehrbench.datasets.data_dir import open_dataset
+    from ehrbench.readers.data_dir import open_dataset
     from ehrbench.tasks.prompts import render
     from ehrbench.tasks.slots import prompt_slots
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.datasets.release import GOLD_COLUMNS, gold, write_table
+from tests.suites.medalign.release import GOLD_COLUMNS, gold, write_table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOKENIZER = ROOT / "tests" / "tiny" / "tokenizers" / "llama3"

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ehrbench.cli import app
-from ehrbench.datasets.samples import write_sample
 from ehrbench.errors import EhrbenchError, MissingError, UsageError
+from ehrbench.readers.samples import write_sample
 from ehrbench.results.groups import read_group_results
 
 COLUMNS = [
@@ -86,7 +86,7 @@ def test_the_majority_scores_what_stands_beside_it_as_the_baseline(all_tasks: tu
 
 def test_golds_of_the_sample_score_in_every_task(tmp_path: Path) -> None:
     """Identical answers: every accuracy and F1 is 1, but for the exceptions that the protocol documents."""
-    from ehrbench.datasets.meds_bench import read
+    from ehrbench.suites.meds_bench.reader import read
     from ehrbench.tasks.catalog import load_catalog
 
     root = write_sample("meds_bench", tmp_path / "data" / "meds_bench")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ehrbench.datasets.item import Item
 from ehrbench.errors import UsageError
+from ehrbench.readers.item import Item
 from ehrbench.runs.shards import Shard, parse_shard, shard_items
 from tests.acceptance.chart import TOKENIZER, command, ehrbench, environment, final_files, rows, run_folders, write_release
 from tests.support.server import Server

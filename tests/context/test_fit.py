@@ -319,7 +319,7 @@ def test_a_chat_template_that_drops_the_record_is_named():
 
 def test_the_open_sample_record(shared_dir):
     """Retrieval and entry-wise chunks of a record in the release's own markup."""
-    from ehrbench.records.medalign_xml import load_record
+    from ehrbench.suites.medalign.records.xml import load_record
 
     record = load_record(shared_dir / "data" / "medalign-public" / "sample-ehr-clean.xml", "sample")
     pieces = entry_pieces(record)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from ehrbench.models.hf_tokenizer import load_tokenizer
+from ehrbench.models.hf.tokenizer import load_tokenizer
 from ehrbench.models.protocol import Tokenizer
 from ehrbench.models.words import WordTokenizer
 

@@ -75,7 +75,7 @@ def test_correlate_on_the_sample(tmp_path):
 def test_the_sample_needs_no_records(tmp_path):
     import shutil
 
-    from ehrbench.datasets.samples import ensure_sample
+    from ehrbench.readers.samples import ensure_sample
 
     shutil.copytree(ensure_sample("medalign"), tmp_path / "medalign")
     for folder in list(tmp_path.rglob("ehrs")):

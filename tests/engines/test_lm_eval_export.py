@@ -18,7 +18,7 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 
 from ehrbench.cli import app
 from ehrbench.errors import UsageError
-from ehrbench.lm_eval_bridge.export import CHAT, FEWSHOT, LIMITS, PLAIN, Wanted, export_tasks
+from ehrbench.exports.lm_eval import CHAT, FEWSHOT, LIMITS, PLAIN, Wanted, export_tasks
 from ehrbench.models.loading import load_model
 from ehrbench.models.protocol import Model
 from ehrbench.runs.choices import choice_spellings
@@ -195,7 +195,7 @@ def test_scores_of_answers_that_are_partly_right(task: str, tmp_path: Path) -> N
 
 
 def test_examples_seed_and_prompt_of_the_user(tmp_path: Path) -> None:
-    from ehrbench.lm_eval_bridge.exported import documents
+    from ehrbench.readers.lm_eval.exported import documents
 
     task = load_catalog(()).get("meds_bench.ner.bc5chem", "clean")
 
@@ -215,7 +215,7 @@ def test_examples_seed_and_prompt_of_the_user(tmp_path: Path) -> None:
 
 
 def test_a_users_own_task(tmp_path: Path) -> None:
-    from ehrbench.lm_eval_bridge.exported import documents, score
+    from ehrbench.readers.lm_eval.exported import documents, score
 
     (tmp_path / "mine.yaml").write_text(
         "task: mine\nversion: 1\ndata: {reader: jsonl, path: mine, policy: open}\nprompt: {user: '{{ question }}'}\n"

@@ -106,7 +106,7 @@ def test_scores_equal_lm_evals_own(model: Model, folder: Path, theirs: Mapping[s
 
 def test_requests_are_those_that_lm_eval_makes(model: Model, folder: Path, theirs: Mapping[str, Any]) -> None:
     """Contexts and continuations, byte for byte, few-shot examples included."""
-    from ehrbench.datasets.data_dir import open_dataset
+    from ehrbench.readers.data_dir import open_dataset
 
     for name in OUTPUT_TYPES:
         (task,) = load_catalog((folder,)).select(f"lm_eval:{name}", "clean")

@@ -69,7 +69,7 @@ def theirs(checkpoint: Path, folder: Path) -> Mapping[str, Any]:
 @pytest.fixture(scope="module")
 def ours(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ours]:
     """``ehrbench run`` through ``hf:``."""
-    from ehrbench.models.hf import HFModel
+    from ehrbench.models.hf.model import HFModel
 
     asked: dict[str, ChoiceRequest] = {}
     answer = HFModel.choice_probabilities

@@ -16,9 +16,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.models import ChoiceRequest, Message, Request
-from ehrbench.models.hf import load as load_hf
-from ehrbench.models.vllm import VllmModel
-from ehrbench.models.vllm import load as load_vllm
+from ehrbench.models.hf.model import load as load_hf
+from ehrbench.models.vllm.model import VllmModel
+from ehrbench.models.vllm.model import load as load_vllm
 from tests.tiny.models import tiny_llama
 
 pytestmark = pytest.mark.vllm

@@ -13,11 +13,11 @@ import pytest
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from ehrbench.models import vllm_likelihoods
 from ehrbench.models.likelihoods import LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.loading import load_model
 from ehrbench.models.server.loop import background_loop
-from ehrbench.models.vllm_engine import Done, Job
+from ehrbench.models.vllm import likelihoods as vllm_likelihoods
+from ehrbench.models.vllm.engine import Done, Job
 from tests.engines.vllm_server import ENGINE, WINDOW
 
 pytestmark = pytest.mark.vllm

@@ -201,7 +201,7 @@ def test_texts_are_tokenised_as_in_nltk_with_the_english_model(pairs):
     from nltk.tokenize.destructive import NLTKWordTokenizer
     from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
-    from ehrbench.metrics.meds_bench._punkt import english
+    from ehrbench.metrics._punkt import english
 
     model, trained = english(), PunktParameters()
     trained.abbrev_types, trained.collocations = set(model.abbreviations), set(model.collocations)

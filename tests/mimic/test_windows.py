@@ -10,9 +10,9 @@ import pytest
 
 from ehrbench.errors import MissingError
 from ehrbench.mimic.cohort import Cohort
-from ehrbench.mimic.prepare_prediction import PredictionOptions, prepare_prediction
 from ehrbench.mimic.tables import Mimic
 from ehrbench.mimic.windows import Window, observe
+from ehrbench.suites.mimic_instr.prediction.prepare import PredictionOptions, prepare_prediction
 
 HOUR = 3_600_000_000
 STAYS = pl.DataFrame({"hadm_id": [1], "los_us": [60 * HOUR]})

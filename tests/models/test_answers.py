@@ -6,9 +6,9 @@ import pytest
 
 from ehrbench.models import Message, Request
 from ehrbench.models.answers import Answer, cap_answer, cut_at_stop, read_answer, stop_rule, token_limit
-from ehrbench.models.chat import Chat, load_chat
 from ehrbench.models.choices import SpellingReader, log_sums, normalised
-from ehrbench.models.hf_tokenizer import load_tokenizer
+from ehrbench.models.hf.chat import Chat, load_chat
+from ehrbench.models.hf.tokenizer import load_tokenizer
 from tests.tiny.models import TOKENIZERS, save_tokenizer
 
 CHATML = load_tokenizer(str(TOKENIZERS / "chatml"))

@@ -12,8 +12,8 @@ import pytest
 
 from ehrbench.errors import UsageError
 from ehrbench.models import Message
-from ehrbench.models.chat import Chat, load_chat, merged
-from ehrbench.models.hf_tokenizer import load_tokenizer
+from ehrbench.models.hf.chat import Chat, load_chat, merged
+from ehrbench.models.hf.tokenizer import load_tokenizer
 from tests.tiny.models import save_tokenizer
 
 LLAMA31 = """{{- bos_token }}

@@ -8,8 +8,8 @@ import pytest
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.home import home_dir
-from ehrbench.models import checkpoint
-from ehrbench.models.checkpoint import require_weights, resolve, weights_hash
+from ehrbench.models.hf import checkpoint
+from ehrbench.models.hf.checkpoint import require_weights, resolve, weights_hash
 
 
 def folder_of(root: Path, weights: bytes = b"weights", config: bytes = b"{}") -> Path:

@@ -12,8 +12,8 @@ import pytest
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.models import ChoiceRequest, Message, Model, Request
-from ehrbench.models.hf import HFModel
-from ehrbench.models.hf import load as load_any
+from ehrbench.models.hf.model import HFModel
+from ehrbench.models.hf.model import load as load_any
 from ehrbench.models.likelihoods import LikelihoodRequest
 from tests.tiny.models import save_tokenizer, tiny_llama
 
@@ -142,7 +142,7 @@ def test_greedy_and_sampled_rows_share_a_batch(checkpoints: dict[str, Path]) -> 
 
 def test_draws_follow_the_distribution(checkpoints: dict[str, Path]) -> None:
     """Frequencies of the first token over many seeds against the probabilities, to within four standard errors."""
-    from ehrbench.models.hf_steps import Draw
+    from ehrbench.models.hf.steps import Draw
 
     class Row:
         max_tokens = 1
@@ -222,7 +222,7 @@ def test_a_batch_that_fails_or_does_not_fit_is_cut(checkpoints: dict[str, Path],
 
 def say(model: HFModel, text: str, *, ended: bool = True) -> None:
     """Make the engine answer every row with given text, cut at the row's limit."""
-    from ehrbench.models.hf_rows import Generated
+    from ehrbench.models.hf.rows import Generated
 
     ids = model.tokenizer.ids(text)
     model._engine.generate = (
@@ -448,7 +448,7 @@ def test_weights_that_cannot_be_loaded_are_one_sentence_not_an_items_error(check
 
 
 def test_missing_packages_are_named_with_the_install_line(checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ehrbench.models.hf.find_spec", lambda name: None)
+    monkeypatch.setattr("ehrbench.models.hf.model.find_spec", lambda name: None)
     with pytest.raises(MissingError, match=r"torch and transformers.*pip install 'ehrbench\[hf\]'"):
         load(str(checkpoints["llama3"]), {}, None)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.models import Tokenizer
-from ehrbench.models.hf_tokenizer import HFTokenizer, load_tokenizer
+from ehrbench.models.hf.tokenizer import HFTokenizer, load_tokenizer
 from tests.tiny.models import TOKENIZERS, save_tokenizer
 
 

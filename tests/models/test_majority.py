@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ehrbench.datasets import Dataset, Item
-from ehrbench.datasets.majority import gold_class, majority
 from ehrbench.errors import UsageError
-from ehrbench.models.baseline import load
+from ehrbench.models.offline.baseline import load
 from ehrbench.models.protocol import Message, ModelIdentity, Request
+from ehrbench.readers import Dataset, Item
+from ehrbench.readers.majority import gold_class, majority
 from ehrbench.runs.execute import tell_golds
 
 

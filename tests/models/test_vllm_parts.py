@@ -14,11 +14,11 @@ import pytest
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.models.choices import Spellings, normalised
-from ehrbench.models.vllm_arguments import read_arguments
-from ehrbench.models.vllm_choices import choice_logs
-from ehrbench.models.vllm_copies import Placement
-from ehrbench.models.vllm_lora import read_adapter
-from ehrbench.models.vllm_memory import cache_bytes_per_token, require_memory, weights_bytes
+from ehrbench.models.vllm.arguments import read_arguments
+from ehrbench.models.vllm.choices import choice_logs
+from ehrbench.models.vllm.copies import Placement
+from ehrbench.models.vllm.lora import read_adapter
+from ehrbench.models.vllm.memory import cache_bytes_per_token, require_memory, weights_bytes
 
 GB = 10**9
 
@@ -173,7 +173,7 @@ def test_a_record_that_all_ask_about_keeps_no_copy_idle() -> None:
 
 
 def test_records_that_were_asked_about_long_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ehrbench.models.vllm_copies._MOST_HOMES", 2)
+    monkeypatch.setattr("ehrbench.models.vllm.copies._MOST_HOMES", 2)
     placement = Placement(copies=2, capacity=9)
     assert placement.begin("a") == 0
     for record in ("b", "c", "d"):

@@ -11,15 +11,15 @@ import pytest
 from typer.testing import CliRunner
 
 from ehrbench.cli import app
-from ehrbench.datasets.medalign import read
-from ehrbench.datasets.samples import ensure_sample
 from ehrbench.metrics import Metric, Scorable
-from ehrbench.metrics.meds_bench._punkt import SentenceSplitter, english
+from ehrbench.metrics._punkt import SentenceSplitter, english
 from ehrbench.neural import unieval
 from ehrbench.neural.client import close_workers, worker
+from ehrbench.readers.samples import ensure_sample
 from ehrbench.scoring.compute import compute, compute_noted
 from ehrbench.scoring.score import resolve, score
 from ehrbench.scoring.sources import add_sources
+from ehrbench.suites.medalign.reader import read
 from tests.metrics.conftest import HOSTILE, make_pairs
 
 pytestmark = pytest.mark.comet

@@ -7,8 +7,8 @@ from datetime import datetime
 import pytest
 
 from ehrbench.context.chain import Step as Prompted
-from ehrbench.datasets.item import Item
 from ehrbench.models.protocol import Message, Request, Response
+from ehrbench.readers.item import Item
 from ehrbench.runs.chains import ItemChain
 from ehrbench.runs.engine import Sink, drive
 from ehrbench.runs.prediction import Prediction, Step

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ehrbench.datasets.item import Item
 from ehrbench.errors import UsageError
+from ehrbench.readers.item import Item
 from ehrbench.tasks.answers import ANSWERS, clean
 
 ITEM = Item(id="1", question="Q?")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ehrbench.datasets.data_dir import open_dataset
-from ehrbench.models.baseline import Baseline
+from ehrbench.models.offline.baseline import Baseline
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse
+from ehrbench.readers.data_dir import open_dataset
 from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.prepared import prepare

@@ -156,8 +156,8 @@ def _tokenizer(path: str | None, thinking: bool | None) -> tuple[Tokenizer | Non
         from ehrbench.models.words import WORDS
 
         return WORDS, None
-    from ehrbench.models.chat import load_chat
-    from ehrbench.models.hf_tokenizer import load_tokenizer
+    from ehrbench.models.hf.chat import load_chat
+    from ehrbench.models.hf.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(path)
     if tokenizer.chat_template is None:

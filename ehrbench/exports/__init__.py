@@ -1,0 +1,1 @@
+"""Results and tasks in other people's formats."""

@@ -1,0 +1,1 @@
+"""Models that need no weights: baselines and answers made elsewhere."""

@@ -1,0 +1,103 @@
+"""From ``--data-dir`` and a task's ``data.path`` to the folder that its reader opens."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ehrbench.errors import MissingError
+from ehrbench.readers import READERS, Dataset
+from ehrbench.readers.samples import SAMPLE_WORD, ensure_sample, suite_of
+
+if TYPE_CHECKING:
+    from ehrbench.tasks.schema import DataSpec, TaskSpec
+
+ENVIRONMENT = "EHRBENCH_DATA"
+DEFAULT = "data"
+
+
+def chosen_data_dir(data_dir: str | None) -> str:
+    """What was chosen: the argument, else ``$EHRBENCH_DATA``, else ``data``."""
+    return data_dir or os.environ.get(ENVIRONMENT) or DEFAULT
+
+
+def is_sample(data_dir: str | None) -> bool:
+    """Whether the data are the bundled synthetic samples, generated here: only the word ``sample`` means them, never a folder."""
+    return chosen_data_dir(data_dir) == SAMPLE_WORD
+
+
+def recognised(spec: DataSpec, folder: Path) -> bool:
+    """Whether the task's reader finds its release in a folder, as the reader's module says in ``recognises(root, options)``."""
+    recognises = getattr(import_module(READERS.get(spec.reader).__module__), "recognises", None)
+    return bool(recognises and recognises(folder, spec.options))
+
+
+def locate(spec: DataSpec, data_dir: str | None) -> Path:
+    """The folder of a task's data.
+
+    It is ``data.path`` below the data folder where that is there, else the data folder itself where the task's reader recognises
+    a release in it. For ``sample`` it is in the synthetic data of the task's suite, generated on first use.
+
+    Args:
+        spec: the task's ``data`` section.
+        data_dir: ``--data-dir``; see ``chosen_data_dir`` for None.
+
+    Raises:
+        MissingError: the data are not there; the message says where to get them and where to put them.
+    """
+    chosen = chosen_data_dir(data_dir)
+    if chosen == SAMPLE_WORD:
+        return ensure_sample(suite_of(spec.path)).parent / spec.path
+    root = Path(chosen).expanduser()
+    if not root.is_dir():
+        named = "" if data_dir else " (the default; name another with --data-dir)"
+        raise MissingError(f"the data folder {root}{named} is not there; {_advice(spec, root)}")
+    folder = root / spec.path
+    if folder.is_dir():
+        return folder
+    if recognised(spec, root):
+        return root
+    raise MissingError(f"the data of reader '{spec.reader}' are not in {root}; {_advice(spec, root)}")
+
+
+def require(spec: DataSpec, folder: Path) -> None:
+    """Look for a task's own files in the folder that ``locate`` found, where its reader can tell without reading them.
+
+    Raises:
+        MissingError: the folder is there and they are not.
+    """
+    module = import_module(READERS.get(spec.reader).__module__)
+    if hasattr(module, "recognises") and not recognised(spec, folder):
+        source = f"; get them: {spec.source.strip().rstrip('.')}" if spec.source else ""
+        raise MissingError(f"not in {folder}{source}")
+
+
+def _advice(spec: DataSpec, root: Path) -> str:
+    from ehrbench.readers.samples import SAMPLES
+
+    source = f"get them ({spec.source.strip().rstrip('.')}) and put" if spec.source else "put"
+    advice = f"{source} them into {root / spec.path}"
+    if suite_of(spec.path) in SAMPLES:
+        advice += f"; --data-dir {SAMPLE_WORD} runs the synthetic sample instead"
+    return advice
+
+
+def open_dataset(task: TaskSpec, data_dir: str | None) -> Dataset:
+    """Find a task's data and read them, with the record rendering that the task names.
+
+    Args:
+        task: the task.
+        data_dir: as for ``locate``.
+
+    Raises:
+        MissingError: the data, or a part of them, are not there.
+        UsageError: the data are malformed, or the reader has no such rendering.
+    """
+    options = task.data.options
+    if task.record and "rendering" in task.record.model_fields_set:
+        options = {"rendering": task.record.rendering, **options}
+    if task.data.reader == "lm_eval":  # its task files say where the data are
+        return READERS.get("lm_eval")(Path(), {**options, "num_fewshot": task.fewshot.k})
+    return READERS.get(task.data.reader)(locate(task.data, data_dir), options)

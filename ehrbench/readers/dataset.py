@@ -1,0 +1,50 @@
+"""A dataset: the items of one task as a reader found them on disk, and the records they ask about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ehrbench.hashing import hash_files
+from ehrbench.readers.item import Item
+from ehrbench.records.record import Record
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Items and records of one task."""
+
+    root: Path
+    """The release's own folder."""
+    items: Sequence[Item]
+    """In the release's order."""
+    files: Sequence[Path]
+    """Every file that decides an item or a record: hashed into the manifest."""
+    load_record: Callable[[str], Record] | None = None
+    """Loads one record by id; None for tasks without records."""
+    open_data: bool = False
+    """True where the reader has proof that these very files are openly licensed, though the task is credentialed (a rebuild from
+    the open MIMIC-IV demo). It may loosen the policy gate, never the task file."""
+    track: str = ""
+    """Marks data whose numbers are never ranked with those of the release's own (items drawn here: ``resampled``)."""
+    warnings: Sequence[str] = field(default_factory=tuple)
+    """What was odd but harmless, counted ("3 files in ehrs/ have no number for a name"); printed once."""
+
+    examples: Sequence[Item] = ()
+    """Items that may stand in a prompt as worked examples and are not asked (a training part); empty: ``items`` may."""
+    derived_from: str | None = None
+    """Digest of what the items were made from, for items that are made from runs and not from files."""
+
+    def digest(self) -> str:
+        """SHA-256 over the files, independent of where the release lies."""
+        return self.derived_from or hash_files(self.root, self.files)
+
+
+Reader = Callable[[Path, Mapping[str, Any]], Dataset]
+"""Opens a release. Arguments: the folder the user named for the task's data, and the task file's ``data.options``.
+
+Raises MissingError when files are absent, UsageError when one is malformed (naming the file and the row). It must not keep
+all records in memory: ``load_record`` reads one when asked.
+"""

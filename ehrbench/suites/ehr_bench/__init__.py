@@ -1,0 +1,1 @@
+"""EHR-Bench: decisions and risks at one moment of a patient's record."""

@@ -1,0 +1,51 @@
+"""The names of codes that stand beside patients' files: ``index_mapping`` (protocol page, section 2, release a)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ehrbench.mimic.tables import Mimic
+from ehrbench.suites.ehr_bench.build.index_mapping import FILES, FOLDER
+from ehrbench.suites.ehr_bench.build.lookups import text_rows
+from ehrbench.suites.ehr_bench.build.maps import Maps
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def write_mapping(mimic: Mimic, maps: Maps, subjects: Collection[int], root: Path) -> None:
+    """Write what the release and the maps have.
+
+    Args:
+        mimic: the release.
+        maps: files that it does not have.
+        subjects: whose radiology examinations are written.
+        root: where ``index_mapping/`` belongs.
+    """
+    for (table, lookup), (file, columns) in FILES.items():
+        path = root / FOLDER / file
+        if path.exists() or not mimic.has(table):
+            continue
+        rows = _names(mimic, maps, table, lookup, path.stem, columns, subjects)
+        if rows is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            rows.collect().write_csv(path)
+
+
+def _names(
+    mimic: Mimic, maps: Maps, table: str, lookup: str, name: str, columns: tuple[str, ...], subjects: Collection[int]
+) -> pl.LazyFrame | None:
+    import polars as pl
+
+    if lookup == "=ccs":
+        return maps.ccs_titles(table)
+    if lookup == "=atc":
+        return maps.atc_names()
+    if not mimic.has(name):
+        return None
+    if lookup != "=exams":
+        return text_rows(mimic, name, list(columns))
+    rows = text_rows(mimic, name, [*columns, "subject_id"])
+    return rows.filter(pl.col("subject_id").is_in([str(subject) for subject in sorted(subjects)])).select(columns)

@@ -1,0 +1,119 @@
+"""A release's tables reduced to what EHR-Bench needs, one Parquet file a table, so that patients can be taken in portions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ehrbench.mimic.schema import TABLES
+from ehrbench.mimic.tables import Mimic
+from ehrbench.suites.ehr_bench.build.layout import SOURCES, Source
+from ehrbench.suites.ehr_bench.build.lookups import add_lookup, lookup_columns, text_rows
+from ehrbench.suites.ehr_bench.build.maps import Maps
+from ehrbench.suites.ehr_bench.build.merge import RAW
+from ehrbench.suites.ehr_bench.build.pandas_text import inferred_kinds, printed
+from ehrbench.suites.ehr_bench.build.profile import BuildProfile
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_CODES = frozenset({"icd_code", "ndc"})
+_DATES: Mapping[str, str] = {"microbiologyevents": "chartdate", "hcpcsevents": "chartdate"}
+"""The date of rows that may have no time."""
+
+
+def stage_tables(
+    mimic: Mimic,
+    folder: Path,
+    profile: BuildProfile,
+    maps: Maps,
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    raw: bool = False,
+) -> dict[str, Path]:
+    """Write every event table of the release.
+
+    Columns: ``subject, hadm, row`` (place in the file), ``time`` (what orders the row) and ``at`` (what an event has as its
+    time), in seconds since 1970, and the shown values, labels and facts; times among the facts are seconds, too. With ``raw``
+    also every column of the release's as pandas would print it.
+
+    Returns:
+        The file by table, in the order of the merge; tables that the release lacks are left out.
+    """
+    stage = {}
+    for source in SOURCES.values():
+        if not mimic.has(source.name) or (source.time or "").startswith("stay.") and not mimic.has("edstays"):
+            continue
+        if not profile.duplicate_untimed and source.name == "hcpcsevents" or profile.clean and source.name == "drgcodes":
+            continue
+        progress(f"reading {source.name}")
+        stage[source.name] = folder / f"{source.name}.parquet"
+        mimic.sink(_reduced(mimic, source, profile, maps, raw).sort("subject"), stage[source.name])
+    return stage
+
+
+def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps, raw: bool) -> pl.LazyFrame:
+    import polars as pl
+
+    table = TABLES[source.name]
+    lookups = list(dict.fromkeys(c for _, c in (*source.shown, *source.tasks) if c.startswith("=") and c != "=none"))
+    stay = source.time is not None and source.time.startswith("stay.")
+    time = source.time if source.time and not stay else None
+    dates = (_DATES[source.name],) if source.name in _DATES else ()
+    identity = [c for c in ("subject_id", "hadm_id") if c in table.columns] + (["stay_id"] if stay else [])
+    needed = [*identity, *source.columns, *dates, *((time,) if time else ()), *(c for n in lookups for c in lookup_columns(n))]
+    whole = mimic.columns(source.name) if raw else []
+    rows = text_rows(mimic, source.name, list(dict.fromkeys([*needed, *whole]))).with_row_index("row")
+    codes = [name for name in lookups if name in ("=ccs", "=atc", "=icd")]
+    for name in lookups:
+        if name not in codes:
+            rows = add_lookup(rows, name, source.name, mimic, maps, profile.text_codes)
+    if stay and source.time:
+        column = source.time.removeprefix("stay.")
+        stays = text_rows(mimic, "edstays", ["stay_id", column]).unique("stay_id", keep="last", maintain_order=True)
+        rows = rows.join(stays.rename({column: "stay time"}), on="stay_id", how="left")
+        when = _seconds("stay time", dated=False) + (1 if source.name == "triage" else 0)
+    else:
+        when = _seconds(time, table.columns[time] == "date") if time else pl.lit(None, dtype=pl.Int64)
+    dated = pl.coalesce(when, *(_seconds(c, dated=True) for c in dates))
+    # The released procedure orders no row by its date, and gives a date to the events of hcpcsevents alone.
+    order, at = (when, dated if source.name == "hcpcsevents" else when) if profile.duplicate_untimed else (dated, dated)
+    facts = {c: _fact(c, source) for c in source.facts}
+    shown = list(dict.fromkeys(c for _, c in (*source.shown, *source.tasks) if not c.startswith("=")))
+    kinds = inferred_kinds(rows, list(dict.fromkeys([*shown, *whole])))
+    laid = {c: "text" if c in _CODES and profile.text_codes else kinds[c] for c in whole}
+    rows = rows.with_columns(printed(pl.col(c), kind).alias(f"{RAW}{c}") for c, kind in laid.items())
+    for name in codes:  # after the inference, which a join need not be repeated for
+        rows = add_lookup(rows, name, source.name, mimic, maps, profile.text_codes)
+    return rows.select(
+        pl.col("subject_id").cast(pl.Int64).alias("subject"),
+        (_number("hadm_id") if "hadm_id" in table.columns else pl.lit(None, dtype=pl.Int64)).alias("hadm"),
+        pl.col("row").cast(pl.Int64),
+        order.alias("time"),
+        at.alias("at"),
+        *(printed(pl.col(c), kinds[c]).alias(c) for c in shown),
+        *lookups,
+        *(value.alias(c) for c, value in facts.items()),
+        *(f"{RAW}{c}" for c in whole),
+    )
+
+
+def _fact(column: str, source: Source) -> pl.Expr:
+    kind = TABLES[source.name].columns[column]
+    return _seconds(column, kind == "date") if kind in ("time", "date") else _number(column)
+
+
+def _number(column: str) -> pl.Expr:
+    import polars as pl
+
+    return pl.col(column).cast(pl.Float64).cast(pl.Int64)
+
+
+def _seconds(column: str, dated: bool) -> pl.Expr:
+    import polars as pl
+
+    text = pl.col(column)
+    if dated:
+        return text.str.head(10).str.to_date("%Y-%m-%d").cast(pl.Datetime("ms")).dt.epoch("s")
+    return text.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="ms").dt.epoch("s")

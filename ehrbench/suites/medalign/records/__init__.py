@@ -1,0 +1,1 @@
+"""MedAlign's records: the release's XML dialects as one record with dated entries."""

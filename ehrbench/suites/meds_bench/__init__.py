@@ -1,0 +1,1 @@
+"""MedS-Bench: eleven categories of clinical text tasks."""

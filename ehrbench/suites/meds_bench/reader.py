@@ -1,0 +1,237 @@
+"""MedS-Bench: one JSON object a file, with a definition and its instances (Wu et al., arXiv 2408.12547; release of 2024-09).
+
+A gold answer is kept as the release has it (``The right answer is B: …``): what in it is the answer is a metric's question.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ehrbench.errors import UsageError, unknown_name
+from ehrbench.readers.dataset import Dataset
+from ehrbench.readers.item import Item
+from ehrbench.records.safe_xml import read_text
+from ehrbench.suites.meds_bench.labels import labels_of
+from ehrbench.suites.meds_bench.layout import EXAMPLES, find_file, recognises, require_file
+from ehrbench.suites.meds_bench.options import gold_label, gold_letters, option_texts, parts_as_written
+
+__all__ = ["read", "read_release_file", "recognises"]
+
+_OPTIONS = ("folder", "file", "cap", "sample_seed", "choices", "label", "labels_from")
+_WRITTEN = ("stem_end", "options_as_written")
+"""Slots of tasks whose choices are letters, for a prompt that lays the options out anew."""
+_ID = re.compile(r"[!-~]{1,128}\Z")
+RESAMPLED = "resampled"
+"""The track of a run on items that were drawn here, because the paper's own draw is not in the file."""
+
+
+def read(root: Path, options: Mapping[str, Any]) -> Dataset:
+    """Open one file of the release.
+
+    Args:
+        root: the folder of the release, or one that holds MedS-Bench, MedS-Bench-SPLIT or prepared files.
+        options: ``folder`` and ``file``: the release's names. ``cap``: the most items; a file with more (the full release) is
+            sampled with ``sample_seed`` and the run carries the track ``resampled``. ``choices``: a list of labels,
+            ``options`` for the options that each question lists, ``letters`` for their letters, or ``golds`` for
+            the labels that the file's gold answers name. ``label``: only instances of this label; ``labels_from``: the file of
+            the same folder that tells it where the instances do not.
+
+    Raises:
+        MissingError: the file is not there.
+        UsageError: it is malformed; the message names file and instance and quotes neither.
+    """
+    if unknown := next((name for name in options if name not in _OPTIONS), None):
+        raise UsageError(f"data.options: {unknown_name('option of the reader meds_bench', unknown, _OPTIONS)}")
+    path = require_file(root, options)
+    definition, instances = read_release_file(path)
+    eligible, files = list(range(len(instances))), [path]
+    if options.get("label") is not None:
+        eligible, files = _labelled(root, path, instances, options)
+    chosen = eligible
+    cap = options.get("cap")
+    if cap is not None and len(eligible) > int(cap):
+        seed = int(options.get("sample_seed", 0))
+        chosen = sorted(random.Random(f"{seed}\0{path.stem}").sample(eligible, int(cap)))
+    items = _items(path, definition, instances, chosen, options.get("choices", ()))
+    examples: list[Item] = []
+    if (training := find_file(root / EXAMPLES, options)) is not None:
+        files = [*files, training]
+        rows = read_release_file(training)[1]
+        examples = [replace(one, id=f"examples/{one.id}") for one in _items(training, definition, rows, range(len(rows)), ())]
+    return Dataset(
+        root=root,
+        items=tuple(items),
+        examples=tuple(examples),
+        files=files,
+        warnings=_warnings(path, items, len(eligible), options.get("choices") in ("options", "letters")),
+        track=RESAMPLED if len(chosen) < len(eligible) else "",
+    )
+
+
+def _labelled(
+    root: Path, path: Path, instances: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+) -> tuple[list[int], list[Path]]:
+    """The instances of the label that the task asks for, by index, and the files that decide them."""
+    files = [path]
+    other, other_name = None, str(options.get("labels_from", ""))
+    if other_name and not any("label" in instance for instance in instances):
+        source = find_file(root, {**options, "file": other_name})
+        if source:
+            files.append(source)
+            other = read_release_file(source)[1]
+    wanted = str(options["label"]).casefold()
+    labels = labels_of(path, instances, other, other_name)
+    if wanted not in labels:
+        raise UsageError(f"{path}: no instance has the label '{options['label']}' that the task asks for")
+    return [index for index, label in enumerate(labels) if label == wanted], files
+
+
+def read_release_file(path: Path) -> tuple[str, list[dict[str, Any]]]:
+    """The definition and the instances of one file, unchecked beyond their kinds.
+
+    Raises:
+        UsageError: not one JSON object with ``Instances``.
+    """
+    data = _parse(path)
+    if "Instances" not in data:
+        raise UsageError(f"{path}: no key 'Instances'; expected one JSON object with 'Definition' and 'Instances'")
+    instances = data["Instances"]
+    if not isinstance(instances, list) or not instances:
+        raise UsageError(f"{path}: 'Instances' must be a list with at least one instance")
+    for index, instance in enumerate(instances):
+        if not isinstance(instance, dict):
+            raise UsageError(f"{path}: instance {index} is no object with 'input' and 'output'")
+    return _definition(data.get("Definition"), path), instances
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    text = read_text(path, "the task file")
+    try:
+        data = json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        if _is_jsonl(text):
+            raise UsageError(
+                f"{path}: JSON Lines, one object a line; a file of the release is one JSON object, also one named .jsonl"
+            ) from None
+        raise UsageError(f"{path}:{error.lineno}: not JSON at column {error.colno} ({error.msg})") from None
+    except (ValueError, RecursionError):
+        raise UsageError(f"{path}: not JSON (NaN, Infinity or nested too deeply)") from None
+    if isinstance(data, list):
+        raise UsageError(f"{path}: a list; expected one JSON object with 'Definition' and 'Instances'")
+    if not isinstance(data, dict):
+        raise UsageError(f"{path}: expected one JSON object with 'Definition' and 'Instances'")
+    return data
+
+
+def _is_jsonl(text: str) -> bool:
+    lines = [line for line in text.splitlines() if line.strip()]
+    try:
+        return len(lines) > 1 and all(isinstance(json.loads(line), dict) for line in lines[:2])
+    except (ValueError, RecursionError):
+        return False
+
+
+def _definition(value: object, path: Path) -> str:
+    """The instruction: the first of a list, or the whole of a plain string (whose first character the reference would take)."""
+    if isinstance(value, list) and value:
+        value = value[0]
+    if not isinstance(value, str) or not value.strip():
+        raise UsageError(f"{path}: 'Definition' is no text or list of texts; expected the instruction of the task")
+    return value
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, (bool, int, float)) else None
+
+
+def _gold(instance: Mapping[str, Any], place: str) -> tuple[str, ...]:
+    """Every gold answer, verbatim: ``None``, ``NA`` and ``nan`` are words like others."""
+    value = instance.get("output")
+    texts = [_text(one) for one in _as_list(value)]
+    if not texts or any(text is None for text in texts):
+        raise UsageError(f"{place}: 'output' is absent, empty or no text; expected a gold answer or a list of them")
+    return tuple(dict.fromkeys(text for text in texts if text is not None))
+
+
+def _items(
+    path: Path, definition: str, instances: Sequence[Mapping[str, Any]], chosen: Sequence[int], choices: object
+) -> list[Item]:
+    labels = _labels(choices, instances)
+    repeated = Counter(instance.get("input") for instance in instances if isinstance(instance.get("input"), str))
+    names: dict[str, int] = {}
+    asked: dict[str, int] = {}
+    items: list[Item] = []
+    for index in chosen:
+        instance, place = instances[index], f"{path}: instance {index}"
+        question = instance.get("input")
+        if not isinstance(question, str) or not question.strip():
+            raise UsageError(f"{place}: 'input' is absent or empty; expected the text that is asked about")
+        name = _name(instance.get("id"), path.stem, index)
+        if name in names:
+            raise UsageError(f"{place}: the id {name} is there already, in instance {names[name]}; ids must be unlike")
+        names[name] = index
+        group = _text(instance.get("group"))
+        if group is None and repeated[question] > 1:  # items on one text belong together, and none may be another's example
+            group = f"input {asked.setdefault(question, len(asked))}"
+        references = _gold(instance, place)
+        texts = option_texts(question) if choices in ("options", "letters") else ()
+        written = dict(zip(_WRITTEN, parts_as_written(question), strict=True)) if choices == "letters" else {}
+        items.append(
+            Item(
+                id=name,
+                question=question,
+                references=references,
+                labels=gold_letters(references[0]) if choices in ("options", "letters") else (),
+                choices=tuple("ABCDEFGHIJ"[: len(texts)]) if choices == "letters" else texts or labels,
+                group=group,
+                slots={"definition": definition, "options": list(texts), **written},
+            )
+        )
+    return items
+
+
+def _labels(choices: object, instances: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    if choices in ("options", "letters"):
+        return ()
+    if choices == "golds":
+        golds = [one for instance in instances for one in _as_list(instance.get("output")) if isinstance(one, str)]
+        return tuple(sorted({label for gold in golds if (label := gold_label(gold))}))
+    if isinstance(choices, (list, tuple)):
+        return tuple(str(choice) for choice in choices)
+    raise UsageError("data.options.choices must be a list of labels, or the word options, letters or golds")
+
+
+def _as_list(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def _name(value: object, stem: str, index: int) -> str:
+    text = _text(value)
+    return text if text is not None and _ID.match(text) else f"{stem}:{index}"
+
+
+def _warnings(path: Path, items: Sequence[Item], n_all: int, listed: bool) -> tuple[str, ...]:
+    lines = []
+    if len(items) < n_all:
+        lines.append(
+            f"{path.name}: {len(items)} of {n_all} instances are drawn (seed 0 unless the task says otherwise); the paper's own "
+            "sample is the SPLIT release, so the run is marked 'resampled'"
+        )
+    if n_blank := sum(not item.references[0].strip() for item in items):
+        lines.append(f"{path.name}: {n_blank} instances have a blank gold answer; they are scored against it")
+    if listed and (n_without := sum(not item.choices for item in items)):
+        lines.append(f"{path.name}: {n_without} questions list no options that could be read")
+    return tuple(lines)

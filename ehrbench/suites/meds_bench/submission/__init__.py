@@ -1,0 +1,1 @@
+"""MedS-Bench's submission files: read, scored and written."""

@@ -1,0 +1,1 @@
+"""Building MIMIC-Instr's event lists and questions from MIMIC-IV's tables."""

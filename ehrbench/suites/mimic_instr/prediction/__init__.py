@@ -1,0 +1,1 @@
+"""MIMIC-Instr's prediction tasks: cohorts, labels and their reader."""
