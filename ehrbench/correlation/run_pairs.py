@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.jsonl import read_rows
 from ehrbench.results.schema import Result
@@ -157,8 +159,6 @@ def _list(runs: Mapping[_Key, Run]) -> str:
 
 def common(a: Run, b: Run, metric: str) -> tuple[list[str], FloatArray, FloatArray]:
     """The items that both runs have statistics for, by name, with either side's statistics."""
-    import numpy as np
-
     one, two = a.statistics.get(metric, {}), b.statistics.get(metric, {})
     items = sorted(set(one) & set(two))
     return items, *(np.array([side[item] for item in items], dtype=np.float64) for side in (one, two))  # type: ignore[return-value]

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import polars as pl
+
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.readers.table import Columns, Row, Table, read_table
 
@@ -108,8 +110,6 @@ def shown(name: str) -> str:
 
 
 def _read_parquet(path: Path, what: str) -> Table:
-    import polars as pl
-
     try:
         frame = pl.read_parquet(path)
     except Exception as error:

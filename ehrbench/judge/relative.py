@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ehrbench.judge.judging import Judged, Judgement
 from ehrbench.results.schema import MetricResult
 from ehrbench.tasks.schema import Protocol
@@ -23,8 +25,6 @@ def summarise_judgement(judgement: Judgement, protocol: Protocol, signature: str
 
     ``paper``: mean ± 1.96 · s / √n with s the sample deviation (ddof 1). ``clean``: percentile bootstrap by patient.
     """
-    import numpy as np
-
     from ehrbench.stats.estimate import estimate
 
     judged = judgement.complete()
@@ -122,8 +122,6 @@ def _sign(x: float) -> int:
 
 
 def _correlation(x: Any, y: Any) -> float | None:
-    import numpy as np
-
     if len(x) < 2 or not x.std() or not y.std():
         return None
     return float(np.corrcoef(x, y)[0, 1])

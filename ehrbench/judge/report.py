@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from ehrbench.judge.judging import Judgement
 from ehrbench.judge.relative import relative_scores, summarise_judgement
 from ehrbench.models.protocol import ModelIdentity
@@ -85,8 +87,6 @@ def write_judgement(one: JudgedRun, protocol: Protocol) -> Path:
 
 def judge_agreement(by_judge: Sequence[Sequence[JudgedRun]]) -> float | None:
     """Krippendorff's alpha (interval) of several judges' relative scores over the items; None for one judge or no overlap."""
-    import numpy as np
-
     from ehrbench.stats.agreement import krippendorff_alpha
 
     scores = []

@@ -28,12 +28,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
+
+import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Subject = Literal["diagnoses", "procedures"]
 SITE = "https://hcup-us.ahrq.gov/toolssoftware/"
@@ -123,8 +122,6 @@ def ccs_table(folder: Path | None, subject: Subject, *, refined: bool = False) -
         MissingError: there is none of the files.
         UsageError: a file is not AHRQ's.
     """
-    import polars as pl
-
     found = classifications(folder, subject, refined=refined)
     rows = [(code, str(one.version), *category) for one in found.values() for code, category in one.categories.items()]
     return pl.DataFrame(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from ehrbench.errors import UsageError
 from ehrbench.mimic.tables import Mimic
-
-if TYPE_CHECKING:
-    import polars as pl
 
 MICROSECONDS_PER_HOUR = 3_600_000_000
 ADULT_AGE = 18
@@ -49,8 +47,6 @@ def build_cohort(mimic: Mimic, *, with_notes: bool = False, chief_complaint: str
     Raises:
         UsageError: nobody is left.
     """
-    import polars as pl
-
     stays = mimic.collect(mimic.scan("icustays", ["subject_id", "hadm_id", "stay_id", "intime", "outtime"]))
     times = ["subject_id", "hadm_id", "admittime", "dischtime", "hospital_expire_flag"]
     admissions = mimic.collect(mimic.scan("admissions", times)).unique("hadm_id")
@@ -106,8 +102,6 @@ def build_cohort(mimic: Mimic, *, with_notes: bool = False, chief_complaint: str
 
 
 def _triage_complaints(mimic: Mimic) -> pl.DataFrame:
-    import polars as pl
-
     stays = mimic.scan("edstays", ["hadm_id", "stay_id", "intime"]).filter(pl.col("hadm_id").is_not_null())
     said = mimic.scan("triage", ["stay_id", "chiefcomplaint"]).filter(
         pl.col("chiefcomplaint").str.strip_chars().str.len_chars() > 0

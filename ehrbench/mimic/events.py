@@ -13,15 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import polars as pl
 
 from ehrbench.mimic import hosp_events as hosp
 from ehrbench.mimic import icu_events as icu
 from ehrbench.mimic.cohort import Cohort
 from ehrbench.mimic.tables import Mimic
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Profile = Literal["paper", "released"]
 
@@ -44,8 +43,6 @@ class EventTable:
 
 def reduced_rows(mimic: Mimic, cohort: Cohort, event_type: str) -> pl.LazyFrame:
     """The cohort's rows of one type, not yet worded, in no promised order."""
-    import polars as pl
-
     columns = ["hadm_id", "stay_id", "subject_id", pl.col("hadm_intime").alias("admit"), "los_us"]
     if event_type == "admission_info" and "chief_complaint" in cohort.admissions.columns:
         columns.append("chief_complaint")
@@ -55,8 +52,6 @@ def reduced_rows(mimic: Mimic, cohort: Cohort, event_type: str) -> pl.LazyFrame:
 
 def worded_rows(mimic: Mimic, reduced: pl.LazyFrame, event_type: str) -> pl.LazyFrame:
     """Reduced rows with their text, the unknown left out, in no promised order."""
-    import polars as pl
-
     return EVENT_TABLES[event_type].word(mimic, reduced.filter("known")).filter(pl.col("text").is_not_null())
 
 

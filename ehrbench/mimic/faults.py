@@ -16,6 +16,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import IO
 
+import polars as pl
+
 from ehrbench.errors import UsageError
 from ehrbench.mimic.schema import Kind, Table
 
@@ -46,7 +48,6 @@ def check_widths(path: Path, width: int) -> None:
     Raises:
         UsageError: one has not, or the file ends in the middle; names the row.
     """
-    import polars as pl
 
     def count(rows: pl.DataFrame) -> pl.DataFrame:
         line = rows["line"]

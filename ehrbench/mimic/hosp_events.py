@@ -5,7 +5,7 @@ A pair of functions an event type, one to reduce and one to word; see ``events``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import polars as pl
 
 from ehrbench.mimic.tables import Mimic
 from ehrbench.mimic.wording import (
@@ -19,9 +19,6 @@ from ehrbench.mimic.wording import (
     without,
 )
 
-if TYPE_CHECKING:
-    import polars as pl
-
 MASK = "___"
 """What PhysioNet writes over removed text."""
 NO_UNIT = "N/A"
@@ -30,8 +27,6 @@ NO_UNIT = "N/A"
 
 def demographics(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
     """Who the patient is."""
-    import polars as pl
-
     patients = mimic.scan("patients", ["subject_id", "gender", "anchor_age", "anchor_year"]).unique("subject_id")
     stays = mimic.scan("admissions", ["hadm_id", "race", "marital_status", "insurance"]).unique("hadm_id")
     age = (pl.col("admit").dt.year() - pl.col("anchor_year") + pl.col("anchor_age")).cast(pl.Int64)
@@ -47,8 +42,6 @@ def word_demographics(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def admission_info(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
     """How the admission began."""
-    import polars as pl
-
     stays = mimic.scan("admissions", ["hadm_id", "admission_type", "admission_location"]).unique("hadm_id")
     rows = admissions.join(stays, on="hadm_id", how="left")
     if "chief_complaint" in rows.collect_schema():
@@ -68,15 +61,11 @@ def word_admission_info(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def _at_admission(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Add that it is known from the admission on."""
-    import polars as pl
-
     return rows.with_columns(at_us=pl.lit(0, pl.Int64), available_us=pl.lit(0, pl.Int64), known=pl.lit(True))
 
 
 def _chief_complaints(mimic: Mimic) -> pl.LazyFrame:
     """The line that follows "Chief Complaint:" in each discharge summary."""
-    import polars as pl
-
     found = pl.col("text").str.extract(r"(?:Chief|___) Complaint:\s*([^\n]+)", 1).str.strip_chars()
     return (
         mimic.scan("discharge", ["hadm_id", "note_id", "text"])
@@ -89,8 +78,6 @@ def _chief_complaints(mimic: Mimic) -> pl.LazyFrame:
 
 
 def _titles(mimic: Mimic) -> pl.LazyFrame:
-    import polars as pl
-
     def named() -> pl.LazyFrame:
         titles = mimic.scan("d_icd_diagnoses").with_columns(pl.col("icd_code").str.strip_chars())
         return titles.filter(pl.col("long_title").is_not_null()).unique(["icd_code", "icd_version"])
@@ -100,8 +87,6 @@ def _titles(mimic: Mimic) -> pl.LazyFrame:
 
 def diagnoses(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
     """Billed diagnoses, at the discharge."""
-    import polars as pl
-
     rows = mimic.scan("diagnoses_icd", ["hadm_id", "seq_num", "icd_code", "icd_version"])
     rows = rows.with_columns(pl.col("icd_code").str.strip_chars()).join(admissions, on="hadm_id")
     rows = rows.with_columns(at_us="los_us", available_us="los_us")
@@ -110,16 +95,12 @@ def diagnoses(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
 
 def word_diagnoses(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Their text and what questions ask about."""
-    import polars as pl
-
     titled = rows.join(_titles(mimic), on=["icd_code", "icd_version"], how="left")
     return titled.with_columns(text=joined("Billed diagnosis: ", pl.col("long_title"), needs="long_title"))
 
 
 def labevents(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
     """Laboratory values: masked ones repaired, those never stored left out."""
-    import polars as pl
-
     columns = ["hadm_id", "labevent_id", "specimen_id", "itemid", "charttime", "storetime", "value", "valuenum", "valueuom"]
     shown = without("value", MASK)
     rows = (
@@ -140,8 +121,6 @@ def labevents(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _lab_items(mimic: Mimic) -> pl.LazyFrame:
-    import polars as pl
-
     def named() -> pl.LazyFrame:
         items = mimic.scan("d_labitems").filter(pl.col("label").is_not_null()).unique("itemid")
         return items.with_columns(item=joined(pl.col("fluid"), " ", pl.col("label"), " ", pl.col("category")))
@@ -151,8 +130,6 @@ def _lab_items(mimic: Mimic) -> pl.LazyFrame:
 
 def word_labevents(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Their text and what questions ask about."""
-    import polars as pl
-
     number = pl.col("value").str.strip_chars().cast(pl.Float64, strict=False)
     flag = pl.when("normal").then(pl.lit(" (normal)")).otherwise(pl.lit(" (abnormal)"))
     return (
@@ -164,8 +141,6 @@ def word_labevents(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def microbiology(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
     """Microbiology, one row a test, organism and antibiotic; tests without a time of day are left out."""
-    import polars as pl
-
     columns = ["hadm_id", "microevent_id", "charttime", "storetime", "spec_itemid", "spec_type_desc", "test_name", "org_name"]
     words = {"S": "sensitive", "R": "resistant", "I": "intermediate"}
     return (
@@ -184,8 +159,6 @@ def microbiology(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
 
 def word_microbiology(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Their text and what questions ask about."""
-    import polars as pl
-
     text = joined(
         pl.col("test_name"),
         (" on ", pl.col("spec_type_desc")),
@@ -200,8 +173,6 @@ def word_microbiology(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def prescriptions(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
     """Prescriptions that last."""
-    import polars as pl
-
     columns = ["hadm_id", "pharmacy_id", "starttime", "stoptime", "drug_type", "drug", "prod_strength", "dose_val_rx"]
     return (
         mimic.scan("prescriptions", [*columns, "dose_unit_rx", "route"])
@@ -219,8 +190,6 @@ def prescriptions(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
 
 def word_prescriptions(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Their text and what questions ask about."""
-    import polars as pl
-
     text = joined(
         pl.col("drug"),
         (" (", pl.col("prod_strength"), ")"),
@@ -237,8 +206,6 @@ def word_prescriptions(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def transfers(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
     """Moves between units, and the discharge."""
-    import polars as pl
-
     leaves = pl.col("eventtype").eq("discharge").fill_null(False)
     return (
         mimic.scan("transfers", ["hadm_id", "transfer_id", "eventtype", "careunit", "intime"])
@@ -258,6 +225,4 @@ def transfers(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
 
 def word_transfers(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Their text and what questions ask about."""
-    import polars as pl
-
     return rows.with_columns(text=joined(pl.col("eventtype"), (" to ", pl.col("careunit")), needs="eventtype"))

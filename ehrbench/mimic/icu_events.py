@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import polars as pl
 
 from ehrbench.mimic.tables import Mimic
 from ehrbench.mimic.wording import duration_hours, joined, mark_known, since_admission, two_decimals
 
-if TYPE_CHECKING:
-    import polars as pl
-
 
 def inputs(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
     """Infusions and other inputs that last."""
-    import polars as pl
-
     columns = ["hadm_id", "stay_id", "starttime", "endtime", "itemid", "amount", "amountuom", "orderid", "linkorderid"]
     rows = (
         mimic.scan("inputevents", columns)
@@ -33,8 +28,6 @@ def inputs(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
 
 def word_inputs(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Their text and what questions ask about."""
-    import polars as pl
-
     text = joined(pl.col("label"), (" ", pl.col("quantity")), " for ", two_decimals(pl.col("duration")), " hour", needs="label")
     amount = joined(two_decimals(pl.col("amount")), (" ", pl.col("unit")), needs="amount")
     return rows.join(_icu_items(mimic), on="itemid", how="left").with_columns(quantity=amount).with_columns(text=text)
@@ -42,8 +35,6 @@ def word_inputs(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def outputs(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
     """Outputs."""
-    import polars as pl
-
     rows = (
         mimic.scan("outputevents", ["hadm_id", "stay_id", "charttime", "itemid", "value", "valueuom"])
         .join(admissions, on=["hadm_id", "stay_id"])
@@ -57,8 +48,6 @@ def outputs(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
 
 def word_outputs(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Their text and what questions ask about."""
-    import polars as pl
-
     amount = joined(two_decimals(pl.col("value")), (" ", pl.col("unit")), needs="value")
     labelled = rows.join(_icu_items(mimic), on="itemid", how="left").with_columns(quantity=amount)
     return labelled.with_columns(text=joined(pl.col("label"), (" ", pl.col("quantity")), needs="label"))
@@ -66,8 +55,6 @@ def word_outputs(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def procedures(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
     """Procedures, a point in time lasting a minute."""
-    import polars as pl
-
     rows = (
         mimic.scan("procedureevents", ["hadm_id", "stay_id", "starttime", "endtime", "itemid", "orderid"])
         .join(admissions, on=["hadm_id", "stay_id"])
@@ -84,15 +71,11 @@ def procedures(mimic: Mimic, admissions: pl.LazyFrame) -> pl.LazyFrame:
 
 def word_procedures(mimic: Mimic, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Their text and what questions ask about."""
-    import polars as pl
-
     text = joined(pl.col("label"), (" for ", two_decimals(pl.col("duration")), " hour"), needs="label")
     return rows.join(_icu_items(mimic), on="itemid", how="left").with_columns(text=text)
 
 
 def _icu_items(mimic: Mimic) -> pl.LazyFrame:
-    import polars as pl
-
     def named() -> pl.LazyFrame:
         return mimic.scan("d_items", ["itemid", "label"]).filter(pl.col("label").is_not_null()).unique("itemid")
 

@@ -11,15 +11,13 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from ehrbench.mimic.events import worded_in_order
 from ehrbench.mimic.split import read_split, split_patients
 from ehrbench.mimic.staging import Staged
 from ehrbench.mimic.tables import Mimic
-
-if TYPE_CHECKING:
-    import polars as pl
 
 PORTION = 2000
 """Admissions in a file of lists."""
@@ -59,8 +57,6 @@ def worded_portions(
         stage: what ``stage_events`` wrote.
         portion: rows of the cohort's neighbouring admissions, by ``hadm_id``.
     """
-    import polars as pl
-
     low, high = portion["hadm_id"].item(0), portion["hadm_id"].item(-1)
     held = {event_type: staged.rows(low, high) for event_type, staged in stage.items()}
     for few in portion.iter_slices(AT_ONCE):
@@ -82,8 +78,6 @@ def lists_of(few: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame:
         few: rows of the cohort; those without an event have no list.
         merged: their events, as ``merge_events`` leaves them.
     """
-    import polars as pl
-
     lists = merged.group_by("hadm_id", maintain_order=True).agg("at_us", "event_type", "text")
     stays = few.select("hadm_id", "subject_id", pl.col("hadm_intime").alias("admitted"))
     return stays.join(lists, on="hadm_id", maintain_order="left")
@@ -91,16 +85,12 @@ def lists_of(few: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame:
 
 def write_lists(lists: Sequence[pl.DataFrame], path: Path) -> None:
     """Store the event lists of a portion."""
-    import polars as pl
-
     path.parent.mkdir(parents=True, exist_ok=True)
     pl.concat(lists).write_parquet(path, compression="zstd", compression_level=1, row_group_size=ROWS_PER_GROUP)
 
 
 def with_split(admissions: pl.DataFrame, seed: int, split_file: Path | None) -> pl.DataFrame:
     """Add the column ``split``: of the patient, by hash or from a file; null for patients that the file does not name."""
-    import polars as pl
-
     patients: dict[int, list[int]] = {}
     for subject, hadm in admissions.select("subject_id", "hadm_id").iter_rows():
         patients.setdefault(subject, []).append(hadm)

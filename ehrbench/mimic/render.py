@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from ehrbench.mimic.events import EVENT_TABLES, LISTED_TYPES, STATIC_TYPES, Profile
 from ehrbench.records import Entry, Record
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,6 @@ def merge_events(events: Mapping[str, pl.DataFrame], profile: Profile) -> pl.Dat
     Returns:
         ``hadm_id, at_us, event_type, text`` in the order of the lists.
     """
-    import polars as pl
-
     listed = [event_type for event_type in EVENT_TABLES if event_type in (*STATIC_TYPES, *LISTED_TYPES[profile])]
     frames = [
         events[event_type].select(

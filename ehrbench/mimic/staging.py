@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from ehrbench.mimic.cohort import Cohort
 from ehrbench.mimic.events import reduced_rows
 from ehrbench.mimic.tables import Mimic
-
-if TYPE_CHECKING:
-    import polars as pl
 
 STRETCH = 2000
 """Admissions of the cohort in a stretch."""
@@ -39,15 +37,11 @@ class Staged:
 
     def scan(self) -> pl.LazyFrame:
         """All rows, in no promised order."""
-        import polars as pl
-
         files = sorted(self.folder.glob("*.arrow"))
         return pl.scan_ipc(files) if files else self.empty.lazy()
 
     def rows(self, low: int, high: int) -> pl.DataFrame:
         """The rows of admissions from ``low`` to ``high``, and perhaps of others, in no promised order."""
-        import polars as pl
-
         stretches = range(max(bisect_right(self.firsts, low) - 1, 0), bisect_right(self.firsts, high))
         files = [path for stretch in stretches for path in sorted(self.folder.glob(f"{stretch:05d}-*.arrow"))]
         return pl.concat([self.empty, *(pl.read_ipc(path) for path in files)])
@@ -57,8 +51,6 @@ def stage_events(
     mimic: Mimic, cohort: Cohort, work: Path, types: Iterable[str], progress: Callable[[str], None]
 ) -> Mapping[str, Staged]:
     """Stream each table once, reduce it to the cohort's events and lay them aside, by event type."""
-    import polars as pl
-
     firsts = cohort.admissions["hadm_id"].gather_every(STRETCH).to_list()
     stage = {}
     for event_type in types:
@@ -77,8 +69,6 @@ class _Writer:
     """Sorts rows into stretches; batches come from several threads at once."""
 
     def __init__(self, staged: Staged) -> None:
-        import polars as pl
-
         self._staged = staged
         self._firsts = pl.Series(staged.firsts, dtype=pl.Int64)
         self._lock = Lock()
@@ -95,8 +85,6 @@ class _Writer:
             self.flush()
 
     def flush(self) -> None:
-        import polars as pl
-
         # The lock is not held while polars works: its threads may be waiting for it.
         with self._lock:
             held, self._held, self._n_held = self._held, [], 0

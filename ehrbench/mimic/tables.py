@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from ehrbench.errors import EhrbenchError, MissingError, UsageError, unknown_name
 from ehrbench.hashing import hash_data, hash_file
 from ehrbench.mimic import faults
 from ehrbench.mimic.schema import TABLES, Kind, Table
-
-if TYPE_CHECKING:
-    import polars as pl
 
 FORMS = (".parquet", ".csv.gz", ".csv")
 """In the order of preference where a table lies there twice."""
@@ -85,8 +83,6 @@ class Mimic:
 
     def columns(self, name: str) -> list[str]:
         """Those of the release's columns that a table's file has, in the release's order."""
-        import polars as pl
-
         path = self.path(name)
         if path.suffix == ".parquet":
             there = {column.lower() for column in pl.scan_parquet(path / "*.parquet" if path.is_dir() else path).collect_schema()}
@@ -147,8 +143,6 @@ class Mimic:
 
     def each_batch(self, rows: pl.LazyFrame, use: Callable[[pl.DataFrame], None]) -> None:
         """Run a query and hand over its rows a few thousand at a time, from several threads at once; errors as ``collect``'s."""
-        import polars as pl
-
         nothing = {"nothing": pl.Null()}
 
         def hand_over(batch: pl.DataFrame) -> pl.DataFrame:
@@ -169,8 +163,6 @@ class Mimic:
         return self._hashes[name]
 
     def _explained(self, run: Callable[[], pl.DataFrame | None]) -> pl.DataFrame:
-        import polars as pl
-
         try:
             result = run()
         except (pl.exceptions.ComputeError, pl.exceptions.InvalidOperationError, OSError) as error:
@@ -187,8 +179,6 @@ class Mimic:
         )
 
     def _scan_parquet(self, table: Table, path: Path, columns: Sequence[str] | None, as_text: bool) -> pl.LazyFrame:
-        import polars as pl
-
         source = path / "*.parquet" if path.is_dir() else path
         try:
             rows = pl.scan_parquet(source)
@@ -204,8 +194,6 @@ class Mimic:
         )
 
     def _cached(self, table: Table, path: Path, header: dict[str, str]) -> pl.LazyFrame:
-        import polars as pl
-
         assert self._cache is not None
         stat = path.stat()
         key = hash_data([_CACHE_VERSION, path.name, stat.st_size, stat.st_mtime_ns])[:16]
@@ -265,8 +253,6 @@ def _which_release(header: dict[str, str]) -> str:
 
 
 def _scan_csv(table: Table, path: Path, header: dict[str, str], wanted: Sequence[str], as_text: bool) -> pl.LazyFrame:
-    import polars as pl
-
     numbers = {"int": pl.Int64(), "float": pl.Float64()}
     schema: dict[str, pl.DataType] = {}
     for column in header:
@@ -291,8 +277,6 @@ def _from_text(value: pl.Expr, kind: Kind) -> pl.Expr:
 
 
 def _typed(path: Path, column: str, name: str, dtype: pl.DataType, kind: Kind, as_text: bool) -> pl.Expr:
-    import polars as pl
-
     value = pl.col(name).alias(column)
     text = dtype in (pl.String, pl.Categorical, pl.Enum)
     if as_text and text:

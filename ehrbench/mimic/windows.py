@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import polars as pl
 
 from ehrbench.mimic.cohort import MICROSECONDS_PER_HOUR, hours
 from ehrbench.mimic.wording import two_decimals
-
-if TYPE_CHECKING:
-    import polars as pl
 
 BILLED = "diagnoses_icd"
 _LASTING = ("prescriptions", "procedureevents", "inputevents")
@@ -41,8 +40,6 @@ def observe(events: Mapping[str, pl.DataFrame], stays: pl.DataFrame, window: Win
         stays: ``hadm_id, los_us`` of the admissions wanted; others are left out.
         window: where to cut. For a whole admission the end is its ``dischtime``; by ``timestamp`` there is none.
     """
-    import polars as pl
-
     end = pl.col("los_us") if window.end_hours is None else pl.lit(round(window.end_hours * MICROSECONDS_PER_HOUR), pl.Int64)
     ends = stays.select("hadm_id", end_us=end)
     seen = {}
@@ -63,8 +60,6 @@ def observe(events: Mapping[str, pl.DataFrame], stays: pl.DataFrame, window: Win
 
 
 def _clip(rows: pl.DataFrame, event_type: str) -> pl.DataFrame:
-    import polars as pl
-
     left = hours(pl.col("end_us") - pl.col("at_us"))
     runs_on = (pl.col("duration") > left).fill_null(False)
     if event_type == "inputevents":

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
+
 from ehrbench.models.hf.tokenizer import HFTokenizer
 
 _TAIL = 256
@@ -68,15 +70,11 @@ class SpellingReader:
 
 def log_sums(values: Sequence[float], lengths: Sequence[int]) -> list[float]:
     """Logarithms of the summed probabilities of consecutive groups of log-probabilities, a group's size in ``lengths``."""
-    import numpy as np
-
     edges = np.cumsum([0, *lengths])
     return [float(np.logaddexp.reduce(values[a:b])) for a, b in zip(edges[:-1], edges[1:], strict=True)]
 
 
 def normalised(logs: Sequence[float]) -> tuple[tuple[float, ...], float]:
     """The choices' shares, which sum to 1, and the mass that they held before."""
-    import numpy as np
-
     total = np.logaddexp.reduce(logs)
     return tuple(float(share) for share in np.exp(np.asarray(logs) - total)), float(np.exp(total))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from ehrbench.metrics.metric import Metric, Scorable
 from ehrbench.readers.item import Item
 from ehrbench.readers.majority import gold_class, majority
@@ -25,8 +27,6 @@ def constant_answers(task: TaskSpec, items: Sequence[Item], scorables: Sequence[
 
 def baseline_value(metric: Metric, answered: Sequence[Scorable]) -> float | None:
     """The value of a metric over the constant answers; None where it is not defined for them."""
-    import numpy as np
-
     from ehrbench.stats.aggregate import AGGREGATES
 
     if "probabilities" in metric.needs:

@@ -13,6 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ehrbench.errors import UsageError
 from ehrbench.models.hf.rows import Generated, Row
 
@@ -140,7 +142,6 @@ class Engine:
         return self.model(**arguments).logits
 
     def _padded(self, prompts: Sequence[Sequence[int]]) -> tuple[Any, Any]:
-        import numpy as np
         import torch
 
         width = max(len(prompt) for prompt in prompts)

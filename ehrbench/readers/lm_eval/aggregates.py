@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ehrbench.metrics.metric import Statistics
 
 Read = Callable[[Sequence[Any]], list[Statistics | None]]
@@ -137,8 +139,6 @@ def item_score(aggregation: Aggregation) -> Callable[[Statistics], float]:
         return aggregation.item_score
 
     def score(statistics: Statistics) -> float:
-        import numpy as np
-
         from ehrbench.stats.aggregate import AGGREGATES
 
         return float(AGGREGATES[aggregation.ours](np.array([statistics]), np.ones((1, 1)))[0])

@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ehrbench.errors import UsageError
 from ehrbench.exports.lm_eval import Wanted
 from ehrbench.readers.item import Item
@@ -119,8 +121,6 @@ def __getattr__(name: str) -> Callable[[Sequence[Any]], float]:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def aggregate(statistics: Sequence[Any]) -> float:
-        import numpy as np
-
         rows = np.array([row for row in statistics if row is not None], dtype=np.float64)
         return float(AGGREGATES[name](rows, np.ones((1, len(rows))))[0]) if len(rows) else float("nan")
 

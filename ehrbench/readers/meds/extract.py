@@ -11,13 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.records import Entry, Record
-
-if TYPE_CHECKING:
-    import polars as pl
 
 REQUIRED = ("subject_id", "time", "code")
 
@@ -47,8 +45,6 @@ class Meds:
         Raises:
             UsageError: the data set does not have the subject.
         """
-        import polars as pl
-
         if subject_id not in self.shard_of:
             raise UsageError(f"MEDS: {self.root} has no subject {subject_id}")
         rows = pl.scan_parquet(self.shard_of[subject_id]).filter(pl.col("subject_id") == subject_id).collect()
@@ -64,8 +60,6 @@ def open_meds(root: Path) -> Meds:
         MissingError: ``root`` has no ``data`` folder with Parquet files.
         UsageError: a shard lacks a column or has one of a wrong type, or a subject stands in two shards.
     """
-    import polars as pl
-
     files = sorted((root / "data").rglob("*.parquet"))
     if not files:
         raise MissingError(f"MEDS: {root} has no Parquet files below data/; name the folder that holds data/ and metadata/")
@@ -82,8 +76,6 @@ def open_meds(root: Path) -> Meds:
 
 
 def _check(path: Path) -> None:
-    import polars as pl
-
     try:
         schema = pl.read_parquet_schema(path)
         missing = [column for column in REQUIRED if column not in schema]
@@ -103,8 +95,6 @@ def _check(path: Path) -> None:
 
 
 def _descriptions(root: Path) -> dict[str, str]:
-    import polars as pl
-
     path = root / "metadata" / "codes.parquet"
     if not path.is_file():
         return {}
@@ -131,8 +121,6 @@ def _render(record_id: str, rows: pl.DataFrame, descriptions: Mapping[str, str])
 
 def _events(rows: pl.DataFrame) -> Iterator[tuple[datetime | None, str, str]]:
     """Time, code and the value as text; a number is written as short as it can be."""
-    import polars as pl
-
     n = rows.height
     numbers = rows["numeric_value"].cast(pl.String).to_list() if "numeric_value" in rows.columns else [None] * n
     texts = rows["text_value"].cast(pl.String).to_list() if "text_value" in rows.columns else [None] * n

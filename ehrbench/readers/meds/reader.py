@@ -14,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from ehrbench.errors import MissingError, UsageError, unknown_name
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
@@ -86,8 +88,6 @@ def _asked(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _labelled(path: Path, question: object) -> Iterator[tuple[str, dict[str, Any]]]:
-    import polars as pl
-
     if not isinstance(question, str) or not question:
         raise UsageError("data.options.labels of meds needs data.options.question: what is asked about each label")
     rows = pl.read_parquet(path)

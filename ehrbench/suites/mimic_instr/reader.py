@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import polars as pl
+
 from ehrbench.errors import MissingError, UsageError, unknown_name
 from ehrbench.hashing import hash_text
 from ehrbench.readers.dataset import Dataset
@@ -103,8 +105,6 @@ class EventLists:
 
     def __init__(self, folder: Path) -> None:
         """Index the lists of a folder; none is held."""
-        import polars as pl
-
         self.files = sorted(folder.glob("*.parquet"))
         self.where: dict[int, tuple[Path, int]] = {}
         self.subject: dict[int, int] = {}
@@ -119,8 +119,6 @@ class EventLists:
 
     def load(self, record_id: str) -> Record:
         """The record of one admission."""
-        import polars as pl
-
         from ehrbench.mimic.render import EventList, render
 
         path, place = self.where[int(record_id)]

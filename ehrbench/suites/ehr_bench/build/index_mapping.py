@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.suites.ehr_bench.build.layout import SOURCES
 from ehrbench.suites.ehr_bench.build.pandas_text import MISSING, as_missing, inferred_kinds, printed
-
-if TYPE_CHECKING:
-    import polars as pl
 
 FOLDER = "index_mapping"
 _CODED = ("icd_code", "icd_version", "long_title")
@@ -114,8 +113,6 @@ class IndexMapping:
         return {tuple(keys): value for *keys, value in rows.collect().iter_rows()}
 
     def _examinations(self, rows: pl.LazyFrame) -> Mapping[tuple[str, ...], list[str]]:
-        import polars as pl
-
         owner = pl.col("note_id").str.split("-").list.first()  # MIMIC-IV-Note numbers a note by its patient
         wanted = owner.is_in([str(subject) for subject in self._subjects])
         named = (pl.col("field_name") == "exam_name") & pl.col("field_value").is_not_null()
@@ -126,14 +123,10 @@ class IndexMapping:
 
 
 def _columns(rows: pl.LazyFrame, **changes: Any) -> pl.LazyFrame:
-    import polars as pl
-
     return rows.with_columns(change(pl.col(name)).alias(name) for name, change in changes.items())
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> pl.LazyFrame:
-    import polars as pl
-
     try:
         rows = pl.scan_csv(path, infer_schema=False)
         missing = [name for name in columns if name not in rows.collect_schema().names()]

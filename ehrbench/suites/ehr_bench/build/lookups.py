@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import polars as pl
 
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.ehr_bench.build.maps import Maps
 from ehrbench.suites.ehr_bench.build.pandas_text import as_missing, inferred_kinds, printed
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _DICTIONARY = {"diagnoses_icd": "d_icd_diagnoses", "procedures_icd": "d_icd_procedures"}
 
 
 def text_rows(mimic: Mimic, table: str, columns: list[str]) -> pl.LazyFrame:
     """A table's columns as text, missing values as pandas knows them null."""
-    import polars as pl
-
     rows = mimic.scan(table, columns, as_text=True)
     told = rows.collect_schema()
     return rows.select(_written(pl.col(c), told[c]) for c in columns).with_columns(
@@ -26,8 +21,6 @@ def text_rows(mimic: Mimic, table: str, columns: list[str]) -> pl.LazyFrame:
 
 
 def _written(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    import polars as pl
-
     if dtype.is_temporal():
         return value.dt.strftime("%Y-%m-%d" if dtype == pl.Date else "%Y-%m-%d %H:%M:%S")
     return value.cast(pl.String)
@@ -38,8 +31,6 @@ def add_lookup(rows: pl.LazyFrame, name: str, table: str, mimic: Mimic, maps: Ma
 
     ``rows`` has the columns that ``lookup_columns`` names, as text.
     """
-    import polars as pl
-
     nothing = pl.lit(None, dtype=pl.String).alias(name)
     if name == "=place":
         return rows.with_columns(pl.coalesce("careunit", "eventtype").alias(name))
@@ -80,15 +71,11 @@ def lookup_columns(name: str) -> tuple[str, ...]:
 
 
 def _codes(rows: pl.LazyFrame, text_codes: bool) -> pl.LazyFrame:
-    import polars as pl
-
     if text_codes:
         return rows.with_columns(pl.col("icd_code").str.strip_chars())
     return rows.with_columns(printed(pl.col("icd_code"), inferred_kinds(rows, ["icd_code"])["icd_code"]))
 
 
 def _join(rows: pl.LazyFrame, names: pl.LazyFrame, keys: list[str], value: str, name: str) -> pl.LazyFrame:
-    import polars as pl
-
     unique = names.select(*keys, pl.col(value).alias(name)).unique(keys, keep="last", maintain_order=True)
     return rows.join(unique, on=keys, how="left")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.ehr_bench.build.index_mapping import FILES, FOLDER
 from ehrbench.suites.ehr_bench.build.lookups import text_rows
 from ehrbench.suites.ehr_bench.build.maps import Maps
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 def write_mapping(mimic: Mimic, maps: Maps, subjects: Collection[int], root: Path) -> None:
@@ -37,8 +35,6 @@ def write_mapping(mimic: Mimic, maps: Maps, subjects: Collection[int], root: Pat
 def _names(
     mimic: Mimic, maps: Maps, table: str, lookup: str, name: str, columns: tuple[str, ...], subjects: Collection[int]
 ) -> pl.LazyFrame | None:
-    import polars as pl
-
     if lookup == "=ccs":
         return maps.ccs_titles(table)
     if lookup == "=atc":

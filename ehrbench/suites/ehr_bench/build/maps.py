@@ -11,14 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
+
+import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.hashing import hash_file, hash_text
 from ehrbench.mimic.ahrq import Subject, ccs_table, classifications
-
-if TYPE_CHECKING:
-    import polars as pl
 
 TITLES = ("icd_code", "icd_version", "long_title")
 _SUBJECT: Mapping[str, Subject] = {"diagnoses_icd": "diagnoses", "diagnosis": "diagnoses", "procedures_icd": "procedures"}
@@ -107,8 +106,6 @@ class Maps:
 
 
 def _csv(path: Path, columns: Sequence[str]) -> pl.DataFrame:
-    import polars as pl
-
     if not path.is_file():
         raise MissingError(f"EHR-Bench: {path} is not there; it maps codes to the titles that the CCS or ATC tasks ask for")
     try:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from ehrbench.suites.ehr_bench.build.layout import MODULES, NUMBER, SOURCES
 from ehrbench.suites.ehr_bench.build.profile import BuildProfile
-
-if TYPE_CHECKING:
-    import polars as pl
 
 LONGEST_GAP = 3600
 """Seconds between two rows of an event in the clean profile."""
@@ -60,8 +59,6 @@ class Patient:
 
 def portions(stage: Mapping[str, Path], size: int) -> Iterator[tuple[int, int]]:
     """First and last patient of portions of about ``size`` patients, in order."""
-    import polars as pl
-
     subjects = pl.scan_parquet(stage["patients"]).select("subject").unique().sort("subject").collect()["subject"].to_list()
     for first in range(0, len(subjects), size):
         yield subjects[first], subjects[min(first + size, len(subjects)) - 1]
@@ -79,7 +76,6 @@ def load_patients(
         profile: how rows are ordered and joined.
         raw: with the raw values that were staged.
     """
-    import polars as pl
     import polars.selectors as cs
 
     frames = {}
@@ -105,8 +101,6 @@ def load_patients(
 
 def _ordered(rows: pl.DataFrame, profile: BuildProfile) -> pl.DataFrame:
     """Rows in order: by time, then module, table and place in the file; the untimed as the profile wants them."""
-    import polars as pl
-
     special = pl.col("table").is_in([NUMBER[name] for name in _UNTIMED])
     body = rows.filter(~special)
     timed = body.filter(pl.col("time").is_not_null()).sort("subject", "time", "table", "row")
@@ -134,8 +128,6 @@ def _copies(untimed: pl.DataFrame, order: list[str]) -> list[pl.DataFrame]:
 
     So one module's pass leaves its rows backwards and then forwards, and the pass over all modules that, backwards and forwards.
     """
-    import polars as pl
-
     modules = pl.DataFrame(
         {"table": list(NUMBER.values()), "module": [MODULES.index(SOURCES[name].module) for name in NUMBER]},
         schema={"table": pl.Int32, "module": pl.Int64},
@@ -149,8 +141,6 @@ def _copies(untimed: pl.DataFrame, order: list[str]) -> list[pl.DataFrame]:
 
 
 def _events(rows: pl.DataFrame, profile: BuildProfile) -> pl.DataFrame:
-    import polars as pl
-
     new = (pl.col("subject") != pl.col("subject").shift()) | (pl.col("table") != pl.col("table").shift())
     if profile.clean:
         new |= pl.col("hadm").ne_missing(pl.col("hadm").shift())

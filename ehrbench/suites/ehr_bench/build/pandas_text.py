@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import polars as pl
+import polars as pl
 
 MISSING = (
     ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"]
@@ -18,15 +15,11 @@ _FLOAT = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 def as_missing(value: pl.Expr) -> pl.Expr:
     """Null where pandas reads a missing value."""
-    import polars as pl
-
     return pl.when(value.is_in(MISSING).fill_null(True)).then(None).otherwise(value)
 
 
 def inferred_kinds(rows: pl.LazyFrame, columns: list[str]) -> dict[str, str]:
     """``int``, ``float`` or ``text`` of every column, by pandas' rule: whole numbers with a value missing are floats."""
-    import polars as pl
-
     if not columns:
         return {}
     asked = []
@@ -47,8 +40,6 @@ def inferred_kinds(rows: pl.LazyFrame, columns: list[str]) -> dict[str, str]:
 
 def printed(value: pl.Expr, kind: str) -> pl.Expr:
     """A column's values as pandas prints them; missing stays null."""
-    import polars as pl
-
     if kind == "int":
         return value.cast(pl.Int64).cast(pl.String)
     if kind == "float":
@@ -57,6 +48,4 @@ def printed(value: pl.Expr, kind: str) -> pl.Expr:
 
 
 def _repr(numbers: pl.Series) -> pl.Series:
-    import polars as pl
-
     return pl.Series(numbers.name, [None if x is None else repr(x) for x in numbers.to_list()], dtype=pl.String)

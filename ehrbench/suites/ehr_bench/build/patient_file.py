@@ -13,6 +13,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from ehrbench.errors import UsageError
 from ehrbench.suites.ehr_bench.build.index_mapping import IndexMapping
 from ehrbench.suites.ehr_bench.build.layout import SOURCES
@@ -27,8 +29,6 @@ _NO_KEY = "None"
 
 def write_patient(patient: Patient, path: Path) -> None:
     """Write a patient whose tables were staged with their raw values."""
-    import polars as pl
-
     rows = [
         (
             event.table,
@@ -58,8 +58,6 @@ class PatientFile:
         Raises:
             UsageError: it is not readable, or lacks a column.
         """
-        import polars as pl
-
         self.path = path
         try:
             frame = pl.read_parquet(path)

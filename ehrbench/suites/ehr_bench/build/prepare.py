@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import polars as pl
+
 from ehrbench.errors import UsageError, unknown_name
 from ehrbench.hashing import hash_file
 from ehrbench.jsonl import write_atomically
@@ -163,8 +165,6 @@ def _skipped(mimic: Mimic, maps: Maps, profile: BuildProfile) -> list[str]:
 
 def _split(stage: Mapping[str, Path], options: Options) -> dict[int, str]:
     """Patient to ``test`` or ``train``, chosen by a hash of seed and patient; or as the user's file has it."""
-    import polars as pl
-
     subjects = pl.scan_parquet(stage["patients"]).select("subject").unique().sort("subject").collect()["subject"].to_list()
     if options.split_file is not None:
         admissions: dict[int, list[int]] = {subject: [] for subject in subjects}

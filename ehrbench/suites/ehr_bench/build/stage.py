@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from ehrbench.mimic.schema import TABLES
 from ehrbench.mimic.tables import Mimic
@@ -14,9 +15,6 @@ from ehrbench.suites.ehr_bench.build.maps import Maps
 from ehrbench.suites.ehr_bench.build.merge import RAW
 from ehrbench.suites.ehr_bench.build.pandas_text import inferred_kinds, printed
 from ehrbench.suites.ehr_bench.build.profile import BuildProfile
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _CODES = frozenset({"icd_code", "ndc"})
 _DATES: Mapping[str, str] = {"microbiologyevents": "chartdate", "hcpcsevents": "chartdate"}
@@ -54,8 +52,6 @@ def stage_tables(
 
 
 def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps, raw: bool) -> pl.LazyFrame:
-    import polars as pl
-
     table = TABLES[source.name]
     lookups = list(dict.fromkeys(c for _, c in (*source.shown, *source.tasks) if c.startswith("=") and c != "=none"))
     stay = source.time is not None and source.time.startswith("stay.")
@@ -105,14 +101,10 @@ def _fact(column: str, source: Source) -> pl.Expr:
 
 
 def _number(column: str) -> pl.Expr:
-    import polars as pl
-
     return pl.col(column).cast(pl.Float64).cast(pl.Int64)
 
 
 def _seconds(column: str, dated: bool) -> pl.Expr:
-    import polars as pl
-
     text = pl.col(column)
     if dated:
         return text.str.head(10).str.to_date("%Y-%m-%d").cast(pl.Datetime("ms")).dt.epoch("s")

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from ehrbench.errors import UsageError
 from ehrbench.jsonl import encode, write_atomically
@@ -33,9 +35,6 @@ from ehrbench.suites.mimic_instr.questions import (
     charts,
     sample_questions,
 )
-
-if TYPE_CHECKING:
-    import polars as pl
 
 FORMAT = "ehrbench mimic_instr"
 FORMAT_VERSION = 1
@@ -132,8 +131,6 @@ def _event_types(options: Options) -> list[str]:
 
 def _choose(cohort: Cohort, stage: Mapping[str, Staged], options: Options, summary: Summary) -> pl.DataFrame:
     """The admissions to keep, with the length of their lists and their split."""
-    import polars as pl
-
     lengths = cohort.admissions.select("hadm_id", len_selected=pl.lit(0, pl.Int64))
     for event_type, staged in stage.items():
         counted = (
@@ -163,8 +160,6 @@ def _choose(cohort: Cohort, stage: Mapping[str, Staged], options: Options, summa
 
 
 def _count_discharges(cohort: Cohort, transfers: Staged) -> list[str]:
-    import polars as pl
-
     counted = transfers.scan().group_by("hadm_id").agg(n=pl.col("leaves").sum()).filter(pl.col("n") == 1).collect()
     n_odd = cohort.admissions.height - counted.height
     odd = f"{n_odd} admissions have no discharge row in transfers, or several: nothing is asked about their discharge"
@@ -223,8 +218,6 @@ def _lines(source: str, questions: Iterable[Question], splits: Mapping[int, str 
 
 def _test_subset(chosen: pl.DataFrame, seed: int) -> set[int]:
     """One admission of each of up to 100 test patients."""
-    import polars as pl
-
     admissions: dict[int, list[int]] = {}
     for subject, hadm in chosen.filter(pl.col("split") == "test").select("subject_id", "hadm_id").iter_rows():
         admissions.setdefault(subject, []).append(hadm)
@@ -233,8 +226,6 @@ def _test_subset(chosen: pl.DataFrame, seed: int) -> set[int]:
 
 
 def _write_cohort(chosen: pl.DataFrame, new: Path, options: Options, summary: Summary) -> None:
-    import polars as pl
-
     columns = [
         "subject_id",
         "hadm_id",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import polars as pl
 
 from ehrbench.mimic.ccs import Ccs
 from ehrbench.mimic.cohort import Cohort
 from ehrbench.mimic.tables import Mimic
-
-if TYPE_CHECKING:
-    import polars as pl
 
 PredictionTask = Literal["mortality", "los", "readmission", "diagnosis"]
 PREDICTION_TASKS: tuple[PredictionTask, ...] = ("mortality", "los", "readmission", "diagnosis")
@@ -66,8 +65,6 @@ def outcomes(mimic: Mimic, cohort: Cohort, task: PredictionTask, *, long_stay_ho
     Returns:
         ``subject_id, hadm_id, label``, by ``hadm_id``.
     """
-    import polars as pl
-
     hour = 3_600_000_000
     stays = cohort.admissions
     if task == "mortality":
@@ -86,8 +83,6 @@ def outcomes(mimic: Mimic, cohort: Cohort, task: PredictionTask, *, long_stay_ho
 
 def _next_admission(mimic: Mimic, stays: pl.DataFrame) -> pl.DataFrame:
     """Time from each discharge to the patient's next admission: ``hadm_id, gap_us``."""
-    import polars as pl
-
     later = mimic.collect(mimic.scan("admissions", ["subject_id", "hadm_id", "admittime"])).rename({"hadm_id": "next"})
     gap = (pl.col("admittime") - pl.col("hadm_outtime")).dt.total_microseconds()
     pairs = stays.select("subject_id", "hadm_id", "hadm_outtime").join(later, on="subject_id")
@@ -102,8 +97,6 @@ def phenotypes(mimic: Mimic, cohort: Cohort, ccs: Ccs) -> tuple[pl.DataFrame, in
         ``subject_id, hadm_id`` and a column of truth values a phenotype, named by its CCS category; and how many diagnosis rows
         have a code that AHRQ's files do not know.
     """
-    import polars as pl
-
     rows = mimic.collect(
         mimic.scan("diagnoses_icd", ["hadm_id", "icd_code", "icd_version"]).join(
             cohort.admissions.lazy().select("hadm_id"), on="hadm_id", how="semi"

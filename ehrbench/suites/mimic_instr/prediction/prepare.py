@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import polars as pl
 
 from ehrbench.errors import MissingError
 from ehrbench.jsonl import encode, write_atomically
@@ -28,9 +30,6 @@ from ehrbench.suites.mimic_instr.prediction.cohort import (
     outcomes,
     phenotypes,
 )
-
-if TYPE_CHECKING:
-    import polars as pl
 
 FORMAT = "ehrbench mimic_prediction"
 FORMAT_VERSION = 1
@@ -121,8 +120,6 @@ def _ccs(options: PredictionOptions, summary: PredictionSummary) -> Ccs | None:
 
 
 def _labels(mimic: Mimic, cohort: Cohort, task: PredictionTask, ccs: Ccs | None, summary: PredictionSummary) -> pl.DataFrame:
-    import polars as pl
-
     if task == "diagnosis" and ccs is not None:
         rows, summary.unmapped_diagnoses = phenotypes(mimic, cohort, ccs)
         summary.positives |= {f"diagnosis.{number}": int(rows[str(number)].sum()) for number in PHENOTYPES}
@@ -154,8 +151,6 @@ def _write_labels(rows: pl.DataFrame, stays: pl.DataFrame, task: PredictionTask,
 def _write_windows(
     mimic: Mimic, stage: Mapping[str, Staged], portion: pl.DataFrame, number: int, new: Path, options: PredictionOptions
 ) -> None:
-    import polars as pl
-
     lists: dict[str, list[pl.DataFrame]] = {folder: [] for folder in FOLDERS.values()}
     long_enough = pl.col("los_us") >= OBSERVED_HOURS * 3_600_000_000
     for few, events in worded_portions(mimic, stage, portion):
