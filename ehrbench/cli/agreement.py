@@ -9,7 +9,7 @@ import typer
 
 
 def agreement(
-    task: Annotated[str | None, typer.Option(help="A task whose release holds people's ratings (medalign).")] = None,
+    task: Annotated[str | None, typer.Option(help="A task whose release holds people's ratings.")] = None,
     data_dir: Annotated[
         str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
     ] = None,
@@ -25,11 +25,11 @@ def agreement(
     import json
 
     from ehrbench.cli.correlation_options import cell, parse_options, print_notes
-    from ehrbench.cli.output import print_json, print_table
     from ehrbench.correlation.output import write_files
     from ehrbench.correlation.raters import rater_agreement
     from ehrbench.correlation.sources import open_ratings
     from ehrbench.tables import to_csv
+    from ehrbench.terminal.output import print_json, print_table
 
     options = parse_options(tau=tau, unit=resample, resamples=resamples, seed=seed, units=("items", "patients"))
     report = rater_agreement(open_ratings(task, data_dir, ratings).rankings, options)

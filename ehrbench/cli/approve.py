@@ -16,9 +16,9 @@ def approve(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Record (or list, or revoke) the approval of a remote endpoint for credentialed tasks."""
-    from ehrbench.cli.output import print_json
     from ehrbench.errors import UsageError
     from ehrbench.runs.approvals import load_approvals, record_approval, revoke_approval
+    from ehrbench.terminal.output import print_json
 
     if endpoint is None:
         approvals = load_approvals()
@@ -30,7 +30,7 @@ def approve(
             typer.echo("No endpoint is approved.")
         return
     if not tasks:
-        raise UsageError("name the tasks the approval is for: --tasks medalign, a group, or a glob")
+        raise UsageError("name the tasks the approval is for: --tasks with a task, a group, or a glob")
     if revoke:
         if not revoke_approval(endpoint, tasks):
             raise UsageError(f"there is no approval of {endpoint} for '{tasks}'; `ehrbench approve` lists what there is")

@@ -22,12 +22,12 @@ def compare(
     import json
 
     from ehrbench.cli.correlation_options import print_notes
-    from ehrbench.cli.output import print_json
     from ehrbench.correlation.compare import compare as compute
     from ehrbench.correlation.output import write_files
     from ehrbench.correlation.paired_file import paired_file
     from ehrbench.correlation.run_pairs import match_runs
     from ehrbench.tables import to_csv
+    from ehrbench.terminal.output import print_json
 
     names = [name.strip() for name in metrics.split(",") if name.strip()] if metrics else None
     pairs = match_runs(a, b)
@@ -55,8 +55,8 @@ def compare(
 
 def _print(report: object) -> None:
     from ehrbench.cli.correlation_options import cell, ends, p_value
-    from ehrbench.cli.output import print_table
     from ehrbench.correlation.compare import CompareReport
+    from ehrbench.terminal.output import print_table
 
     assert isinstance(report, CompareReport)
     typer.echo(f"A: {report.a}\nB: {report.b}\n")

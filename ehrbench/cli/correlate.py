@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def correlate(
-    task: Annotated[str | None, typer.Option(help="A task whose release holds people's ratings (medalign).")] = None,
+    task: Annotated[str | None, typer.Option(help="A task whose release holds people's ratings.")] = None,
     data_dir: Annotated[
         str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
     ] = None,
@@ -50,7 +50,6 @@ def correlate(
 ) -> None:
     """Compare metrics' and judges' rankings of answers with people's, item by item, with intervals and tests between metrics."""
     from ehrbench.cli.correlation_options import parse_options
-    from ehrbench.cli.output import print_json
     from ehrbench.correlation.correlate import correlate as compute
     from ehrbench.correlation.human import human_stats
     from ehrbench.correlation.output import correlation_result
@@ -59,6 +58,7 @@ def correlate(
     from ehrbench.errors import UsageError
     from ehrbench.neural.arguments import parse_arguments
     from ehrbench.runs.manifest import command_line
+    from ehrbench.terminal.output import print_json
 
     options = parse_options(
         tau=tau, nan_policy=nan_policy, triples=triples, unit=resample, resamples=resamples, level=level, seed=seed
@@ -95,8 +95,8 @@ def _names(text: str | None) -> list[str] | None:
 def print_report(report: CorrelationReport, people: HumanReport) -> None:
     """Print the tables."""
     from ehrbench.cli.correlation_options import cell, ends, p_value, print_notes
-    from ehrbench.cli.output import print_table
     from ehrbench.correlation.options import NAN_POLICIES
+    from ehrbench.terminal.output import print_table
 
     typer.echo(
         f"{report.n_items} items, {len(report.systems)} systems, {report.n_rankings} rankings ('{report.triples}' counts where "
@@ -157,7 +157,7 @@ def print_report(report: CorrelationReport, people: HumanReport) -> None:
 
 def _print_model_level(report: CorrelationReport) -> None:
     from ehrbench.cli.correlation_options import cell, ends
-    from ehrbench.cli.output import print_table
+    from ehrbench.terminal.output import print_table
 
     rows = [
         (m.label, cell(level.soft.accuracy), ends(level), level.soft.n_items, cell(level.tau))

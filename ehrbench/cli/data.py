@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from ehrbench.cli import author, prepare
+from ehrbench.cli import prepare
 
 app = typer.Typer(help="The tasks' data: what is here, what is missing, synthetic samples.", no_args_is_help=True)
 app.add_typer(prepare.app, name="prepare")
-app.add_typer(author.app, name="author")
 
 
 @app.callback()
@@ -33,10 +32,10 @@ def status(
 
     Exit code 3 when data are missing, 2 when --read finds some that cannot be read.
     """
-    from ehrbench.cli.output import print_json, print_table
     from ehrbench.errors import MissingError, UsageError
     from ehrbench.readers.data_status import data_status
     from ehrbench.tasks.catalog import load_catalog
+    from ehrbench.terminal.output import print_json, print_table
 
     catalog = load_catalog(include_path or ())
     states = data_status(catalog.select(tasks) if tasks else catalog.tasks(), data_dir, read=read)
@@ -56,7 +55,7 @@ def status(
 
 @app.command("fetch")
 def fetch(
-    suite: Annotated[str, typer.Argument(help="meds_bench.")],
+    suite: Annotated[str, typer.Argument(help="A suite with open files on a hub.")],
     tasks: Annotated[
         str | None, typer.Option(help="Tasks, groups or globs, separated by commas. [default: all of the suite]")
     ] = None,
@@ -70,15 +69,13 @@ def fetch(
 
     Exit code 3 when the hub cannot be reached or lacks a file.
     """
-    from ehrbench.cli.output import print_json
-    from ehrbench.errors import MissingError, UsageError, unknown_name
+    from ehrbench.errors import MissingError, UsageError
     from ehrbench.readers.data_dir import chosen_data_dir, is_sample
-    from ehrbench.suites.meds_bench.fetch import FULL, SPLIT, fetch_release
-    from ehrbench.suites.meds_bench.layout import named_file
+    from ehrbench.readers.fetch import FETCHERS
     from ehrbench.tasks.catalog import load_catalog
+    from ehrbench.terminal.output import print_json
 
-    if suite != "meds_bench":
-        raise UsageError(unknown_name("suite that can be fetched", suite, ["meds_bench"]))
+    fetch_tasks = FETCHERS.get(suite)
     if is_sample(data_dir):
         raise UsageError("--data-dir is 'sample', which is no folder to write to; name one")
     chosen = load_catalog().select(tasks or suite)
@@ -86,14 +83,8 @@ def fetch(
         raise UsageError(f"--tasks names {foreign[0]}, which is not of {suite}")
     public = [task for task in chosen if task.data.policy == "open" and task.facts.get("on_hub")]
     say = (lambda _: None) if as_json else (lambda name: typer.echo(f"… {name}", err=True))
-    done = fetch_release(
-        FULL if full else SPLIT,
-        [named_file(task.data.options) for task in public],
-        Path(chosen_data_dir(data_dir)).expanduser() / suite,
-        revision=revision,
-        force=force,
-        say=say,
-    )
+    folder = Path(chosen_data_dir(data_dir)).expanduser() / suite
+    done = fetch_tasks([task.data.options for task in public], folder, full=full, revision=revision, force=force, say=say)
     if as_json:
         print_json({**done._asdict(), "folder": str(done.folder), "not_public": len(chosen) - len(public)})
     else:

@@ -15,9 +15,9 @@ def demo(
 ) -> None:
     """Run baselines and imaginary models on the synthetic sample, score them, set them beside its clinicians, build the site."""
     from ehrbench.assets import asset_dir
-    from ehrbench.cli.output import print_json, print_table
-    from ehrbench.demo import correlate_sample, run_demo
     from ehrbench.leaderboard.build import build
+    from ehrbench.suites.demo import correlate_sample, run_demo
+    from ehrbench.terminal.output import print_json, print_table
 
     runs = []
     for run in run_demo(out, quiet):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def print_groups(results: Sequence[GroupResult]) -> None:
     """Print a suite's groups as a table: main columns first, then the others; nothing for a suite where no group has a task."""
-    from ehrbench.cli.output import print_table
+    from ehrbench.terminal.output import print_table
 
     suites = dict.fromkeys((one.suite, one.protocol, one.model.name, one.prompt) for one in results)
     for suite, protocol, model, prompt in suites:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def human_stats(
-    task: Annotated[str | None, typer.Option(help="A task whose release holds people's ratings (medalign).")] = None,
+    task: Annotated[str | None, typer.Option(help="A task whose release holds people's ratings.")] = None,
     data_dir: Annotated[
         str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
     ] = None,
@@ -29,11 +29,11 @@ def human_stats(
 ) -> None:
     """Share correct, win rates under three rules for ties, mean ranks, pairings, and how far raters agree."""
     from ehrbench.cli.correlation_options import parse_options
-    from ehrbench.cli.output import print_json
     from ehrbench.correlation.human import human_stats as compute
     from ehrbench.correlation.output import head_to_head_csv, human_result, systems_csv, to_json, write_files
     from ehrbench.correlation.sources import about, open_ratings
     from ehrbench.runs.manifest import command_line
+    from ehrbench.terminal.output import print_json
 
     options = parse_options(tau=tau, triples=triples, unit=resample, resamples=resamples, seed=seed, units=("items", "patients"))
     source = open_ratings(task, data_dir, ratings)
@@ -53,7 +53,7 @@ def human_stats(
 def print_report(report: HumanReport) -> None:
     """Print the tables."""
     from ehrbench.cli.correlation_options import cell, ends, print_notes
-    from ehrbench.cli.output import print_table
+    from ehrbench.terminal.output import print_table
 
     typer.echo(
         f"{report.n_items} items, {len(report.systems)} systems, {report.n_raters} raters; {report.n_repeated} items ranked by "

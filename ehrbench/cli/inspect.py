@@ -18,10 +18,10 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show questions, gold answers, model answers and scores. What it prints is as private as the data."""
-    from ehrbench.cli.output import print_json
     from ehrbench.runs.folder import open_run
     from ehrbench.scoring.inspect import view_items
     from ehrbench.scoring.loaded import load_run
+    from ehrbench.terminal.output import print_json
 
     views = view_items(load_run(open_run(run), data_dir), item or None, outcome, limit, record, data_dir)
     if as_json:

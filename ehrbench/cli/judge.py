@@ -22,7 +22,6 @@ def judge(
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Judge answers against a reference model's. The same command goes on where it was stopped; no verdict is bought twice."""
-    from ehrbench.cli.output import key_values, print_json, print_result
     from ehrbench.errors import INCOMPLETE_EXIT_CODE, UsageError
     from ehrbench.judge.judging import judge_run
     from ehrbench.judge.report import JudgedRun, judge_agreement, judge_result, write_judgement
@@ -30,6 +29,7 @@ def judge(
     from ehrbench.runs.folder import open_run
     from ehrbench.runs.policy import silence_libraries
     from ehrbench.scoring.loaded import load_run
+    from ehrbench.terminal.output import key_values, print_json, print_result
 
     if protocol not in ("clean", "paper"):
         raise UsageError(f"--protocol is '{protocol}': expected clean or paper")

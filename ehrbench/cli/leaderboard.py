@@ -26,9 +26,9 @@ def build_command(
 ) -> None:
     """Build the site from result files; it opens from a file, without a network."""
     from ehrbench.assets import asset_dir
-    from ehrbench.cli.output import print_json
     from ehrbench.errors import UsageError
     from ehrbench.leaderboard.build import TITLE, build
+    from ehrbench.terminal.output import print_json
 
     folders = results or [Path("results")]
     for folder in results or []:
@@ -63,9 +63,9 @@ def check_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Prove that a site holds nothing private, no cell of too few patients and no broken page; exit 4 on a finding."""
-    from ehrbench.cli.output import print_json
     from ehrbench.errors import PolicyError
     from ehrbench.leaderboard.check import check_site
+    from ehrbench.terminal.output import print_json
 
     findings = check_site(site, results or [Path("results")], data_dir)
     if as_json:

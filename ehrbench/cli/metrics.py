@@ -18,7 +18,7 @@ def _metrics() -> None:
 @app.command("list")
 def list_metrics(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List every metric: its range, what it needs, whether it is available here, and its signature."""
-    from ehrbench.cli.output import print_json, print_table
+    from ehrbench.terminal.output import print_json, print_table
 
     rows = [_describe(name) for name in _names()]
     if as_json:
@@ -45,10 +45,10 @@ def setup(
     force: Annotated[bool, typer.Option("--force", help="Make it anew.")] = False,
 ) -> None:
     """Make the environment of the metrics that cannot share this one."""
-    from ehrbench.cli.output import print_table
     from ehrbench.errors import UsageError
     from ehrbench.neural.environment import environment
     from ehrbench.neural.setup import Sources, make_environment
+    from ehrbench.terminal.output import print_table
 
     if name != "comet":
         raise UsageError(f"there is no environment '{name}' to set up; expected comet")

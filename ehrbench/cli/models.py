@@ -17,8 +17,8 @@ def _models() -> None:
 @app.command("list")
 def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the backends, what each needs, and whether it can be used here."""
-    from ehrbench.cli.output import print_json, print_table
     from ehrbench.models.loading import describe_backends
+    from ehrbench.terminal.output import print_json, print_table
 
     backends = describe_backends()
     if as_json:

@@ -112,8 +112,8 @@ def run(
 
 
 def _print_dry_run(prepared: list[Any], show_prompt: str | None, as_json: bool) -> None:
-    from ehrbench.cli.output import print_json
     from ehrbench.runs.dry_run import estimate_run, exact_prompt
+    from ehrbench.terminal.output import print_json
 
     if show_prompt is not None:
         for message in exact_prompt(prepared, show_prompt):

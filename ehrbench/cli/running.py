@@ -77,11 +77,11 @@ def answer_and_score(run: Any, metrics: list[str] | None, arguments: dict[str, s
     """Generate and score one task."""
     from collections import Counter
 
-    from ehrbench.cli.output import scoring_progress
     from ehrbench.results.schema import SCORED_OUTCOMES
     from ehrbench.runs.execute import generate
     from ehrbench.scoring.loaded import load_run
     from ehrbench.scoring.run import score_run
+    from ehrbench.terminal.output import scoring_progress
 
     folder, predictions = generate(run, quiet=quiet, say=lambda line: typer.echo(f"ehrbench: {line}", err=True))
     failed = sum(p.outcome not in SCORED_OUTCOMES for p in predictions)
@@ -111,10 +111,10 @@ def read_options(given: dict[str, Any]) -> RunOptions:
     """The command's arguments, checked, as run options."""
     from dataclasses import fields
 
-    from ehrbench.cli.output import key_values
     from ehrbench.errors import UsageError
     from ehrbench.runs.options import RunOptions
     from ehrbench.runs.shards import parse_shard
+    from ehrbench.terminal.output import key_values
 
     for name, legal in {
         "protocol": ("clean", "paper"),
@@ -137,8 +137,8 @@ def read_options(given: dict[str, Any]) -> RunOptions:
 def report(finished: Sequence[Finished], catalog: Catalog, options: RunOptions, *, allow_partial: bool, as_json: bool) -> None:
     """Print what was run, and leave with the exit code that says whether all of it has answers."""
     from ehrbench.cli.groups import print_groups
-    from ehrbench.cli.output import print_json, print_result
     from ehrbench.errors import INCOMPLETE_EXIT_CODE
+    from ehrbench.terminal.output import print_json, print_result
 
     groups = _groups(finished, catalog, options, allow_partial)
     if as_json:

@@ -27,7 +27,7 @@ def score(
     submission: Annotated[
         list[Path] | None, typer.Option(help="CSV with task_id,input,GT,output, in place of runs; repeatable.")
     ] = None,
-    suite: Annotated[str, typer.Option(help="Of the submission.")] = "meds_bench",
+    suite: Annotated[str | None, typer.Option(help="Suite of the submission. [default: the one suite that has them]")] = None,
     protocol: Annotated[str, typer.Option(help="Of the submission: clean or paper.")] = "clean",
     model_name: Annotated[str | None, typer.Option(help="Of the submission. [default: the end of the file's name]")] = None,
     out: Annotated[Path, typer.Option(help="Where a submission's results go.")] = Path("results"),
@@ -39,13 +39,13 @@ def score(
 ) -> None:
     """Score stored predictions in any environment; the model is not needed. Exits 5 when a metric failed."""
     from ehrbench.cli.groups import print_groups
-    from ehrbench.cli.output import print_json, print_result, scoring_progress
     from ehrbench.errors import INCOMPLETE_EXIT_CODE, EhrbenchError, UsageError
     from ehrbench.neural.arguments import parse_arguments
     from ehrbench.scoring.groups import Scored, group_results, write_groups
     from ehrbench.scoring.loaded import find_runs, load_run
     from ehrbench.scoring.run import score_run
     from ehrbench.tasks.catalog import load_catalog
+    from ehrbench.terminal.output import print_json, print_result, scoring_progress
 
     arguments = parse_arguments([*(metric_arg or ()), *([f"comet.source={comet_source}"] if comet_source else ())])
     failures = []
@@ -83,18 +83,19 @@ def score(
 
 
 def _submitted(
-    path: Path, suite: str, protocol: str, name: str | None, data_dir: str | None, out: Path, quiet: bool, as_json: bool
+    path: Path, suite: str | None, protocol: str, name: str | None, data_dir: str | None, out: Path, quiet: bool, as_json: bool
 ) -> list[Scored]:
-    from ehrbench.cli.output import print_result, scoring_progress
     from ehrbench.errors import UsageError
-    from ehrbench.suites.meds_bench.submission.score import score_submission
+    from ehrbench.scoring.submissions import SUBMISSIONS, only_suite
     from ehrbench.tasks.catalog import load_catalog
+    from ehrbench.terminal.output import print_result, scoring_progress
 
     if protocol not in ("clean", "paper"):
         raise UsageError(f"--protocol is '{protocol}': expected clean, paper")
     wanted: Protocol = "paper" if protocol == "paper" else "clean"
     with scoring_progress(quiet) as progress:
-        scored = score_submission(
+        suite = suite or only_suite()
+        scored = SUBMISSIONS.get(suite)(
             path, suite, load_catalog(), protocol=wanted, name=name, data_dir=data_dir, out=out, progress=progress
         )
     for one in [] if as_json else scored:

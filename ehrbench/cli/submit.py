@@ -14,8 +14,8 @@ def submit(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Pack the numbers of finished runs into one file that can be dropped into another results folder."""
-    from ehrbench.cli.output import print_json
     from ehrbench.results.submission import pack
+    from ehrbench.terminal.output import print_json
 
     path = pack(runs, out)
     if as_json:

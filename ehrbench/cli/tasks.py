@@ -29,9 +29,9 @@ def list_tasks(
     as_json: AsJson = False,
 ) -> None:
     """List tasks with their groups, data policy, number of items and primary metric."""
-    from ehrbench.cli.output import print_json, print_table
     from ehrbench.errors import UsageError, unknown_name
     from ehrbench.tasks.catalog import load_catalog
+    from ehrbench.terminal.output import print_json, print_table
 
     catalog = load_catalog(include_path or ())
     names = catalog.match(tasks)
@@ -65,9 +65,9 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a task as it is run, with the file and line that each value comes from."""
-    from ehrbench.cli.output import print_json
     from ehrbench.tasks.catalog import load_catalog
     from ehrbench.tasks.show import dotted, resolved_lines
+    from ehrbench.terminal.output import print_json
 
     catalog = load_catalog(include_path or ())
     spec = catalog.get(task, _protocol(protocol))
@@ -99,8 +99,8 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """Check task files: schema, names, prompts and, where data is there, the first items. Exit code 2 when anything is wrong."""
-    from ehrbench.cli.output import print_json
     from ehrbench.tasks.validate import validate_tasks
+    from ehrbench.terminal.output import print_json
 
     report = validate_tasks(tasks or (), data_dir, include_path or ())
     if as_json:

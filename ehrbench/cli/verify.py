@@ -17,11 +17,11 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check that a result follows from its predictions and its data; exits 1 when it does not."""
-    from ehrbench.cli.output import print_json
     from ehrbench.neural.arguments import parse_arguments
     from ehrbench.runs.folder import open_run
     from ehrbench.scoring.loaded import load_run
     from ehrbench.scoring.verify import verify_run
+    from ehrbench.terminal.output import print_json
 
     loaded = load_run(open_run(run), data_dir)
     problems = verify_run(loaded, parse_arguments(metric_arg or ()))

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from ehrbench.correlation.sheet import Sheet, shown
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_data
+from ehrbench.readers.cells import annotator_order, read_yes_no
 from ehrbench.stats.win_rates import mid_ranks
-from ehrbench.suites.medalign.columns import annotator_order, read_yes_no
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]

@@ -1,6 +1,6 @@
-"""A MedAlign release as ratings and answers.
+"""A release that holds people's ratings: rankings, the systems' answers, and metrics' scores of them.
 
-Its tables alone are read, so the records need not be there, but for metrics that are shown a part of them.
+The records need not be there, but for metrics that are shown a part of them.
 """
 
 from __future__ import annotations
@@ -8,16 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
-from ehrbench.correlation.ratings import Rankings, build
+from ehrbench.correlation.ratings import Rankings
 from ehrbench.correlation.scores import Scores
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.metrics.metric import Metric, Scorable
+from ehrbench.readers import READERS
+from ehrbench.registry import Registry
 from ehrbench.scoring.score import resolve
-from ehrbench.suites.medalign.ratings import answers_of
-from ehrbench.suites.medalign.ratings import read_ratings as read_reviews
-from ehrbench.suites.medalign.reader import read, read_instructions
 
 Gold = Literal["first", "max"]
 
@@ -30,44 +29,27 @@ class Release(NamedTuple):
     """(system, its answer to an instruction with the gold answers), those of rated instructions that have a gold answer."""
     notes: tuple[str, ...]
     root: Path
+    reader: str
+    """Opens the release's records, where a metric is shown a part of them."""
 
 
-def read_release(root: Path, gold: Gold = "first") -> Release:
-    """Read the ratings, the six systems' answers and the gold answers of a release.
+class RatedRelease(Protocol):
+    """Reads the ratings of a release; a suite registers one under its reader's name."""
 
-    Args:
-        root: the release's folder, or one above it.
-        gold: ``first``: the first annotator's answer, as the paper's scripts have it; ``max``: the best match counts.
+    def __call__(self, root: Path, gold: Gold = "first") -> Release:
+        """Read the ratings, the systems' answers and the gold answers.
 
-    Raises:
-        MissingError: a table is not there.
-        UsageError: a table is malformed.
-    """
-    reviews = read_reviews(root)
-    rows: dict[tuple[str, str, str], tuple[float, float, bool, float]] = {}
-    groups: dict[str, str] = {}
-    for rating in reviews.rows:
-        rank = math.nan if rating.rank is None else rating.rank
-        correct = math.nan if rating.correct is None else float(rating.correct)
-        rows[rating.item, rating.rater, rating.system] = (rank, correct, rating.used_eval, float(len(rating.answer.split())))
-        if rating.group and groups.setdefault(rating.item, rating.group) != rating.group:
-            raise UsageError(f"{reviews.path}: instruction {rating.item} is about two patients")
-    instructions, warnings = read_instructions(root)
-    golds = {item.id: item for item in instructions}
-    for item in golds.values():
-        if item.group:
-            groups.setdefault(item.id, item.group)
-    rankings = build(reviews.path.name, rows, groups, with_used=True, with_lengths=True)
-    scorables = []
-    for system in rankings.systems:
-        for item_id, answer in sorted(answers_of(reviews, system).items()):
-            if (one := golds.get(item_id)) is not None:
-                references = one.references[:1] if gold == "first" else one.references
-                scorables.append((system, Scorable(item_id, answer, references, question=one.question, meta=one.meta)))
-    notes = [*reviews.warnings, *warnings]
-    if without := len(set(rankings.items) - set(golds)):
-        notes.append(f"{reviews.path.name}: {without} rated instructions have no gold answer, so no metric can score them")
-    return Release(rankings, scorables, tuple(notes), root)
+        Args:
+            root: the release's folder, or one above it.
+            gold: ``first``: the first annotator's answer, as the paper's scripts have it; ``max``: the best match counts.
+
+        Raises:
+            MissingError: a table is not there.
+            UsageError: a table is malformed.
+        """
+
+
+RATED_RELEASES: Registry[RatedRelease] = Registry("ratings")
 
 
 def score_release(
@@ -130,7 +112,7 @@ def _score(metric: Metric, release: Release, processes: int | None) -> tuple[Sco
 
     scorables = [scorable for _, scorable in release.scorables]
     if metric.source is not None:
-        dataset = read(release.root, {}) if metric.source.mode == "bm25" else None
+        dataset = READERS.get(release.reader)(release.root, {}) if metric.source.mode == "bm25" else None
         records = {item.id: item.record_id for item in dataset.items} if dataset else {}
         scorables = add_sources(metric, scorables, records, dataset.load_record if dataset else None)
     statistics, notes = compute_noted(metric, scorables, processes=processes)

@@ -11,7 +11,7 @@ from ehrbench import __version__
 from ehrbench.correlation.options import Options
 from ehrbench.correlation.output import About
 from ehrbench.correlation.ratings import Rankings, read_ratings
-from ehrbench.correlation.release import Gold, Release, read_release, score_release
+from ehrbench.correlation.release import RATED_RELEASES, Gold, Release, score_release
 from ehrbench.correlation.run_scores import read_run_scores, with_lengths
 from ehrbench.correlation.scores import Scores, read_scores
 from ehrbench.errors import UsageError
@@ -39,7 +39,7 @@ def open_ratings(task: str | None, data_dir: str | None, ratings: Path | None, g
         MissingError: the data are not there.
     """
     if (task is None) == (ratings is None):
-        raise UsageError("say where the ratings are: either --task medalign (with --data-dir) or --ratings FILE")
+        raise UsageError("say where the ratings are: either --task TASK (with --data-dir) or --ratings FILE")
     if ratings is not None:
         return Source(read_ratings(ratings), ratings.stem, ratings.stem, False, None, (), gold)
     assert task is not None
@@ -47,9 +47,10 @@ def open_ratings(task: str | None, data_dir: str | None, ratings: Path | None, g
     from ehrbench.tasks.catalog import load_catalog
 
     spec = load_catalog().get(task)
-    if spec.data.reader != "medalign":
-        raise UsageError(f"task '{task}' has no ratings by people in its data (medalign has); give a table with --ratings")
-    release = read_release(locate(spec.data, data_dir), gold)
+    if spec.data.reader not in RATED_RELEASES:
+        known = ", ".join(RATED_RELEASES)
+        raise UsageError(f"task '{task}' has no ratings by people in its data ({known} has); give a table with --ratings")
+    release = RATED_RELEASES.get(spec.data.reader)(locate(spec.data, data_dir), gold)
     rankings = replace(release.rankings, notes=(*release.notes, *release.rankings.notes))
     return Source(rankings, spec.task, spec.title or spec.task, is_sample(data_dir), release, tuple(spec.metrics), gold)
 

@@ -14,6 +14,7 @@ from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_data
 from ehrbench.judge.prompt import MAX_TOKENS, ORDERS, REMINDER, SYSTEM, Order, question_for
 from ehrbench.judge.verdict import Verdict, read_verdict
+from ehrbench.models.capabilities import Describes
 from ehrbench.models.protocol import Model
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
@@ -120,9 +121,8 @@ def judge_run(
     orders: tuple[Order, ...] = ORDERS[:1] if protocol == "paper" else ORDERS
     task = judge_task(candidate.task)
     approval = check_policy(task, judge, synthetic)
-    describe = getattr(judge, "describe", None)
-    if describe is not None:
-        describe()
+    if isinstance(judge, Describes):
+        judge.describe()
     options = RunOptions(protocol=protocol, out=out, data_dir=candidate.data_dir, model=judge.identity.name)
     source = hash_data(
         [

@@ -5,28 +5,6 @@ from ehrbench.registry import Registry
 
 __all__ = ["METRICS", "Kind", "Metric", "Need", "Scorable", "Statistics"]
 
-_MEDS_BENCH = {
-    "generation": """
-        bleu_1 bleu_1_zh bleu_1_ja bleu_1_words bleu_1_lower bleu_1_explanation bleu_1_ebms
-        bleu_1_rationale bleu_1_rationale_zh bleu_1_rationale_ja
-        rouge_l_set rouge_l_set_zh rouge_l_set_ja rouge_l_set_lower rouge_l_set_explanation rouge_l_set_ebms
-        rouge_l_set_rationale rouge_l_set_rationale_zh rouge_l_set_rationale_ja
-        rouge_1_words rouge_1_zh rouge_1_ja rouge_l_words rouge_l_zh rouge_l_ja
-    """,
-    "containment": """
-        mcqa_first_letter mcqa_first_letter_yes_no ie_containment diagnosis_containment treatment_containment
-        outcome_true_false fact_containment nli_containment
-    """,
-    "entities": "ner_f1_cut ner_f1 ner_precision ner_recall",
-    "accuracy": """
-        choice_accuracy yes_no_maybe_accuracy ie_accuracy diagnosis_accuracy treatment_accuracy nli_accuracy fact_accuracy
-        diagnosis_ambiguous treatment_ambiguous nli_ambiguous fact_ambiguous nli_balanced_accuracy fact_balanced_accuracy
-        outcome_accuracy outcome_balanced_accuracy outcome_f1
-    """,
-    "hallmarks": "hoc_macro_f1 hoc_macro_precision hoc_macro_recall hoc_f1 hoc_precision hoc_recall",
-}
-"""Names by module; an attribute is its metric's name in capitals."""
-
 METRICS: Registry[Metric] = Registry(
     "metric",
     {
@@ -43,14 +21,6 @@ METRICS: Registry[Metric] = Registry(
         "meteor": "ehrbench.metrics.meteor:METEOR",
         "bertscore": "ehrbench.neural.bertscore:BERTSCORE",
         "bertscore_deberta": "ehrbench.neural.bertscore:BERTSCORE_DEBERTA",
-        "set_f1": "ehrbench.suites.ehr_bench.scorers:SET_F1",
-        "set_precision": "ehrbench.suites.ehr_bench.scorers:SET_PRECISION",
-        "set_recall": "ehrbench.suites.ehr_bench.scorers:SET_RECALL",
-        "set_f1_strict": "ehrbench.suites.ehr_bench.scorers:SET_F1_STRICT",
-        "set_precision_strict": "ehrbench.suites.ehr_bench.scorers:SET_PRECISION_STRICT",
-        "set_recall_strict": "ehrbench.suites.ehr_bench.scorers:SET_RECALL_STRICT",
-        "prefix_match": "ehrbench.suites.ehr_bench.scorers:PREFIX_MATCH",
-        "first_line_match": "ehrbench.suites.ehr_bench.scorers:FIRST_LINE_MATCH",
         "auroc": "ehrbench.metrics.probability:AUROC",
         "macro_auroc": "ehrbench.metrics.probability:MACRO_AUROC",
         "auprc": "ehrbench.metrics.probability:AUPRC",
@@ -74,12 +44,8 @@ METRICS: Registry[Metric] = Registry(
         "typed_count": "ehrbench.metrics.typed:COUNT",
         "typed_list": "ehrbench.metrics.typed:LIST",
         "typed_text": "ehrbench.metrics.typed:TEXT",
-        **{
-            name: f"ehrbench.suites.meds_bench.scorers.{module}:{name.upper()}"
-            for module, names in _MEDS_BENCH.items()
-            for name in names.split()
-        },
     },
     "ehrbench.metrics",
     families={"lm_eval.": "ehrbench.readers.lm_eval.metrics:metric"},
+    expected=Metric,
 )

@@ -1,48 +1,11 @@
-"""Log-likelihoods of given texts: what lm-eval's tasks ask beside answers. A capability that a model may have."""
+"""The tokens of which a log-likelihood is the sum, by lm-eval's rules."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ehrbench.models.hf.tokenizer import HFTokenizer
-from ehrbench.models.protocol import Finish
-
-
-class Likelihood(NamedTuple):
-    """Of one text."""
-
-    value: float
-    """Natural logarithm of its probability: the sum over its tokens."""
-    greedy: bool
-    """Whether greedy decoding would have written it."""
-
-
-class LikelihoodRequest(NamedTuple):
-    """Ask for the log-likelihoods of a few texts."""
-
-    id: str
-    texts: tuple[tuple[str, ...], ...]
-    """Each ``(context, continuation)``, or ``(text,)`` for a whole text from its first token on."""
-
-
-class LikelihoodResponse(NamedTuple):
-    """In the order of the request's texts."""
-
-    id: str
-    likelihoods: tuple[Likelihood, ...] = ()
-    finish: Finish = "stop"
-    error: str | None = None
-    prompt_tokens: int | None = None
-    seconds: float = 0.0
-
-
-@runtime_checkable
-class GivesLikelihoods(Protocol):
-    """A model with this capability."""
-
-    def log_likelihoods(self, requests: Iterable[LikelihoodRequest]) -> Iterator[LikelihoodResponse]:
-        """Answer every request, in any order; never raises for one bad request."""
 
 
 class Scored(NamedTuple):

@@ -17,9 +17,9 @@ from typing import Any
 from ehrbench.errors import EhrbenchError, MissingError, UsageError, unknown_name
 from ehrbench.models.answers import cut_at_stop
 from ehrbench.models.arguments import refuse_secrets
+from ehrbench.models.capabilities import Likelihood, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.choices import log_sums, normalised
 from ehrbench.models.hf.checkpoint import require_weights, resolve, weights_hash
-from ehrbench.models.likelihoods import Likelihood, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.local import versions
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, ModelIdentity, Request, Response, Tokenizer
 from ehrbench.models.thinking import split

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +25,6 @@ def chosen_data_dir(data_dir: str | None) -> str:
 def is_sample(data_dir: str | None) -> bool:
     """Whether the data are the bundled synthetic samples, generated here: only the word ``sample`` means them, never a folder."""
     return chosen_data_dir(data_dir) == SAMPLE_WORD
-
-
-def recognised(spec: DataSpec, folder: Path) -> bool:
-    """Whether the task's reader finds its release in a folder, as the reader's module says in ``recognises(root, options)``."""
-    recognises = getattr(import_module(READERS.get(spec.reader).__module__), "recognises", None)
-    return bool(recognises and recognises(folder, spec.options))
 
 
 def locate(spec: DataSpec, data_dir: str | None) -> Path:
@@ -57,7 +50,7 @@ def locate(spec: DataSpec, data_dir: str | None) -> Path:
     folder = root / spec.path
     if folder.is_dir():
         return folder
-    if recognised(spec, root):
+    if READERS.get(spec.reader).recognises(root, spec.options):
         return root
     raise MissingError(f"the data of reader '{spec.reader}' are not in {root}; {_advice(spec, root)}")
 
@@ -68,8 +61,7 @@ def require(spec: DataSpec, folder: Path) -> None:
     Raises:
         MissingError: the folder is there and they are not.
     """
-    module = import_module(READERS.get(spec.reader).__module__)
-    if hasattr(module, "recognises") and not recognised(spec, folder):
+    if READERS.get(spec.reader).recognises(folder, spec.options) is False:
         source = f"; get them: {spec.source.strip().rstrip('.')}" if spec.source else ""
         raise MissingError(f"not in {folder}{source}")
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ehrbench.hashing import hash_files
 from ehrbench.readers.item import Item
@@ -40,11 +39,3 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 over the files, independent of where the release lies."""
         return self.derived_from or hash_files(self.root, self.files)
-
-
-Reader = Callable[[Path, Mapping[str, Any]], Dataset]
-"""Opens a release. Arguments: the folder the user named for the task's data, and the task file's ``data.options``.
-
-Raises MissingError when files are absent, UsageError when one is malformed (naming the file and the row). It must not keep
-all records in memory: ``load_record`` reads one when asked.
-"""

@@ -13,18 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from pydantic import field_validator
+
 from ehrbench.errors import MissingError, UsageError, unknown_name
 from ehrbench.hashing import hash_text
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
+from ehrbench.readers.reader import ReaderOptions, reader
+from ehrbench.records import RECORD_FILES, Record
 from ehrbench.records.plain_text import text_record
-from ehrbench.records.record import Record
 from ehrbench.records.safe_xml import read_text
-from ehrbench.suites.medalign.records.xml import RENDERINGS, load_record
 
 KEYS = ("id", "question", "answer", "answers", "labels", "choices", "group", "record", "record_file")
 DEFAULT_FILE = "items.jsonl"
-_OPTIONS = ("file", "fields", "meta", "rendering")
 _ID = re.compile(r"[!-~]{1,128}\Z")
 
 
@@ -37,15 +38,35 @@ def _inside(root: Path, name: str) -> Path | None:
         return None
 
 
-def _file(root: Path, options: Mapping[str, Any]) -> Path:
-    name = str(options.get("file", DEFAULT_FILE))
-    path = _inside(root, name)
+class Options(ReaderOptions):
+    """``data.options`` of ``jsonl``."""
+
+    file: str = DEFAULT_FILE
+    """The questions' file below the folder."""
+    fields: dict[str, str] = {}
+    """Our names of keys to the file's, where they differ."""
+    meta: tuple[str, ...] = ()
+    """Keys for scorers and strata, which no prompt shows."""
+    rendering: str = "raw"
+    """Of XML records."""
+
+    @field_validator("fields")
+    @classmethod
+    def _known(cls, fields: dict[str, str]) -> dict[str, str]:
+        for name in fields:
+            if name not in KEYS:
+                raise ValueError(unknown_name("key", name, KEYS))
+        return fields
+
+
+def _file(root: Path, options: Options) -> Path:
+    path = _inside(root, options.file)
     if path is None:
-        raise UsageError(f"data.options.file is '{name}', which leads out of the data folder")
+        raise UsageError(f"data.options.file is '{options.file}', which leads out of the data folder")
     return path
 
 
-def recognises(root: Path, options: Mapping[str, Any]) -> bool:
+def recognises(root: Path, options: Options) -> bool:
     """Whether the file that ``options`` name is in ``root``."""
     return _file(root, options).is_file()
 
@@ -186,37 +207,18 @@ class _Reading:
         return file_name
 
 
-def _keys(options: Mapping[str, Any]) -> dict[str, str]:
-    fields = options.get("fields") or {}
-    if not isinstance(fields, Mapping):
-        raise UsageError("data.options.fields must map our names of keys to the file's")
-    for name in fields:
-        if name not in KEYS:
-            raise UsageError(f"data.options.fields: {unknown_name('key', str(name), KEYS)}")
-    return {key: str(fields.get(key, key)) for key in KEYS}
-
-
-def read(root: Path, options: Mapping[str, Any]) -> Dataset:
-    """Read a JSONL file of questions.
-
-    Args:
-        root: the data folder; nothing outside it is read.
-        options: ``file``: its name, ``items.jsonl`` unless said. ``fields``: our names of keys to the file's, where they differ.
-            ``meta``: keys for scorers and strata, which no prompt shows. ``rendering``: of XML records.
+@reader(Options, recognises=recognises, slots=None, meta=None)
+def read(root: Path, options: Options) -> Dataset:
+    """Read a JSONL file of questions; nothing outside ``root`` is read.
 
     Raises:
         MissingError: the file, or a record file that it names, is not there.
         UsageError: a line is malformed, an id is there twice, or a path leads out of ``root``; the message names file and line.
     """
-    if unknown := sorted(set(options) - set(_OPTIONS)):
-        raise UsageError(f"data.options: {unknown_name('option of the reader jsonl', unknown[0], _OPTIONS)}")
-    rendering = str(options.get("rendering", "raw"))
-    if rendering not in RENDERINGS:
-        raise UsageError(unknown_name("rendering", rendering, RENDERINGS))
     path = _file(root, options)
     if not path.is_file():
         raise MissingError(f"{path} is not there; expected a JSONL file of questions (data.options.file names it)")
-    reading = _Reading(root, path, _keys(options), frozenset(map(str, options.get("meta") or ())))
+    reading = _Reading(root, path, {key: options.fields.get(key, key) for key in KEYS}, frozenset(options.meta))
     for line in _lines(path):
         reading.add(line)
     if not reading.items:
@@ -226,7 +228,7 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
         root=root,
         items=tuple(reading.items),
         files=(path, *reading.files.values()),
-        load_record=_loader(reading, rendering) if reading.inline or reading.files else None,
+        load_record=_loader(reading, options.rendering) if reading.inline or reading.files else None,
         warnings=warnings,
     )
 
@@ -234,8 +236,8 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
 def _loader(reading: _Reading, rendering: str) -> Callable[[str], Record]:
     def load(record_id: str) -> Record:
         if path := reading.files.get(record_id):
-            if path.suffix.lower() == ".xml":
-                return load_record(path, record_id, rendering)
+            if (kind := path.suffix.lower().lstrip(".")) in RECORD_FILES:
+                return RECORD_FILES.get(kind)(path, record_id, rendering)
             return text_record(record_id, read_text(path, "the record"))
         if record_id not in reading.inline:
             raise UsageError(f"record '{record_id}' belongs to no item of {reading.path}")

@@ -1,7 +1,7 @@
 """Synthetic samples: invented data in each release's own layout, generated where they are wanted.
 
 A generator writes one suite's release into an empty folder, the same bytes each time. Its suite is the first part of the
-``data.path`` of the tasks that read it. One line in ``SAMPLES`` registers it.
+``data.path`` of the tasks that read it.
 """
 
 from __future__ import annotations
@@ -23,17 +23,8 @@ SAMPLE_WORD = "sample"
 SampleGenerator = Callable[[Path], None]
 """Writes a release into an empty folder. No randomness but from a fixed seed, no clock, no network."""
 
-SAMPLES: Registry[SampleGenerator] = Registry(
-    "sample",
-    {
-        "ehr_bench": "ehrbench.suites.ehr_bench.sample:generate",
-        "medalign": "ehrbench.suites.medalign.sample:generate",
-        "mimic": "ehrbench.mimic.sample:generate",
-        "mimic_instr": "ehrbench.mimic.sample:generate_mimic_instr",
-        "mimic_prediction": "ehrbench.mimic.sample:generate_mimic_prediction",
-        "meds_bench": "ehrbench.suites.meds_bench.sample:generate",
-    },
-)
+SAMPLES: Registry[SampleGenerator] = Registry("sample", {"mimic": "ehrbench.mimic.sample:generate"})
+"""Suites register theirs; the synthetic MIMIC-IV is what several of them are built from."""
 
 
 def suite_of(data_path: str) -> str:

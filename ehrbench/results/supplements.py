@@ -1,7 +1,7 @@
 """What stands beside results on the site: metric-clinician correlation, people's judgement of systems, facts of a dataset.
 
 Four kinds of JSON file, found by their endings in the same folders as results: ``correlation.json``, ``human.json`` and
-``paired.json`` (also with a name before, as in ``medalign.correlation.json``) and ``*.facts.json``.
+``paired.json`` (also with a name before, as in ``suite.correlation.json``) and ``*.facts.json``.
 docs/results-schema.md explains each key.
 """
 

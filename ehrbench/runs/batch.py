@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from ehrbench.errors import PolicyError, UsageError
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, Request, Response
@@ -22,8 +23,8 @@ class FileModel:
     """What both directions share: a server's model that no connection is made to."""
 
     streaming = False
-    reads_choices = True
-    """Requests with ``spellings`` are answered with probabilities here: no wrapper needs to try a call first."""
+    by_file: Literal[True] = True
+    """Requests with ``spellings`` are answered with probabilities here: no wrapper can try a call first."""
 
     def __init__(self, server: ServerModel) -> None:
         """Wrap a model; its server is never spoken to."""
@@ -38,7 +39,7 @@ class FileModel:
         return self.server.prompt_text(messages)
 
     def choice_probabilities(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceResponse]:
-        """Never asked: see ``reads_choices``."""
+        """Never asked: see ``by_file``."""
         raise NotImplementedError
 
     def close(self) -> None:

@@ -1,10 +1,11 @@
-"""Tasks answered by the probability of a choice: a model in the clothes of one whose answers carry probabilities."""
+"""Tasks answered by the probability of a choice: wraps a model so that its answers carry probabilities."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from ehrbench.errors import UsageError
+from ehrbench.models.capabilities import MeetsServerByFile
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Model, Request, Response
 from ehrbench.readers.item import Item
 from ehrbench.runs.likelihoods import WithLikelihoods
@@ -46,13 +47,13 @@ class WithProbabilities(Wrapped):
 
 
 def answering_model(task: TaskSpec, model: Model) -> Model:
-    """The model, in the clothes that the task's kind of output needs.
+    """The model, wrapped so that it gives the task's kind of output.
 
     Raises:
         UsageError: the model cannot give that kind of output.
     """
     if task.output == "choice_probabilities":
-        return model if getattr(model, "reads_choices", False) else WithProbabilities(model, task.spellings == "spaced")
+        return model if isinstance(model, MeetsServerByFile) else WithProbabilities(model, task.spellings == "spaced")
     if task.output == "log_likelihoods":
         return WithLikelihoods(model)
     times = answers_wanted(task)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ehrbench.errors import UsageError
+from ehrbench.models.capabilities import Priced
 from ehrbench.runs.plan import plan_work
 from ehrbench.runs.prediction import Prediction
 from ehrbench.runs.prepared import Prepared
@@ -52,8 +53,7 @@ def estimate_run(run: Prepared) -> Estimate:
             prompt_tokens += times * tokens
             largest = max(largest, tokens)
     answer_tokens = calls * (generation.max_tokens + (generation.max_reasoning_tokens if run.model.thinks else 0))
-    price = getattr(run.model, "price", None)
-    cost = price(prompt_tokens, answer_tokens) if price else None
+    cost = run.model.price(prompt_tokens, answer_tokens) if isinstance(run.model, Priced) else None
     return Estimate(
         run.task.task, len(run.items), calls, prompt_tokens, largest, answer_tokens, cut, overflow, tokenizer.name, cost
     )

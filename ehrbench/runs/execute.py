@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ehrbench.jsonl import write_atomically
+from ehrbench.models.capabilities import FittedOnGolds
 from ehrbench.models.protocol import Model
 from ehrbench.readers import Dataset
 from ehrbench.readers.data_dir import chosen_data_dir, is_sample
@@ -81,9 +82,8 @@ def generate(
 
 def tell_golds(model: Model, dataset: Dataset) -> None:
     """Let a baseline that is made from the gold answers see them; nothing but a baseline of this process ever does."""
-    fit = getattr(model, "fit", None)
-    if fit is not None and model.identity.backend == "baseline" and not model.is_remote:
-        fit([gold_class(item) for item in dataset.items if item.labels or item.references])
+    if isinstance(model, FittedOnGolds) and model.identity.backend == "baseline" and not model.is_remote:
+        model.fit([gold_class(item) for item in dataset.items if item.labels or item.references])
 
 
 def _absolute(data_dir: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Tasks answered by log-likelihoods of given texts: a model in the clothes of one whose answer is those numbers."""
+"""Tasks answered by log-likelihoods of given texts: wraps a model so that its answer is those numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from ehrbench.errors import UsageError
-from ehrbench.models.likelihoods import GivesLikelihoods, LikelihoodRequest
+from ehrbench.models.capabilities import GivesLikelihoods, LikelihoodRequest
 from ehrbench.models.protocol import Model, Request, Response
 from ehrbench.runs.wrapped import Wrapped
 

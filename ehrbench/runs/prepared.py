@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ehrbench.models.capabilities import Describes
 from ehrbench.models.protocol import Model, Tokenizer
 from ehrbench.readers import Dataset
 from ehrbench.readers.data_dir import is_sample, open_dataset
@@ -54,9 +55,8 @@ def prepare(task: TaskSpec, model: Model, options: RunOptions) -> Prepared:
     synthetic = is_sample(options.data_dir)
     dataset = open_dataset(task, options.data_dir)
     approval = check_policy(task, model, synthetic or dataset.open_data)
-    describe = getattr(model, "describe", None)
-    if describe is not None:
-        describe()
+    if isinstance(model, Describes):
+        model.describe()
     budget = load_budget_tokenizer(options.budget_tokenizer)
     return Prepared(task, dataset, dataset.items[: options.limit], model, budget, options, approval, synthetic)
 

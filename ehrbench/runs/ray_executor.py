@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple, cast
 
 from ehrbench.errors import MissingError, UsageError
-from ehrbench.models.likelihoods import GivesLikelihoods, LikelihoodRequest, LikelihoodResponse
+from ehrbench.models.capabilities import Describes, FittedOnGolds, GivesLikelihoods, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, Request, Response
 from ehrbench.runs.keys import model_key
 
@@ -142,18 +142,17 @@ class RayModel:
 
     def describe(self) -> None:
         """Let a server's model ask for its window."""
-        describe = getattr(self._planning, "describe", None)
-        if describe is not None:
-            describe()
+        if isinstance(self._planning, Describes):
+            self._planning.describe()
             self.context_length = self._planning.context_length
 
-    def fit(self, golds: Sequence[str | None]) -> None:
+    def fit(self, classes: Sequence[str]) -> None:
         """Keep the golds for the actors of a baseline that is made from them."""
-        if hasattr(self._planning, "fit"):
-            self._golds = golds
+        if isinstance(self._planning, FittedOnGolds):
+            self._golds = classes
             for actor in self._actors:
                 if actor.ready:
-                    actor.handle.fit.remote(golds)
+                    actor.handle.fit.remote(classes)
 
     def prompt_text(self, messages: Sequence[Message]) -> str:
         """The model's own."""

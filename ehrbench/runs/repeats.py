@@ -1,4 +1,4 @@
-"""Tasks that ask each question several times: a model in the clothes of one whose answer is the list of its answers."""
+"""Tasks that ask each question several times: wraps a model so that its answer is the list of its answers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ehrbench.errors import UsageError
+from ehrbench.models.capabilities import MeetsServerByFile
 from ehrbench.models.protocol import Model, Request, Response
 from ehrbench.runs.wrapped import Wrapped
 from ehrbench.tasks.schema import TaskSpec
@@ -30,7 +31,7 @@ class WithRepeats(Wrapped):
         Raises:
             UsageError: it meets its server by file.
         """
-        if getattr(model, "reads_choices", False):
+        if isinstance(model, MeetsServerByFile):
             raise UsageError(
                 "a task that asks each question several times cannot be asked through batch files; ask the server itself"
             )

@@ -1,4 +1,4 @@
-"""A model in other clothes: what it answers is changed by a subclass, all else is its own."""
+"""A wrapped model: a subclass changes what it answers, all else is its own."""
 
 from __future__ import annotations
 

@@ -76,13 +76,6 @@ ANSWERS: Registry[CleanUp] = Registry(
         "lower": "ehrbench.tasks.answers:lower",
         "strip_quotes": "ehrbench.tasks.answers:strip_quotes",
         "strip_code_fence": "ehrbench.tasks.answers:strip_code_fence",
-        **{
-            name: f"ehrbench.suites.meds_bench.answers:{name}"
-            for name in (
-                *("choice_letters", "yes_no_maybe", "true_false"),
-                *("diagnosis_label", "treatment_label", "nli_label", "fact_label"),
-            )
-        },
     },
     "ehrbench.answers",
 )

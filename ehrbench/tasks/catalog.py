@@ -62,7 +62,7 @@ class Catalog:
         return self._specs[name, protocol]
 
     def select(self, expression: str, protocol: Protocol = "clean") -> list[TaskSpec]:
-        """The tasks of a comma list of names, groups and globs (``medalign,meds_bench.ner,ehr_bench.*``), each once.
+        """The tasks of a comma list of names, groups and globs (``suite,suite.category,other.*``), each once.
 
         A name that is both a task and a group means the task.
 

@@ -137,11 +137,33 @@ def name_problems(spec: TaskSpec, where: Where) -> list[str]:
     named: list[tuple[Any, KeyPath, str]] = [(READERS, ("data", "reader"), spec.data.reader)]
     named += [(METRICS, ("metrics", index), name) for index, name in enumerate(spec.metrics)]
     named += [(ANSWERS, ("answer", index), name) for index, name in enumerate(spec.answer)]
-    return [
+    found = [
         f"{where(place)}: {unknown_name(registry.kind, name, registry)}"
         for registry, place, name in named
         if name not in registry
     ]
+    return found + (_reader_problems(spec, where) if spec.data.reader in READERS else [])
+
+
+def _reader_problems(spec: TaskSpec, where: Where) -> list[str]:
+    """Options that the reader does not take, and slots and strata that it never fills."""
+    from ehrbench.readers import READERS
+
+    reader = READERS.get(spec.data.reader)
+    rendering = {"rendering": spec.record.rendering} if spec.record and "rendering" in spec.record.model_fields_set else {}
+    found = []
+    for option, sentence in reader.problems({**rendering, **spec.data.options}):
+        place: KeyPath = ("record", "rendering") if option == "rendering" and rendering else ("data", "options", option)
+        found.append(f"{where(place)}: {sentence} (reader {spec.data.reader})")
+    for index, name in enumerate(spec.data.slots):
+        if reader.slots is not None and name not in reader.slots:
+            known = unknown_name(f"slot of the reader {spec.data.reader}", name, reader.slots)
+            found.append(f"{where(('data', 'slots', index))}: {known}")
+    for index, name in enumerate(spec.strata):
+        if reader.meta is not None and name not in reader.meta:
+            known = unknown_name(f"stratum of the reader {spec.data.reader}", name, reader.meta)
+            found.append(f"{where(('strata', index))}: {known}")
+    return found
 
 
 def prompt_problems(spec: TaskSpec, where: Where) -> list[str]:

@@ -18,7 +18,7 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 
 from ehrbench.errors import UsageError
 from ehrbench.models import Request, Response
-from ehrbench.models.likelihoods import Likelihood, LikelihoodRequest, LikelihoodResponse
+from ehrbench.models.capabilities import Likelihood, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.protocol import Model
 from ehrbench.results.schema import Result
 from ehrbench.runs.dry_run import estimate_run

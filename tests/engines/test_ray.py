@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ehrbench.models.likelihoods import GivesLikelihoods, LikelihoodRequest
+from ehrbench.models.capabilities import GivesLikelihoods, LikelihoodRequest
 from ehrbench.runs.ray_executor import Layout, RayModel, Spec
 from tests.acceptance.chart import ROOT, command, final_files, rows, run_folders, write_release
 from tests.support.scripted import ScriptedModel

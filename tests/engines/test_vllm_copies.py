@@ -15,7 +15,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from ehrbench.errors import EhrbenchError
 from ehrbench.models import ChoiceRequest, Message, Request
-from ehrbench.models.likelihoods import LikelihoodRequest
+from ehrbench.models.capabilities import LikelihoodRequest
 from ehrbench.models.loading import load_model
 from tests.engines.vllm_server import ENGINE, WINDOW
 

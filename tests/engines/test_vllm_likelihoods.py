@@ -13,7 +13,7 @@ import pytest
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from ehrbench.models.likelihoods import LikelihoodRequest, LikelihoodResponse
+from ehrbench.models.capabilities import LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.loading import load_model
 from ehrbench.models.server.loop import background_loop
 from ehrbench.models.vllm import likelihoods as vllm_likelihoods

@@ -12,9 +12,9 @@ import pytest
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.models import ChoiceRequest, Message, Model, Request
+from ehrbench.models.capabilities import LikelihoodRequest
 from ehrbench.models.hf.model import HFModel
 from ehrbench.models.hf.model import load as load_any
-from ehrbench.models.likelihoods import LikelihoodRequest
 from tests.tiny.models import save_tokenizer, tiny_llama
 
 pytestmark = pytest.mark.hf

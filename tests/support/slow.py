@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ehrbench.models.likelihoods import Likelihood, LikelihoodRequest, LikelihoodResponse
+from ehrbench.models.capabilities import Likelihood, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.protocol import Request, Response
 from tests.support.scripted import ScriptedModel, digest_answer
 

@@ -16,13 +16,14 @@ from ehrbench.errors import MissingError
 from ehrbench.models.answers import read_answer, stop_rule, token_limit
 from ehrbench.models.arguments import Arguments
 from ehrbench.models.batches import BatchLimits, Size, in_portions, run_in_batches
+from ehrbench.models.capabilities import Likelihood, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.choices import SpellingReader, Spellings, log_sums, normalised
 from ehrbench.models.hf.chat import Chat
 from ehrbench.models.hf.checkpoint import read_json, require_weights, resolve, weights_hash
 from ehrbench.models.hf.engine import Engine, LoadOptions
 from ehrbench.models.hf.rows import Generated, Row
 from ehrbench.models.hf.tokenizer import HFTokenizer
-from ehrbench.models.likelihoods import Likelihood, LikelihoodRequest, LikelihoodResponse, Scored, tokens_of
+from ehrbench.models.likelihoods import Scored, tokens_of
 from ehrbench.models.local import CHAT_ARGUMENTS, load_named_tokenizer, read_chat, saved_dtype, versions, window
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, ModelIdentity, Request, Response, Tokenizer
 

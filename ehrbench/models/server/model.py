@@ -78,6 +78,10 @@ class ServerModel:
             return self._render(messages)
         return role_markers(messages)
 
+    def price(self, prompt_tokens: int, answer_tokens: int) -> float | None:
+        """US dollars for so many tokens, none of them cached; None without ``--model-arg prices=FILE``."""
+        return self._prices.cost(Usage(prompt_tokens, answer_tokens)) if self._prices else None
+
     def describe(self) -> dict[str, Any]:
         """Ask the server what it serves and how long its window is.
 

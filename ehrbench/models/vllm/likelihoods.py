@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from math import fsum
 
-from ehrbench.models.likelihoods import Likelihood, Scored
+from ehrbench.models.capabilities import Likelihood
+from ehrbench.models.likelihoods import Scored
 from ehrbench.models.vllm.engine import Done, Job
 
 PIECE = 256

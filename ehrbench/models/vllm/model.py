@@ -19,11 +19,12 @@ from zlib import crc32
 from ehrbench.errors import EhrbenchError, MissingError, UsageError
 from ehrbench.models.answers import read_answer, stop_rule, token_limit
 from ehrbench.models.arguments import Arguments
+from ehrbench.models.capabilities import LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.choices import SpellingReader, Spellings, normalised
 from ehrbench.models.hf.chat import Chat
 from ehrbench.models.hf.checkpoint import read_json, require_weights, resolve, weights_hash
 from ehrbench.models.hf.tokenizer import HFTokenizer
-from ehrbench.models.likelihoods import LikelihoodRequest, LikelihoodResponse, Scored, tokens_of
+from ehrbench.models.likelihoods import Scored, tokens_of
 from ehrbench.models.local import load_named_tokenizer, read_chat, saved_dtype, versions, window
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, ModelIdentity, Request, Response, Tokenizer
 from ehrbench.models.server.loop import background_loop

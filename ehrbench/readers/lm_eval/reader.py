@@ -11,29 +11,42 @@ from ehrbench.hashing import hash_data
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.readers.lm_eval.find import FEWSHOT_SEED, load_tasks
+from ehrbench.readers.reader import ReaderOptions, reader
 
 
-def read(root: Path, options: Mapping[str, Any]) -> Dataset:
-    """The items of an lm-eval task.
+class Options(ReaderOptions):
+    """``data.options`` of ``lm_eval``, as ``lm_eval.tasks`` writes them."""
 
-    Args:
-        root: not looked at: lm-eval's task file says where its data are.
-        options: ``name``, ``asked``, ``folders``, ``generate`` and ``num_fewshot``.
+    name: str
+    """The task's name in lm-eval."""
+    asked: str
+    """What the user asked for: the task, or a group that holds it."""
+    folders: tuple[str, ...]
+    """Where its file may be, beside lm-eval's own."""
+    generate: bool = False
+    """Whether a multiple-choice answer is to be written instead of weighed."""
+    repeats: int = 1
+    """Answers per item."""
+    num_fewshot: int = 0
+
+
+@reader(Options, slots=("context",), meta=("lm_eval",))
+def read(root: Path, options: Options) -> Dataset:
+    """The items of an lm-eval task; ``root`` is not looked at, because lm-eval's task file says where its data are.
 
     Raises:
         MissingError: see ``load_tasks``.
         UsageError: see ``load_tasks``; or a document that asks for several generated answers.
     """
-    name, generate = str(options["name"]), bool(options["generate"])
-    task = load_tasks(str(options["asked"]), tuple(options["folders"]))[name]
-    task.set_config(key="num_fewshot", value=int(options.get("num_fewshot") or 0))
+    task = load_tasks(options.asked, options.folders)[options.name]
+    task.set_config(key="num_fewshot", value=options.num_fewshot)
     task.set_fewshot_seed(FEWSHOT_SEED)  # the draws of one document go on from those of the document before
     items = []
     for doc_id, doc in task.doc_iterator(rank=0, limit=None, world_size=1, samples=None):
         instances = _instances(task, doc_id, doc)
         requests = [[str(part) for part in instance.args if isinstance(part, str)] for instance in instances]
-        meta = {"lm_eval": {**{key: options[key] for key in ("name", "asked", "folders")}, "doc": doc_id}}
-        if generate:
+        meta = {"lm_eval": {"name": options.name, "asked": options.asked, "folders": list(options.folders), "doc": doc_id}}
+        if options.generate:
             items.append(_generated(task, doc_id, doc, requests, meta))
         else:
             slots = {"context": requests[0][0] if len(requests[0]) > 1 or task.OUTPUT_TYPE == "generate_until" else ""}

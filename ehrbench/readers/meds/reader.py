@@ -12,49 +12,61 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
+from pydantic import model_validator
 
-from ehrbench.errors import MissingError, UsageError, unknown_name
+from ehrbench.errors import MissingError, UsageError
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.readers.meds.extract import Meds, open_meds
+from ehrbench.readers.reader import ReaderOptions, reader
 from ehrbench.records.record import Record
 
-_OPTIONS = ("file", "labels", "question", "rendering")
+
+class Options(ReaderOptions):
+    """``data.options`` of ``meds``."""
+
+    file: str = "items.jsonl"
+    """The questions below the folder."""
+    labels: str | None = None
+    """A label file below the folder, in place of questions."""
+    question: str | None = None
+    """What is asked about each label."""
+    rendering: Literal["raw"] = "raw"
+
+    @model_validator(mode="after")
+    def _labels_are_asked_about(self) -> Options:
+        if self.labels is not None and not self.question:
+            raise ValueError("data.options.labels of meds needs data.options.question: what is asked about each label")
+        return self
 
 
-def recognises(root: Path, options: Mapping[str, Any]) -> bool:
+def recognises(root: Path, options: Options) -> bool:
     """Whether a folder has MEDS shards and the questions' file."""
     return (root / "data").is_dir() and _path(root, options).is_file()
 
 
-def read(root: Path, options: Mapping[str, Any]) -> Dataset:
+@reader(Options, recognises=recognises)
+def read(root: Path, options: Options) -> Dataset:
     """Open a MEDS data set with its questions.
-
-    Options:
-        file: the questions below the folder; default ``items.jsonl``.
-        labels: a label file below the folder, in place of questions.
-        question: what is asked about each label.
 
     Raises:
         MissingError: the data set or the questions are not there.
         UsageError: a row is malformed or names a subject whom the data set does not have.
     """
-    if unknown := next((name for name in options if name not in _OPTIONS), None):
-        raise UsageError(unknown_name("data option of meds", unknown, _OPTIONS))
     path = _path(root, options)
     if not path.is_file():
         raise MissingError(f"{path} is not there: the questions about the MEDS data set")
     data = open_meds(root)
-    rows = _labelled(path, options.get("question")) if "labels" in options else _asked(path)
+    rows = _labelled(path, options.question) if options.labels and options.question else _asked(path)
     items = [_item(place, row, data) for place, row in rows]
     return Dataset(root=root, items=items, files=[path, *data.files], load_record=lambda record_id: _load(data, record_id))
 
 
-def _path(root: Path, options: Mapping[str, Any]) -> Path:
-    name = str(options.get("labels") or options.get("file") or "items.jsonl")
+def _path(root: Path, options: Options) -> Path:
+    name = options.labels or options.file
     path = root / name
     if not path.resolve().is_relative_to(root.resolve()):
         raise UsageError(f"data.options of meds name '{name}', which leads out of the data folder")
@@ -87,9 +99,7 @@ def _asked(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{path}:{number}", {**row, "answers": answers}
 
 
-def _labelled(path: Path, question: object) -> Iterator[tuple[str, dict[str, Any]]]:
-    if not isinstance(question, str) or not question:
-        raise UsageError("data.options.labels of meds needs data.options.question: what is asked about each label")
+def _labelled(path: Path, question: str) -> Iterator[tuple[str, dict[str, Any]]]:
     rows = pl.read_parquet(path)
     if missing := [c for c in ("subject_id", "prediction_time", "boolean_value") if c not in rows.columns]:
         raise UsageError(f"{path} has no column {', '.join(map(repr, missing))}; it is no MEDS label file with truth values")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ehrbench.errors import UsageError
 from ehrbench.readers.item import Item
+from ehrbench.suites.ehr_bench.options import Options
 
 MISSING = frozenset({"nan", "none"})
 
@@ -42,19 +42,13 @@ def gold_labels(place: str, gold: object) -> tuple[tuple[str, ...], bool]:
     return found, isinstance(gold, str)
 
 
-def items_of(rows: Sequence[Row], options: Mapping[str, Any]) -> list[Item]:
+def items_of(rows: Sequence[Row], options: Options) -> list[Item]:
     """The items of one task, as its data options want them."""
     vocabulary = {label for row in rows for label in row.labels}
     fixed = len({row.candidates for row in rows if row.candidates}) == 1
-    repair = options.get("candidates", "repaired") == "repaired"
-    risk = options.get("type") == "risk_prediction"
+    repair = options.candidates == "repaired"
     lacking = vocabulary if fixed and repair else set()
-    return [_item(row, risk, patient_apart(options), lacking, repair) for row in rows]
-
-
-def patient_apart(options: Mapping[str, Any]) -> bool:
-    """Whether the patient block is a slot of its own."""
-    return bool(options.get("patient_block", "apart") == "apart")
+    return [_item(row, options.is_risk, options.patient_apart, lacking, repair) for row in rows]
 
 
 def _item(row: Row, risk: bool, apart: bool, vocabulary: set[str], repair: bool) -> Item:

@@ -15,29 +15,29 @@ from ehrbench.hashing import hash_file
 from ehrbench.readers.dataset import Dataset
 from ehrbench.records.ehr_r1 import markdown_record, split_patient_block
 from ehrbench.records.record import Record
-from ehrbench.suites.ehr_bench.items import Row, gold_labels, items_of, patient_apart, warnings_of
+from ehrbench.suites.ehr_bench.items import Row, gold_labels, items_of, warnings_of
+from ehrbench.suites.ehr_bench.options import Options
 
 
-def read_jsonl(root: Path, path: Path, options: Mapping[str, Any]) -> Dataset:
+def read_jsonl(root: Path, path: Path, options: Options) -> Dataset:
     """Open one task of a file.
 
     Raises:
         MissingError: the file has no row of the task.
         UsageError: a row is malformed (file and line).
     """
-    task = str(options.get("task"))
+    task = options.task
     found = list(_rows(path, task))
     if not found:
         raise MissingError(f"{path} has no row of task '{task}'")
     rows = [row for row, _ in found]
     places = {row.item: offset for row, offset in found}
-    apart = patient_apart(options)
 
     def load(record_id: str) -> Record:
         with path.open("rb") as file:
             file.seek(places[record_id])
             text: str = json.loads(file.readline())["input"]
-        return markdown_record(record_id, split_patient_block(text)[1] if apart else text)
+        return markdown_record(record_id, split_patient_block(text)[1] if options.patient_apart else text)
 
     return Dataset(
         root=root,

@@ -12,14 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ehrbench.errors import MissingError, UsageError, unknown_name
+from ehrbench.errors import MissingError, UsageError
 from ehrbench.hashing import hash_file
 from ehrbench.readers.dataset import Dataset
 from ehrbench.records.ehr_r1 import markdown_record, split_patient_block
 from ehrbench.records.record import Record
 from ehrbench.suites.ehr_bench.candidates import Candidates
 from ehrbench.suites.ehr_bench.index import Entry, Index, read_entries, with_files
-from ehrbench.suites.ehr_bench.items import Row, items_of, patient_apart, warnings_of
+from ehrbench.suites.ehr_bench.items import Row, items_of, warnings_of
+from ehrbench.suites.ehr_bench.options import Options
 
 if TYPE_CHECKING:
     from ehrbench.suites.ehr_bench.build.index_mapping import IndexMapping
@@ -29,7 +30,7 @@ HELD_CHARACTERS = 32_000_000
 """Of contexts that are kept; a task of 500 rows has about half as many."""
 
 
-def read_parquet(index: Index, options: Mapping[str, Any]) -> Dataset:
+def read_parquet(index: Index, options: Options) -> Dataset:
     """Open one task; options as ``ehr_bench.read``'s.
 
     Raises:
@@ -40,21 +41,17 @@ def read_parquet(index: Index, options: Mapping[str, Any]) -> Dataset:
     from ehrbench.suites.ehr_bench.build.profile import PROFILES
     from ehrbench.suites.ehr_bench.build.rows import instruction
 
-    task, codes = str(options.get("task")), str(options.get("codes", "released"))
-    if codes not in ("released", "text"):
-        raise UsageError(unknown_name("data.options.codes of ehr_bench", codes, ("released", "text")))
+    task = options.task
     entries = list(read_entries(index.path, task))
     if not entries:
         raise MissingError(f"{index.path} has no row of task '{task}'")
-    entries, left_out = with_files(index, entries, bool(options.get("allow_missing")))
+    entries, left_out = with_files(index, entries, options.allow_missing)
     manifest = _manifest(index.root)
     profile = PROFILES.get(str((manifest.get("options") or {}).get("profile")), PROFILES["ref"])
     subjects = {entry.sample.subject for entry in entries}
-    names = IndexMapping(index.root, subjects, text_codes=codes == "text" or profile.text_codes)
+    names = IndexMapping(index.root, subjects, text_codes=options.codes == "text" or profile.text_codes)
     texts = Contexts(index, entries, names, profile)
-    candidates = Candidates(
-        index.root, task, str(options.get("candidates", "repaired")), options.get("type") == "risk_prediction"
-    )
+    candidates = Candidates(index.root, task, options.candidates, options.is_risk)
     blocks = texts.patient_blocks()
     rows = [
         Row(
@@ -68,11 +65,10 @@ def read_parquet(index: Index, options: Mapping[str, Any]) -> Dataset:
         )
         for entry in entries
     ]
-    apart = patient_apart(options)
 
     def load(record_id: str) -> Record:
         text = texts.text(record_id)
-        return markdown_record(record_id, split_patient_block(text)[1] if apart else text)
+        return markdown_record(record_id, split_patient_block(text)[1] if options.patient_apart else text)
 
     files = [index.path, *candidates.files, *names.files, *sorted(map(texts.file, subjects))]
     return Dataset(

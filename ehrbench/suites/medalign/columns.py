@@ -35,7 +35,6 @@ REVIEW_COLUMNS: dict[str, Sequence[str]] = {
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 _FLOAT = re.compile(r"\d+\.\d*(?:[eE][+-]?\d+)?\Z|\d+[eE][+-]?\d+\Z")
 _FILE_NAME = re.compile(r"[^/\\\0]{1,255}\Z")
-_YES_NO = {"yes": True, "true": True, "1": True, "1.0": True, "no": False, "false": False, "0": False, "0.0": False}
 
 
 def read_id(table: Table, row: Row, column: str, value: str) -> str:
@@ -65,14 +64,3 @@ def read_file_name(table: Table, row: Row, value: str) -> str:
     if value and (not _FILE_NAME.match(value) or value in (".", "..")):
         raise UsageError(f"{table.place(row)}: filename must name a file in the record folder, without a folder")
     return value
-
-
-def read_yes_no(value: str) -> bool | None:
-    """Yes, no, or None for anything else."""
-    return _YES_NO.get(value.casefold())
-
-
-def annotator_order(annotator: str) -> tuple[int, str]:
-    """Sorts ``Annotator_1`` before ``Annotator_2`` before ``Annotator_10``."""
-    digits = re.search(r"\d+", annotator)
-    return (int(digits[0]) if digits else 0, annotator)

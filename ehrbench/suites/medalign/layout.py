@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ehrbench.errors import MissingError, UsageError
 
@@ -58,8 +57,8 @@ def _folders(root: Path) -> list[Path]:
     return []
 
 
-def recognises(root: Path, options: Mapping[str, Any]) -> bool:
-    """Whether a MedAlign release lies in or below ``root``, whatever the options."""
+def is_release(root: Path) -> bool:
+    """Whether a MedAlign release lies in or below ``root``."""
     return root.is_dir() and bool(_folders(root))
 
 

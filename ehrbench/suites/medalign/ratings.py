@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ehrbench.errors import MissingError, UsageError, unknown_name
+from ehrbench.readers.cells import read_yes_no
 from ehrbench.readers.table import Columns, Row, Table, read_table
-from ehrbench.suites.medalign.columns import REVIEW_COLUMNS, read_id, read_yes_no
+from ehrbench.suites.medalign.columns import REVIEW_COLUMNS, read_id
 from ehrbench.suites.medalign.layout import REVIEW_TABLE, find_layout
 
 N_RELEASED = 1818

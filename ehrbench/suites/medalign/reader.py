@@ -10,21 +10,20 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.readers.cells import annotator_order, read_yes_no
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
+from ehrbench.readers.reader import ReaderOptions, reader
 from ehrbench.readers.table import Columns, Row, Table, read_table
 from ehrbench.records.record import Record
-from ehrbench.suites.medalign.columns import INSTRUCTION_COLUMNS, annotator_order, read_file_name, read_id, read_yes_no
-from ehrbench.suites.medalign.layout import Layout, RecordFiles, find_layout, recognises
-from ehrbench.suites.medalign.records.xml import RENDERINGS, load_record
+from ehrbench.suites.medalign.columns import INSTRUCTION_COLUMNS, read_file_name, read_id
+from ehrbench.suites.medalign.layout import Layout, RecordFiles, find_layout, is_release
+from ehrbench.suites.medalign.records.xml import load_record
 from ehrbench.suites.medalign.taxonomy import Category, read_categories
 
-__all__ = ["read", "read_instructions", "recognises"]
-
-_OPTIONS = ("allow_missing", "categories", "columns", "rendering")
 _SHOWN = 10
 
 
@@ -136,13 +135,13 @@ def _require_records(layout: Layout, table: Table, missing: list[str], n_all: in
     )
 
 
-def _categories(layout: Layout, options: Mapping[str, Any]) -> tuple[dict[str, Category], Path | None]:
+def _categories(layout: Layout, name: str | None) -> tuple[dict[str, Category], Path | None]:
     path = layout.categories
-    if name := options.get("categories"):
-        path = (layout.root / str(name)).resolve()
+    if name:
+        path = (layout.root / name).resolve()
         if not path.is_relative_to(layout.root.resolve()):
             raise UsageError("data.options.categories leads out of the data folder")
-        path = layout.root / str(name)
+        path = layout.root / name
     return (read_categories(path), path) if path else ({}, None)
 
 
@@ -183,35 +182,42 @@ def read_instructions(root: Path, columns: Mapping[str, str] | None = None) -> t
     return items, _warnings(resolved, odd, len(instructions) - len(answered), [], 0)
 
 
-def read(root: Path, options: Mapping[str, Any]) -> Dataset:
-    """Open a MedAlign release.
+class Options(ReaderOptions):
+    """``data.options`` of ``medalign``."""
 
-    Args:
-        root: the release's folder, or one above it (``medalign_layout`` lists the arrangements).
-        options: ``allow_missing``: leave out instructions whose record is not there, with a warning. ``categories``: a table of
-            instruction ids and categories below the release's folder. ``columns``: meaning to column name, where a table names
-            its columns otherwise. ``rendering``: of the records, ``raw`` unless said.
+    allow_missing: bool = False
+    """Leave out instructions whose record is not there, with a warning."""
+    categories: str | None = None
+    """A table of instruction ids and categories, below the release's folder."""
+    columns: dict[str, str] | None = None
+    """Meaning to column name, where a table names its columns otherwise."""
+    rendering: Literal["raw", "compact"] = "raw"
+    """Of the records."""
+
+
+@reader(
+    Options,
+    recognises=lambda root, _: is_release(root),
+    meta=("n_annotators", "is_applicable", "is_sufficient", "specialty", "category", "subcategory"),
+)
+def read(root: Path, options: Options) -> Dataset:
+    """Open a MedAlign release: its folder, or one above it (``layout`` lists the arrangements).
 
     Raises:
         MissingError: the tables or record files are not there.
         UsageError: a table is malformed; the message names file and row.
     """
-    if unknown := sorted(set(options) - set(_OPTIONS)):
-        raise UsageError(f"data.options.{unknown[0]} is unknown to the reader medalign (known: {', '.join(_OPTIONS)})")
-    rendering = str(options.get("rendering", "raw"))
-    if rendering not in RENDERINGS:
-        raise UsageError(f"record.rendering is '{rendering}'; the reader medalign has {', '.join(RENDERINGS)}")
     layout = find_layout(root)
-    path, columns, instructions, odd = _read_table(layout, options.get("columns"))
+    path, columns, instructions, odd = _read_table(layout, options.columns)
     table = columns.table
     answered = [one for one in instructions if one.answers]
 
     records = RecordFiles(layout.records)
     places = {one.id: records.find(one.filename, one.patient) for one in answered}
     missing = [key for key, place in places.items() if place is None]
-    if not options.get("allow_missing") or len(missing) == len(answered):
+    if not options.allow_missing or len(missing) == len(answered):
         _require_records(layout, table, missing, len(answered))
-    categories, category_file = _categories(layout, options)
+    categories, category_file = _categories(layout, options.categories)
     items: list[Item] = []
     files: dict[str, Path] = {}
     for one in answered:
@@ -222,7 +228,7 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
     def load(record_id: str) -> Record:
         if record_id not in files:
             raise UsageError(f"record '{record_id}' belongs to no item of {path}")
-        return load_record(files[record_id], record_id, rendering)
+        return load_record(files[record_id], record_id, options.rendering)
 
     decisive = [
         path,

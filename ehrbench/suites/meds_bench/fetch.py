@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.hashing import hash_file
 from ehrbench.jsonl import write_atomically
+from ehrbench.readers.fetch import Fetched
 from ehrbench.suites.meds_bench.layout import task_id
 from ehrbench.suites.meds_bench.reader import read_release_file
 
@@ -24,15 +25,18 @@ SOURCE_FILE = "SOURCE.json"
 T = TypeVar("T")
 
 
-class Fetched(NamedTuple):
-    """What a fetch did."""
-
-    folder: Path
-    commit: str
-    """Of the hub's repository."""
-    placed: list[str]
-    there_already: list[str]
-    not_on_the_hub: list[str]
+def fetch(
+    wanted: Sequence[Mapping[str, Any]],
+    out: Path,
+    *,
+    full: bool,
+    revision: str,
+    force: bool,
+    say: Callable[[str], None],
+) -> Fetched:
+    """Download the files of some tasks; see ``readers.fetch``."""
+    files = [(str(options["folder"]), str(options["file"])) for options in wanted]
+    return fetch_release(FULL if full else SPLIT, files, out, revision=revision, force=force, say=say)
 
 
 def fetch_release(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ehrbench.errors import MissingError, UsageError
 
@@ -24,22 +22,7 @@ def task_id(file: str) -> str:
     return file.partition("_")[0]
 
 
-def named_file(options: Mapping[str, Any]) -> tuple[str, str]:
-    """The category's folder and the file that a task names, checked to be plain names.
-
-    Raises:
-        UsageError: one is absent or leads elsewhere.
-    """
-    names = []
-    for key in ("folder", "file"):
-        name = str(options.get(key, ""))
-        if not name or name in (".", "..") or any(sign in name for sign in "/\\\0"):
-            raise UsageError(f"data.options.{key} must be a plain name of the release (folder: NER, file: task125_….json)")
-        names.append(name)
-    return names[0], names[1]
-
-
-def find_file(root: Path, options: Mapping[str, Any]) -> Path | None:
+def find_file(root: Path, folder: str, file: str) -> Path | None:
     """The file of a task, or None where it is not there.
 
     The release renames files now and then, so a single other file that begins with the same task id is taken, too.
@@ -47,7 +30,6 @@ def find_file(root: Path, options: Mapping[str, Any]) -> Path | None:
     Raises:
         UsageError: two other files of one folder have the task's id.
     """
-    folder, file = named_file(options)
     for place in PLACES:
         for parent in (root / place / folder, root / place):
             if (parent / file).is_file():
@@ -62,19 +44,13 @@ def find_file(root: Path, options: Mapping[str, Any]) -> Path | None:
     return None
 
 
-def require_file(root: Path, options: Mapping[str, Any]) -> Path:
+def require_file(root: Path, folder: str, file: str) -> Path:
     """The file of a task.
 
     Raises:
         MissingError: it is not there; the message says how to get it.
     """
-    path = find_file(root, options)
+    path = find_file(root, folder, file)
     if path is None:
-        folder, file = named_file(options)
         raise MissingError(f"{file} of MedS-Bench is not in {root / folder}; {HELP}")
     return path
-
-
-def recognises(root: Path, options: Mapping[str, Any]) -> bool:
-    """Whether the file that ``options`` name is in ``root`` or in one of the places below it."""
-    return find_file(root, options) is not None

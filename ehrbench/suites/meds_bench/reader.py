@@ -14,17 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ehrbench.errors import UsageError, unknown_name
+from ehrbench.errors import UsageError
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
+from ehrbench.readers.reader import reader
 from ehrbench.records.safe_xml import read_text
 from ehrbench.suites.meds_bench.labels import labels_of
-from ehrbench.suites.meds_bench.layout import EXAMPLES, find_file, recognises, require_file
+from ehrbench.suites.meds_bench.layout import EXAMPLES, find_file, require_file
 from ehrbench.suites.meds_bench.options import gold_label, gold_letters, option_texts, parts_as_written
+from ehrbench.suites.meds_bench.reader_options import Choices, Options
 
-__all__ = ["read", "read_release_file", "recognises"]
-
-_OPTIONS = ("folder", "file", "cap", "sample_seed", "choices", "label", "labels_from")
 _WRITTEN = ("stem_end", "options_as_written")
 """Slots of tasks whose choices are letters, for a prompt that lays the options out anew."""
 _ID = re.compile(r"[!-~]{1,128}\Z")
@@ -32,36 +31,29 @@ RESAMPLED = "resampled"
 """The track of a run on items that were drawn here, because the paper's own draw is not in the file."""
 
 
-def read(root: Path, options: Mapping[str, Any]) -> Dataset:
-    """Open one file of the release.
-
-    Args:
-        root: the folder of the release, or one that holds MedS-Bench, MedS-Bench-SPLIT or prepared files.
-        options: ``folder`` and ``file``: the release's names. ``cap``: the most items; a file with more (the full release) is
-            sampled with ``sample_seed`` and the run carries the track ``resampled``. ``choices``: a list of labels,
-            ``options`` for the options that each question lists, ``letters`` for their letters, or ``golds`` for
-            the labels that the file's gold answers name. ``label``: only instances of this label; ``labels_from``: the file of
-            the same folder that tells it where the instances do not.
+@reader(
+    Options,
+    recognises=lambda root, options: find_file(root, options.folder, options.file) is not None,
+    slots=("definition", "options", *_WRITTEN),
+)
+def read(root: Path, options: Options) -> Dataset:
+    """Open one file of the release: in its folder, or in one that holds MedS-Bench, MedS-Bench-SPLIT or prepared files.
 
     Raises:
         MissingError: the file is not there.
         UsageError: it is malformed; the message names file and instance and quotes neither.
     """
-    if unknown := next((name for name in options if name not in _OPTIONS), None):
-        raise UsageError(f"data.options: {unknown_name('option of the reader meds_bench', unknown, _OPTIONS)}")
-    path = require_file(root, options)
+    path = require_file(root, options.folder, options.file)
     definition, instances = read_release_file(path)
     eligible, files = list(range(len(instances))), [path]
-    if options.get("label") is not None:
-        eligible, files = _labelled(root, path, instances, options)
+    if options.label is not None:
+        eligible, files = _labelled(root, path, instances, options, options.label)
     chosen = eligible
-    cap = options.get("cap")
-    if cap is not None and len(eligible) > int(cap):
-        seed = int(options.get("sample_seed", 0))
-        chosen = sorted(random.Random(f"{seed}\0{path.stem}").sample(eligible, int(cap)))
-    items = _items(path, definition, instances, chosen, options.get("choices", ()))
+    if options.cap is not None and len(eligible) > options.cap:
+        chosen = sorted(random.Random(f"{options.sample_seed}\0{path.stem}").sample(eligible, options.cap))
+    items = _items(path, definition, instances, chosen, options.choices)
     examples: list[Item] = []
-    if (training := find_file(root / EXAMPLES, options)) is not None:
+    if (training := find_file(root / EXAMPLES, options.folder, options.file)) is not None:
         files = [*files, training]
         rows = read_release_file(training)[1]
         examples = [replace(one, id=f"examples/{one.id}") for one in _items(training, definition, rows, range(len(rows)), ())]
@@ -70,26 +62,26 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
         items=tuple(items),
         examples=tuple(examples),
         files=files,
-        warnings=_warnings(path, items, len(eligible), options.get("choices") in ("options", "letters")),
+        warnings=_warnings(path, items, len(eligible), options.choices in ("options", "letters")),
         track=RESAMPLED if len(chosen) < len(eligible) else "",
     )
 
 
 def _labelled(
-    root: Path, path: Path, instances: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+    root: Path, path: Path, instances: Sequence[Mapping[str, Any]], options: Options, label: str
 ) -> tuple[list[int], list[Path]]:
     """The instances of the label that the task asks for, by index, and the files that decide them."""
     files = [path]
-    other, other_name = None, str(options.get("labels_from", ""))
+    other, other_name = None, options.labels_from
     if other_name and not any("label" in instance for instance in instances):
-        source = find_file(root, {**options, "file": other_name})
+        source = find_file(root, options.folder, other_name)
         if source:
             files.append(source)
             other = read_release_file(source)[1]
-    wanted = str(options["label"]).casefold()
+    wanted = label.casefold()
     labels = labels_of(path, instances, other, other_name)
     if wanted not in labels:
-        raise UsageError(f"{path}: no instance has the label '{options['label']}' that the task asks for")
+        raise UsageError(f"{path}: no instance has the label '{label}' that the task asks for")
     return [index for index, label in enumerate(labels) if label == wanted], files
 
 
@@ -167,7 +159,7 @@ def _gold(instance: Mapping[str, Any], place: str) -> tuple[str, ...]:
 
 
 def _items(
-    path: Path, definition: str, instances: Sequence[Mapping[str, Any]], chosen: Sequence[int], choices: object
+    path: Path, definition: str, instances: Sequence[Mapping[str, Any]], chosen: Sequence[int], choices: Choices
 ) -> list[Item]:
     labels = _labels(choices, instances)
     repeated = Counter(instance.get("input") for instance in instances if isinstance(instance.get("input"), str))
@@ -203,15 +195,14 @@ def _items(
     return items
 
 
-def _labels(choices: object, instances: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def _labels(choices: Choices, instances: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     if choices in ("options", "letters"):
         return ()
     if choices == "golds":
         golds = [one for instance in instances for one in _as_list(instance.get("output")) if isinstance(one, str)]
         return tuple(sorted({label for gold in golds if (label := gold_label(gold))}))
-    if isinstance(choices, (list, tuple)):
-        return tuple(str(choice) for choice in choices)
-    raise UsageError("data.options.choices must be a list of labels, or the word options, letters or golds")
+    assert isinstance(choices, tuple)
+    return choices
 
 
 def _as_list(value: object) -> list[object]:

@@ -13,14 +13,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import polars as pl
 
-from ehrbench.errors import MissingError, UsageError, unknown_name
+from ehrbench.errors import MissingError, UsageError
 from ehrbench.hashing import hash_text
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
+from ehrbench.readers.reader import ReaderOptions, reader
 from ehrbench.records.record import Record
 
 Source = Literal["event", "note"]
@@ -29,7 +30,6 @@ Split = Literal["test_subset", "test", "val", "train", "all"]
 RELEASED = "released"
 """The folder for a release's own question files."""
 PREPARE = "build the folder with `ehrbench data prepare mimic_instr --mimic DIR`"
-_OPTIONS = ("source", "split", "file", "rendering")
 _ALIASES = {
     "hadm_id": ("hadm_id", "hadm"),
     "q": ("q", "question"),
@@ -41,34 +41,41 @@ _ALIASES = {
 }
 
 
-def recognises(root: Path, options: Mapping[str, Any]) -> bool:
+class Options(ReaderOptions):
+    """``data.options`` of ``mimic_instr``."""
+
+    source: Source = "event"
+    """``event``: schema alignment; ``note``: clinical reasoning."""
+    split: Split = "test_subset"
+    """``test_subset`` is the paper's: one question on one admission of each of 100 test patients."""
+    file: str | None = None
+    """The questions' file below the folder, where it is not the usual one."""
+    rendering: Literal["raw"] = "raw"
+
+
+def is_prepared(root: Path) -> bool:
     """Whether a folder is a prepared one."""
     return (root / "records").is_dir() and (root / "cohort.csv").is_file()
 
 
-def read(root: Path, options: Mapping[str, Any]) -> Dataset:
+@reader(
+    Options,
+    recognises=lambda root, _: is_prepared(root),
+    meta=("source", "event_type", "template", "answer_type", "period", "gold"),
+)
+def read(root: Path, options: Options) -> Dataset:
     """Open the questions of one kind.
-
-    Options:
-        source: ``event`` (schema alignment, the default) or ``note`` (clinical reasoning).
-        split: ``test_subset`` (the paper's: one question on one admission of each of 100 test patients; default), ``test``,
-            ``val``, ``train`` or ``all``.
-        file: the questions' file below the folder, where it is not the usual one.
 
     Raises:
         MissingError: the folder was not prepared, or has no questions of this kind.
         UsageError: a row has no admission, question or answer, or its admission has no event list.
     """
-    if unknown := next((name for name in options if name not in _OPTIONS), None):
-        raise UsageError(unknown_name("data option of mimic_instr", unknown, _OPTIONS))
-    source = _option(options, "source", "event", get_args(Source))
-    split = _option(options, "split", "test_subset", get_args(Split))
-    _option(options, "rendering", "raw", ("raw",))
-    if not recognises(root, options):
+    source, split = options.source, options.split
+    if not is_prepared(root):
         raise MissingError(f"{root} has no event lists (records/) and no cohort.csv; {PREPARE}")
     manifest = _manifest(root)
     lists = EventLists(root / "records")
-    path = _questions_file(root, source, split, options.get("file"))
+    path = _questions_file(root, source, split, options.file)
     rows = [row for row in _rows(path) if _source_of(row, path) == source]
     subset_file = path.stem == "qa_test_subset"
     chosen, lists_used = (rows, []) if split == "all" or subset_file else _of_split(root, rows, split, source)
@@ -126,13 +133,6 @@ class EventLists:
         return render(EventList(row["hadm_id"], row["admitted"], row["at_us"], row["event_type"], row["text"]))
 
 
-def _option(options: Mapping[str, Any], name: str, default: str, legal: Sequence[str]) -> str:
-    value = str(options.get(name, default))
-    if value not in legal:
-        raise UsageError(unknown_name(f"data.options.{name} of mimic_instr", value, legal))
-    return value
-
-
 def _manifest(root: Path) -> Mapping[str, Any]:
     path = root / "manifest.json"
     if not path.is_file():
@@ -146,9 +146,9 @@ def _manifest(root: Path) -> Mapping[str, Any]:
     return manifest
 
 
-def _questions_file(root: Path, source: str, split: str, named: object) -> Path:
+def _questions_file(root: Path, source: str, split: str, named: str | None) -> Path:
     if named is not None:
-        path = root / str(named)
+        path = root / named
         if not path.resolve().is_relative_to(root.resolve()):
             raise UsageError(f"data.options.file is '{named}', which leads out of the data folder")
         if not path.is_file():

@@ -13,7 +13,7 @@ from ehrbench.readers.data_dir import open_dataset
 from ehrbench.results.schema import SCORED_OUTCOMES
 from ehrbench.runs.fewshot import draw_examples, example_pool
 from ehrbench.scoring.loaded import LoadedRun
-from ehrbench.suites.meds_bench.layout import named_file, task_id
+from ehrbench.suites.meds_bench.layout import task_id
 from ehrbench.suites.meds_bench.submission.reader import write_submission
 from ehrbench.tasks.prompts import render
 from ehrbench.tasks.slots import prompt_slots
@@ -49,7 +49,7 @@ def export_runs(runs: Sequence[LoadedRun], out: Path) -> list[Exported]:
         if run.task.task in seen:
             raise UsageError(f"two runs of {run.task.task}; name one of them")
         seen.add(run.task.task)
-        folder, file = named_file(run.task.data.options)
+        folder = run.task.data.options["folder"]
         shots = 1 if run.manifest["config"]["num_fewshot"] else 0
         by_folder[f"eval_results_{folder}_{shots}_context_1_oriINS_{_plain(models)}.csv"].append(run)
     out.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def _plain(models: set[str]) -> str:
 def _write(path: Path, runs: Sequence[LoadedRun]) -> Exported:
     rows: list[tuple[str, str, str, str]] = []
     for run in sorted(runs, key=lambda run: run.task.task):
-        name = task_id(named_file(run.task.data.options)[1])
+        name = task_id(run.task.data.options["file"])
         pool = example_pool(open_dataset(run.task, run.data_dir), run.task.fewshot)
         seed = int(run.manifest["config"]["seed"])
         for item in run.items:

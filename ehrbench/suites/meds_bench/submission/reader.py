@@ -8,17 +8,18 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
+from ehrbench.readers.reader import reader
 from ehrbench.suites.meds_bench.options import gold_label, gold_letters, option_texts
+from ehrbench.suites.meds_bench.reader_options import SubmissionOptions
 
 COLUMNS = ("task_id", "input", "GT", "output")
-_OPTIONS = ("file", "task_id", "choices")
 
 
 class SubmittedRow(NamedTuple):
@@ -113,27 +114,26 @@ def _columns(path: Path, header: list[str]) -> list[int]:
     return [header.index(name) for name in COLUMNS]
 
 
-def read(root: Path, options: Mapping[str, Any]) -> Dataset:
-    """The items of one task as a submission has them: the prompt as the question, the gold as the only reference.
+def _path(root: Path, options: SubmissionOptions) -> Path:
+    return root / Path(options.file).name
 
-    Args:
-        root: the submission's folder.
-        options: ``file``: its name; ``task_id``: which rows; ``choices``: as for the reader ``meds_bench``.
+
+@reader(SubmissionOptions, recognises=lambda root, options: _path(root, options).is_file(), slots=("definition",))
+def read(root: Path, options: SubmissionOptions) -> Dataset:
+    """The items of one task as a submission has them: the prompt as the question, the gold as the only reference.
 
     Raises:
         MissingError: the file is not there.
         UsageError: it is malformed, or has no row of the task.
     """
-    path = root / Path(str(options.get("file", ""))).name
-    task_id = str(options.get("task_id", ""))
+    path, task_id, choices = _path(root, options), options.task_id, options.choices
     rows = read_submission(path).get(task_id)
     if not rows:
         raise UsageError(f"{path}: no row of {task_id}")
-    choices = options.get("choices", ())
     listed = choices == "options"
     labels = tuple(sorted({gold_label(row.gold) for row in rows})) if choices == "golds" else ()
-    if isinstance(choices, (list, tuple)):
-        labels = tuple(str(choice) for choice in choices)
+    if isinstance(choices, tuple):
+        labels = choices
     items = [
         Item(
             id=item_name(row, task_id),
@@ -146,8 +146,3 @@ def read(root: Path, options: Mapping[str, Any]) -> Dataset:
         for row in rows
     ]
     return Dataset(root=root, items=tuple(items), files=(path,), track="submission")
-
-
-def recognises(root: Path, options: Mapping[str, Any]) -> bool:
-    """Whether the submission is in a folder."""
-    return (root / Path(str(options.get("file", ""))).name).is_file()

@@ -6,7 +6,7 @@ So resume, cache, policy gate and progress are the engine's: killed and started 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ehrbench.errors import MissingError, UsageError, unknown_name
 from ehrbench.hashing import hash_data
 from ehrbench.jsonl import write_rows
+from ehrbench.models.capabilities import Describes
 from ehrbench.models.protocol import Model
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
@@ -131,9 +132,8 @@ def _write(
     """The pairs that could be read by item, in the order of the items; and how many items have no answer."""
     task = _task(kind, system)
     approval = check_policy(task, model, synthetic or open_data)
-    describe: Callable[[], object] | None = getattr(model, "describe", None)
-    if describe is not None:
-        describe()
+    if isinstance(model, Describes):
+        model.describe()
     found: dict[str, Pair] = {}
     missing, failed = list(items), 0
     for attempt in range(ROUNDS):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from ehrbench.errors import MissingError, UsageError, unknown_name
+from ehrbench.errors import MissingError, UsageError
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
+from ehrbench.readers.reader import ReaderOptions, reader
 from ehrbench.suites.mimic_instr.reader import EventLists, jsonl_rows
 
 PREPARE = "build the folder with `ehrbench data prepare mimic_prediction --mimic DIR`"
@@ -24,34 +25,29 @@ QUESTIONS: Mapping[str, str] = {
     "diagnosis": "Does the patient have the following condition: {phenotype}?",
 }
 """Ours: the paper's models end in a linear layer and are asked nothing."""
-SPLITS = ("test", "val", "train", "all")
-_OPTIONS = ("task", "split", "rendering")
 
 
-def recognises(root: Path, options: Mapping[str, Any]) -> bool:
-    """Whether a folder is a prepared one that has the task."""
-    return (root / f"{options.get('task')}.jsonl").is_file()
+class Options(ReaderOptions):
+    """``data.options`` of ``mimic_prediction``."""
+
+    task: Literal["mortality", "los", "readmission", "diagnosis"]
+    split: Literal["test", "val", "train", "all"] = "test"
+    rendering: Literal["raw"] = "raw"
 
 
-def read(root: Path, options: Mapping[str, Any]) -> Dataset:
-    """Open one task.
-
-    Options:
-        task: ``mortality``, ``los``, ``readmission`` or ``diagnosis``.
-        split: ``test`` (default), ``val``, ``train`` or ``all``.
+@reader(
+    Options,
+    recognises=lambda root, options: (root / f"{options.task}.jsonl").is_file(),
+    meta=("phenotype", "label_class"),
+)
+def read(root: Path, options: Options) -> Dataset:
+    """Open one task of a prepared folder.
 
     Raises:
         MissingError: the folder was not prepared, or has no such task or split.
         UsageError: a row is malformed, or its admission has no event list.
     """
-    for name in options:
-        if name not in _OPTIONS:
-            raise UsageError(unknown_name("data option of mimic_prediction", name, _OPTIONS))
-    task, split = str(options.get("task")), str(options.get("split", "test"))
-    if task not in QUESTIONS:
-        raise UsageError(unknown_name("data.options.task of mimic_prediction", task, QUESTIONS))
-    if split not in SPLITS:
-        raise UsageError(unknown_name("data.options.split of mimic_prediction", split, SPLITS))
+    task, split = options.task, options.split
     path, manifest_path = root / f"{task}.jsonl", root / "manifest.json"
     for file in (manifest_path, path):
         if not file.is_file():

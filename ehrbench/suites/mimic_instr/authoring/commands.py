@@ -39,10 +39,10 @@ def paraphrase(
 
     Stopped and started again, it goes on where it was. A remote model needs an approval, as for a run.
     """
-    from ehrbench.cli.output import key_values
     from ehrbench.models.loading import load_model
     from ehrbench.runs.policy import silence_libraries
     from ehrbench.suites.mimic_instr.authoring import writing
+    from ehrbench.terminal.output import key_values
 
     silence_libraries()
     writer = load_model(model, key_values(model_arg, "--model-arg"), None)
@@ -65,11 +65,11 @@ def reasoning(
 
     Discharge summaries are credentialed: a remote model needs an approval, as for a run.
     """
-    from ehrbench.cli.output import key_values
     from ehrbench.mimic.tables import Mimic
     from ehrbench.models.loading import load_model
     from ehrbench.runs.policy import silence_libraries
     from ehrbench.suites.mimic_instr.authoring.writing import write_reasoning
+    from ehrbench.terminal.output import key_values
 
     silence_libraries()
     folder = _folder(data_dir)

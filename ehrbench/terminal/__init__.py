@@ -1,0 +1,1 @@
+"""What commands print with: tables, JSON, progress; and the options that several of them share."""
