@@ -23,7 +23,7 @@ from ehrbench.context.window import Frame, Limit, Overflow, Window
 from ehrbench.records.record import Record
 
 if TYPE_CHECKING:
-    from ehrbench.context.bm25 import Okapi
+    from ehrbench.bm25 import Okapi
 
 PIECE_TOKENS = 256
 _INDEXED_RECORDS = 4
@@ -38,7 +38,7 @@ def retrieve(record: Record, frame: Frame, window: Window, question: str) -> Fit
     if fits_whole(record, frame, window) is None:
         return whole("retrieve", record, window)
     index = _index(record, counted(record, window))
-    from ehrbench.context.bm25 import tokenize
+    from ehrbench.bm25 import tokenize
 
     scores = index.okapi.scores(tokenize(question))
     ranking = sorted(range(len(index.pieces)), key=lambda i: (-float(scores[i]), -i))
@@ -146,7 +146,7 @@ _lock = Lock()
 
 def _index(record: Record, tokens: RecordTokens) -> _Index:
     """The record's pieces, indexed once for all questions on it."""
-    from ehrbench.context.bm25 import Okapi, tokenize
+    from ehrbench.bm25 import Okapi, tokenize
 
     text = record.text
     key = (hash(text), len(record.entries), tokens.tokenizer.fingerprint)

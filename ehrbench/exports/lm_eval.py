@@ -28,7 +28,7 @@ CHAT = (
     "no line end parts the system message from the question."
 )
 FEWSHOT = "Worked examples are in the prompts, drawn as `ehrbench run` draws them; lm-eval's --num_fewshot is ignored."
-_RUN = "ehrbench.readers.lm_eval.exported"
+_RUN = "ehrbench.exports.lm_eval_run"
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
         MissingError: lm-eval is not installed, or the checkpoint is not on this machine.
         UsageError: an unknown backend, one that calls a server, or an argument that is not ``key=value``.
     """
-    from ehrbench.readers.lm_eval.find import require_lm_eval
+    from ehrbench.models.lm_eval_package import require_lm_eval
 
     found = require_lm_eval()
     backend, *parts = name.split(",")

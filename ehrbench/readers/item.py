@@ -29,3 +29,10 @@ class Item:
     """Further values a prompt template may use, by name."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """What scorers and strata need beside the above (event type, template, language); plain JSON values."""
+
+
+def gold_class(item: Item) -> str:
+    """An item's gold as one class: its labels (the letters of a multiple-choice question), else its first reference verbatim."""
+    if item.labels:
+        return ", ".join(item.labels)
+    return item.references[0] if item.references else ""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from pydantic import field_validator
 
@@ -47,7 +47,7 @@ class Options(ReaderOptions):
     """Our names of keys to the file's, where they differ."""
     meta: tuple[str, ...] = ()
     """Keys for scorers and strata, which no prompt shows."""
-    rendering: str = "raw"
+    rendering: Literal["raw", "visits", "compact"] = "raw"
     """Of XML records."""
 
     @field_validator("fields")

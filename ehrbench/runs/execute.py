@@ -11,7 +11,7 @@ from ehrbench.models.capabilities import FittedOnGolds
 from ehrbench.models.protocol import Model
 from ehrbench.readers import Dataset
 from ehrbench.readers.data_dir import chosen_data_dir, is_sample
-from ehrbench.readers.majority import gold_class
+from ehrbench.readers.item import gold_class
 from ehrbench.runs.choices import answering_model
 from ehrbench.runs.engine import Sink, drive
 from ehrbench.runs.folder import RunFolder, folder_for

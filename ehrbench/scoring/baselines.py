@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from ehrbench.metrics.metric import Metric, Scorable
-from ehrbench.readers.item import Item
-from ehrbench.readers.majority import gold_class, majority
+from ehrbench.readers.item import Item, gold_class
 from ehrbench.scoring.compute import compute
+from ehrbench.stats.majority import majority
 from ehrbench.tasks.answers import clean
 from ehrbench.tasks.schema import TaskSpec
 

@@ -20,7 +20,7 @@ from ehrbench.metrics.metric import Metric, Scorable
 from ehrbench.records.record import Record
 
 if TYPE_CHECKING:
-    from ehrbench.context.bm25 import Okapi
+    from ehrbench.bm25 import Okapi
     from ehrbench.scoring.loaded import LoadedRun
 
 KEPT_RECORDS = 4
@@ -97,7 +97,7 @@ class _Index:
 
     def best(self, record_id: str, question: str, room: int) -> list[_Piece]:
         """The best pieces, best first, as many as can possibly fit: a word is at least one token."""
-        from ehrbench.context.bm25 import tokenize
+        from ehrbench.bm25 import tokenize
 
         pieces, okapi = self._record(record_id)
         scores = okapi.scores(tokenize(question))
@@ -114,7 +114,7 @@ class _Index:
         return best
 
     def _record(self, record_id: str) -> tuple[list[_Piece], Okapi]:
-        from ehrbench.context.bm25 import Okapi, tokenize
+        from ehrbench.bm25 import Okapi, tokenize
 
         if record_id not in self._kept:
             pieces = split(self._load(record_id), self._piece_words)

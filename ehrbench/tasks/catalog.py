@@ -72,7 +72,7 @@ class Catalog:
         outside = [part.strip() for part in expression.split(",") if part.strip().startswith("lm_eval:")]
         if not outside:
             return self._checked(self.match(expression), protocol)
-        from ehrbench.readers.lm_eval.tasks import select_lm_eval
+        from ehrbench.tasks.lm_eval import select_lm_eval
 
         ours = ",".join(part for part in expression.split(",") if not part.strip().startswith("lm_eval:"))
         found = self._checked(self.match(ours), protocol) if ours else []

@@ -161,8 +161,8 @@ def test_runs_are_systems_too(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("human-stats",), UsageError, "either --task medalign"),
-        (("human-stats", "--task", "medalign", "--ratings", "x.csv"), UsageError, "either --task medalign"),
+        (("human-stats",), UsageError, "either --task TASK"),
+        (("human-stats", "--task", "medalign", "--ratings", "x.csv"), UsageError, "either --task TASK"),
         (("human-stats", "--ratings", "x.csv"), MissingError, r"x\.csv is not there"),
         (("human-stats", *SAMPLE, "--resample", "both"), UsageError, "expected items, patients"),
         (("correlate", *SAMPLE, "--tau", "d"), UsageError, "--tau is 'd': expected b, c, a, wmt"),

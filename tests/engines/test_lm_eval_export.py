@@ -195,7 +195,7 @@ def test_scores_of_answers_that_are_partly_right(task: str, tmp_path: Path) -> N
 
 
 def test_examples_seed_and_prompt_of_the_user(tmp_path: Path) -> None:
-    from ehrbench.readers.lm_eval.exported import documents
+    from ehrbench.exports.lm_eval_run import documents
 
     task = load_catalog(()).get("meds_bench.ner.bc5chem", "clean")
 
@@ -215,7 +215,7 @@ def test_examples_seed_and_prompt_of_the_user(tmp_path: Path) -> None:
 
 
 def test_a_users_own_task(tmp_path: Path) -> None:
-    from ehrbench.readers.lm_eval.exported import documents, score
+    from ehrbench.exports.lm_eval_run import documents, score
 
     (tmp_path / "mine.yaml").write_text(
         "task: mine\nversion: 1\ndata: {reader: jsonl, path: mine, policy: open}\nprompt: {user: '{{ question }}'}\n"

@@ -10,8 +10,9 @@ from ehrbench.errors import UsageError
 from ehrbench.models.offline.baseline import load
 from ehrbench.models.protocol import Message, ModelIdentity, Request
 from ehrbench.readers import Dataset, Item
-from ehrbench.readers.majority import gold_class, majority
+from ehrbench.readers.item import gold_class
 from ehrbench.runs.execute import tell_golds
+from ehrbench.stats.majority import majority
 
 
 def ask(model: object, **more: int) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ehrbench.errors import EhrbenchError, MissingError, UsageError
 from ehrbench.readers import READERS
-from ehrbench.readers.jsonl import read, recognises
+from ehrbench.readers.jsonl import read
 from tests.suites.medalign.release import RECORD
 
 
@@ -55,7 +55,7 @@ def test_other_names_another_file_and_xml_records(tmp_path: Path) -> None:
     write(tmp_path, {"qid": "1", "prompt": "Q?", "gold": "A", "chart": "r.xml", "id": "not the id"}, name="q.jsonl")
     (tmp_path / "r.xml").write_text(RECORD.format(patient=1))
     options = {"file": "q.jsonl", "fields": {"id": "qid", "question": "prompt", "answer": "gold", "record_file": "chart"}}
-    assert recognises(tmp_path, options) and not recognises(tmp_path, {})
+    assert read.recognises(tmp_path, options) and not read.recognises(tmp_path, {})
     dataset = read(tmp_path, options | {"rendering": "compact"})
     assert (dataset.items[0].id, dataset.items[0].references, dataset.items[0].slots) == ("1", ("A",), {"id": "not the id"})
     assert dataset.load_record is not None and dataset.load_record("r.xml").text == "2016-03-01 10:00 note: x"
@@ -111,11 +111,11 @@ def test_other_encodings_options_and_missing_files(tmp_path: Path) -> None:
         read(tmp_path, {"file": "none.jsonl"})
     with pytest.raises(UsageError, match=r"data\.options\.file is '\.\./x', which leads out"):
         read(tmp_path, {"file": "../x"})
-    with pytest.raises(UsageError, match=r"unknown option of the reader jsonl 'fiel' \(did you mean"):
+    with pytest.raises(UsageError, match=r"unknown key of data\.options 'fiel' \(did you mean"):
         read(tmp_path, {"fiel": "x"})
     with pytest.raises(UsageError, match="unknown key 'anser'"):
         read(tmp_path, {"fields": {"anser": "x"}})
-    with pytest.raises(UsageError, match="unknown rendering 'x'"):
+    with pytest.raises(UsageError, match="rendering is 'x'"):
         read(tmp_path, {"rendering": "x"})
 
 

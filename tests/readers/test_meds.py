@@ -9,7 +9,7 @@ import pytest
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.readers.meds.extract import open_meds
-from ehrbench.readers.meds.reader import read, recognises
+from ehrbench.readers.meds.reader import read
 
 NOON = datetime(2150, 1, 1, 12)
 EVENING = datetime(2150, 1, 1, 18, 30)
@@ -79,7 +79,7 @@ def test_questions_about_subjects(root: Path) -> None:
         },
     ]
     (root / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert recognises(root, {})
+    assert read.recognises(root, {})
     data = read(root, {})
     assert [(i.id, i.group, i.references) for i in data.items] == [("a", "1", ("7.4",)), ("b", "1", ("7.4", "7.40"))]
     assert data.load_record is not None

@@ -15,7 +15,7 @@ from html import unescape
 from ehrbench.errors import UsageError, unknown_name
 from ehrbench.models.arguments import Arguments
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, ModelIdentity, Request, Response, Tokenizer
-from ehrbench.readers.majority import majority
+from ehrbench.stats.majority import majority
 
 _MARKUP = re.compile(r"</?[A-Za-z_][^<>]*>|<!--.*?-->|<\?.*?\?>", re.DOTALL)
 _ATTRIBUTE = re.compile(r"""\b(name|unit|type)\s*=\s*["']([^"'<>]*)["']""")
@@ -108,7 +108,7 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Basel
 
 
 def _bm25() -> Answerer:
-    from ehrbench.context.bm25 import Okapi, tokenize
+    from ehrbench.bm25 import Okapi, tokenize
 
     # Items on one record are neighbours, so the index of the record before is usually the one that is needed.
     record: str | None = None

@@ -10,12 +10,12 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ehrbench.errors import MissingError, UsageError, unknown_name
 from ehrbench.home import home_dir
+from ehrbench.models.lm_eval_package import require_lm_eval
 
 log = logging.getLogger(__name__)
 
@@ -57,23 +57,6 @@ def load_tasks(name: str, folders: tuple[str, ...] = ()) -> dict[str, Any]:
                 "version of lm-eval or datasets"
             ) from None
     return tasks
-
-
-def require_lm_eval() -> str:
-    """The version of lm-eval.
-
-    Raises:
-        MissingError: it is not installed.
-    """
-    try:
-        found = version("lm-eval")
-    except PackageNotFoundError:
-        raise MissingError("lm-eval is not installed: pip install 'ehrbench[lm-eval]'") from None
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # offline first: no task may fetch its data behind the user's back
-    os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
-    os.environ.setdefault("HF_EVALUATE_OFFLINE", "1")
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    return found
 
 
 def is_shipped(name: str, folders: Sequence[str]) -> bool:

@@ -191,7 +191,7 @@ class Options(ReaderOptions):
     """A table of instruction ids and categories, below the release's folder."""
     columns: dict[str, str] | None = None
     """Meaning to column name, where a table names its columns otherwise."""
-    rendering: Literal["raw", "compact"] = "raw"
+    rendering: Literal["raw", "visits", "compact"] = "raw"
     """Of the records."""
 
 

@@ -166,7 +166,7 @@ def test_repeated_rows_and_reworded_questions_are_counted(tmp_path: Path) -> Non
 
 def test_unknown_options_and_columns(tmp_path: Path) -> None:
     folder = write_release(tmp_path, [gold("1")])
-    with pytest.raises(UsageError, match="data.options.alow_missing is unknown"):
+    with pytest.raises(UsageError, match="unknown key of data.options 'alow_missing'"):
         read(folder, {"alow_missing": True})
     with pytest.raises(UsageError, match="rendering is 'md'"):
         read(folder, {"rendering": "md"})

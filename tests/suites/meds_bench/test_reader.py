@@ -14,7 +14,7 @@ from ehrbench.errors import MissingError, UsageError
 from ehrbench.readers.samples import write_sample
 from ehrbench.runs.fewshot import draw_examples, example_pool
 from ehrbench.suites.meds_bench.options import gold_label, gold_letters, option_texts, parts_as_written
-from ehrbench.suites.meds_bench.reader import read, recognises
+from ehrbench.suites.meds_bench.reader import read
 from ehrbench.tasks.catalog import load_catalog
 from ehrbench.tasks.schema import FewshotSpec
 
@@ -79,9 +79,9 @@ def test_a_single_object_named_jsonl_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["NER", "prepared/NER", "MedS-Bench-SPLIT/NER", "MedS-Bench/NER"])
 def test_layouts(tmp_path: Path, place: str) -> None:
-    assert not recognises(tmp_path, OPTIONS)
+    assert not read.recognises(tmp_path, OPTIONS)
     write(tmp_path, TOY, place=place)
-    assert recognises(tmp_path, OPTIONS)
+    assert read.recognises(tmp_path, OPTIONS)
     assert len(read(tmp_path, OPTIONS).items) == 2
 
 
@@ -170,7 +170,9 @@ def test_refusals_name_the_place_and_quote_nothing(tmp_path: Path, name: str) ->
 def test_missing_files_and_wrong_options(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="ehrbench data fetch meds_bench"):
         read(tmp_path, OPTIONS)
-    for options in ({"file": "a.json"}, {"folder": "..", "file": "a.json"}, {"folder": "NER", "file": "../a.json"}):
+    with pytest.raises(UsageError, match=r"missing key 'data\.options\.folder'"):
+        read(tmp_path, {"file": "a.json"})
+    for options in ({"folder": "..", "file": "a.json"}, {"folder": "NER", "file": "../a.json"}):
         with pytest.raises(UsageError, match="plain name"):
             read(tmp_path, options)
     with pytest.raises(UsageError, match="did you mean 'folder'"):

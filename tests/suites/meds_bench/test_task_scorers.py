@@ -7,8 +7,9 @@ import pytest
 
 from ehrbench.metrics import METRICS, Scorable
 from ehrbench.readers.data_dir import open_dataset
-from ehrbench.readers.majority import gold_class, majority
+from ehrbench.readers.item import gold_class
 from ehrbench.stats.aggregate import AGGREGATES
+from ehrbench.stats.majority import majority
 from ehrbench.tasks.answers import clean
 from ehrbench.tasks.catalog import load_catalog
 

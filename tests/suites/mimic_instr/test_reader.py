@@ -11,7 +11,7 @@ import pytest
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.metrics import Scorable
 from ehrbench.metrics.typed import score_typed
-from ehrbench.suites.mimic_instr.reader import read, recognises
+from ehrbench.suites.mimic_instr.reader import read
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_the_test_subset_is_the_default(prepared: Path) -> None:
     assert item.references == ("1.00 hours", "0.04 days")
     assert item.meta["gold"] == {"type": "duration", "value": 1.0, "unit": "hours", "tolerance": 0.005}
     assert data.open_data
-    assert recognises(prepared, {})
+    assert read.recognises(prepared, {})
 
 
 def test_records_are_event_lines_with_an_entry_each(prepared: Path) -> None:
@@ -85,7 +85,7 @@ def test_splits(prepared: Path) -> None:
     assert len(read(prepared, {"split": "all"}).items) == 3
     with pytest.raises(MissingError, match="no question of source 'event' in the split 'val'"):
         read(prepared, {"split": "val"})
-    with pytest.raises(UsageError, match="did you mean 'test'"):
+    with pytest.raises(UsageError, match="expected 'test_subset', 'test'"):
         read(prepared, {"split": "tests"})
 
 
@@ -149,7 +149,7 @@ def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
         read(tmp_path, {})
     with pytest.raises(UsageError, match="leads out of the data folder"):
         read(folder, {"file": "../x.jsonl"})
-    with pytest.raises(UsageError, match="unknown data option"):
+    with pytest.raises(UsageError, match="unknown key of data.options 'sauce'"):
         read(folder, {"sauce": 1})
     (folder / "manifest.json").unlink()
     with pytest.raises(MissingError, match="did not finish"):

@@ -24,7 +24,7 @@ from ehrbench.suites.ehr_bench.build.prepare import Options, Summary, prepare
 from ehrbench.suites.ehr_bench.build.profile import PROFILES
 from ehrbench.suites.ehr_bench.build.rows import TASKS, index_row
 from ehrbench.suites.ehr_bench.parquet import Contexts
-from ehrbench.suites.ehr_bench.reader import read, recognises
+from ehrbench.suites.ehr_bench.reader import read
 from tests.suites.ehr_bench.build.test_synthetic_patient import load
 
 LABS = {"task": "labevents", "type": "decision_making"}
@@ -175,7 +175,7 @@ def test_contexts_that_do_not_fit_are_made_again(forms: tuple[Path, Path, Summar
 def test_the_layout_is_found_in_the_folder_of_its_index_tables_too(forms: tuple[Path, Path, Summary], tmp_path: Path) -> None:
     jsonl, parquet, _ = forms
     inside = parquet / "ehr_bench"
-    assert recognises(parquet, LABS) and recognises(inside, LABS)
+    assert read.recognises(parquet, LABS) and read.recognises(inside, LABS)
     assert_same(read(parquet, LABS), read(inside, LABS))
     both_forms = tmp_path / "both"
     shutil.copytree(parquet, both_forms)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ehrbench.context.bm25 import Okapi, okapi_scores, tokenize
+from ehrbench.bm25 import Okapi, okapi_scores, tokenize
 
 documents = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=12), min_size=1, max_size=12)
 query = st.lists(st.sampled_from("abcdefghz"), max_size=6)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ehrbench.errors import UsageError
-from ehrbench.readers.lm_eval.find import is_shipped, load_tasks, require_lm_eval
+from ehrbench.models.lm_eval_package import require_lm_eval
+from ehrbench.readers.lm_eval.find import is_shipped, load_tasks
 from ehrbench.readers.lm_eval.metrics import GENERATED, metric_names
 from ehrbench.tasks.schema import TaskSpec
 
