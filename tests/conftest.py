@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
@@ -20,6 +22,34 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 ROOT = Path(__file__).resolve().parent.parent
+NEEDS = {
+    "hf": ("torch", "transformers"),
+    "vllm": ("vllm",),
+    "lm_eval": ("lm_eval", "torch"),
+    "ray": ("ray",),
+    "browser": ("playwright",),
+}
+"""What a mark's tests import: their modules can be collected without it, so that ``-m`` deselects them as a whole."""
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Skip what was asked for and cannot run here."""
+    absent = {mark: [name for name in names if find_spec(name) is None] for mark, names in NEEDS.items()}
+    for item in items:
+        for mark, names in absent.items():
+            if names and item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=f"{mark}: {' and '.join(names)} not installed"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End with how many tests were skipped and why: each stands for something that was not checked."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if not skipped:
+        return
+    terminalreporter.section(f"{len(skipped)} skipped", yellow=True, bold=True)
+    reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped)
+    for reason, times in reasons.most_common():
+        terminalreporter.line(f"{times:5}  {reason}", yellow=True)
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,8 @@ def test_ties_stay_in_document_order() -> None:
 @settings(max_examples=200, deadline=None)
 @given(documents, query)
 def test_equals_rank_bm25(corpus: list[list[str]], question: list[str]) -> None:
-    rank_bm25 = pytest.importorskip("rank_bm25")
+    import rank_bm25
+
     if not any(corpus):
         return  # rank_bm25 divides by zero
     expected = rank_bm25.BM25Okapi(corpus).get_scores(question)

@@ -87,8 +87,6 @@ def test_a_build_runs_alike_in_both_forms(tmp_path: Path) -> None:
 
 @pytest.mark.hf
 def test_a_model_that_knows_some_answers_scores_them(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    pytest.importorskip("transformers")
     from tests.tiny.taught import ANSWER, WINDOW, knows_ehr_bench
 
     checkpoint = knows_ehr_bench(tmp_path / "taught")

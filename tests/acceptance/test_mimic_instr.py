@@ -62,7 +62,6 @@ def test_a_baseline_gives_a_result_with_an_interval(prepared: Path, tmp_path: Pa
 
 @pytest.mark.hf
 def test_a_small_checkpoint_refines_its_answer_over_chunks_of_events(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     from tests.tiny.models import tiny_llama
 
     model = tiny_llama(tmp_path / "tiny", context=8192, eos_scale=3.0)

@@ -23,7 +23,6 @@ from tests.engines.vllm_server import ENGINE
 from tests.tiny.taught import ANSWER, WINDOW, knows_ehr_bench
 
 pytestmark = pytest.mark.vllm
-pytest.importorskip("vllm")
 
 ITEMS = 2
 

@@ -33,8 +33,6 @@ from tests.acceptance.chart import environment
 from tests.tiny.models import tiny_llama
 
 pytestmark = pytest.mark.lm_eval
-pytest.importorskip("lm_eval")
-pytest.importorskip("torch")
 
 TASKS = {
     "meds_bench.explanation.biolord": "generate_until, 3 examples, system",

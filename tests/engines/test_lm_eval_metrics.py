@@ -31,7 +31,6 @@ from ehrbench.tasks.catalog import load_catalog
 from tests.support.scripted import ScriptedModel
 
 pytestmark = pytest.mark.lm_eval
-pytest.importorskip("lm_eval")
 
 N = 24
 WORDS = ["sodium", "is", "low", "and", "the", "fever", "fell", "today", "no", "drug"]

@@ -29,8 +29,6 @@ from tests.engines.foreign_tasks import OUTPUT_TYPES, write_tasks
 from tests.tiny.models import tiny_llama
 
 pytestmark = pytest.mark.lm_eval
-pytest.importorskip("lm_eval")
-pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")

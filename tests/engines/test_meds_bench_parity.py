@@ -22,8 +22,6 @@ from tests.engines.medical_questions import TASKS, N, write_lm_eval, write_relea
 from tests.tiny.models import tiny_llama
 
 pytestmark = pytest.mark.lm_eval
-pytest.importorskip("lm_eval")
-pytest.importorskip("torch")
 
 
 class Ours(NamedTuple):

@@ -19,7 +19,6 @@ from tests.support.slow import ENTRY_POINT
 from tests.support.slow import load as load_slow
 
 pytestmark = pytest.mark.ray
-cluster_utils = pytest.importorskip("ray.cluster_utils")
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +35,8 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def cluster(paths: None) -> Iterator[Any]:
+    from ray import cluster_utils
+
     options = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 128 << 20}
     made = cluster_utils.Cluster(initialize_head=True, head_node_args=options)
     made.second = made.add_node(num_cpus=1, object_store_memory=128 << 20)

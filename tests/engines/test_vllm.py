@@ -22,7 +22,6 @@ from ehrbench.models.vllm.model import load as load_vllm
 from tests.tiny.models import tiny_llama
 
 pytestmark = pytest.mark.vllm
-pytest.importorskip("vllm")
 
 ENGINE = {
     "enforce_eager": "on",

@@ -19,7 +19,6 @@ from ehrbench.models.loading import load_model
 from tests.tiny.models import tiny_llama
 
 pytestmark = pytest.mark.vllm
-pytest.importorskip("vllm")
 
 ENGINE = {
     "enforce_eager": "on",

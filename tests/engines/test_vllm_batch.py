@@ -18,7 +18,6 @@ from tests.acceptance.chart import ehrbench, final_files, rows, run_folders, wri
 from tests.engines.vllm_server import WINDOW, flags, quiet_environment
 
 pytestmark = pytest.mark.vllm
-pytest.importorskip("vllm")
 
 START_SECONDS = 240
 

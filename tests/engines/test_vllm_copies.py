@@ -20,7 +20,6 @@ from ehrbench.models.loading import load_model
 from tests.engines.vllm_server import ENGINE, WINDOW
 
 pytestmark = pytest.mark.vllm
-pytest.importorskip("vllm")
 
 RECORDS = [f"Patient {n}: sodium {130 + n} mmol/L. " + "The patient denies shortness of breath. " * 8 for n in range(4)]
 QUESTIONS = ["What is the sodium?", "Was she admitted?", "Summarise."]

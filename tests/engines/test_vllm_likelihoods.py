@@ -21,7 +21,6 @@ from ehrbench.models.vllm.engine import Done, Job
 from tests.engines.vllm_server import ENGINE, WINDOW
 
 pytestmark = pytest.mark.vllm
-pytest.importorskip("vllm")
 
 CHART = "Sodium 140 mmol/L on 2015-03-02. The patient denies shortness of breath. " * 4
 CHOICES = ("pneumonia", "pneumonia of the left lower lobe", "sepsis", " yes")

@@ -24,8 +24,6 @@ from tests.engines.foreign_tasks import OUTPUT_TYPES, write_tasks
 from tests.engines.vllm_server import ENGINE, WINDOW
 
 pytestmark = [pytest.mark.vllm, pytest.mark.lm_eval]
-pytest.importorskip("vllm")
-pytest.importorskip("lm_eval")
 
 LIKELIHOODS = {name for name, kind in OUTPUT_TYPES.items() if kind != "generate_until"}
 

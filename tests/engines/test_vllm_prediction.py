@@ -26,7 +26,6 @@ from ehrbench.tasks.catalog import load_catalog
 from tests.engines.vllm_server import ENGINE, WINDOW
 
 pytestmark = pytest.mark.vllm
-pytest.importorskip("vllm")
 
 TASK = "mimic_instr.mortality"
 LABELS = {"omit": "logprobs,top_logprobs", "extra_body": json.dumps({"structured_outputs": {"choice": ["yes", "no"]}})}

@@ -17,7 +17,6 @@ from tests.acceptance.chart import command, ehrbench, environment, final_files, 
 from tests.tiny.models import tiny_llama
 
 pytestmark = pytest.mark.vllm
-pytest.importorskip("vllm")
 
 ENGINE = {"enforce_eager": "on", "block_size": "32", "kv_cache_memory_bytes": str(64 << 20), "max_num_seqs": "2"}
 START_SECONDS = 120

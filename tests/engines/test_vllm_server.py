@@ -17,7 +17,6 @@ from ehrbench.models.loading import load_model
 from tests.engines.vllm_server import ENGINE, WINDOW
 
 pytestmark = pytest.mark.vllm
-pytest.importorskip("vllm")
 
 NOTE = "Sodium 140 mmol/L on 2015-03-02. The patient denies shortness of breath. " * 4
 QUESTIONS = ["What is the sodium?", "Was she admitted?", "Hi", "List the discharge medications.", "Summarise."]

@@ -17,7 +17,6 @@ from ehrbench.results.store import write_result
 from ehrbench.results.supplements import HeadToHead, HumanStats, Interval, Pair, SystemJudgement
 from tests.leaderboard.sample import HOSTILE, season
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.browser
 
 CHROMIUM = os.environ.get("EHRBENCH_CHROMIUM", "/usr/bin/chromium")
@@ -46,7 +45,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def browser() -> Iterator[Any]:
     if not Path(CHROMIUM).exists():
         pytest.skip(f"no Chromium at {CHROMIUM}: install one or set EHRBENCH_CHROMIUM")
-    with sync_api.sync_playwright() as playwright:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield chromium
         chromium.close()

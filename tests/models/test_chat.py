@@ -121,7 +121,8 @@ def test_text_and_tokens_equal_transformers(
     arguments: dict[str, Any],
     conversation: list[Message],
 ) -> None:
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     ours = chat(tmp_path, template, tokenizer, **options)
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "m")
     given = merged(conversation) if ours.merge_system else conversation

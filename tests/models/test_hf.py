@@ -15,12 +15,10 @@ from ehrbench.models import ChoiceRequest, Message, Model, Request
 from ehrbench.models.capabilities import LikelihoodRequest
 from ehrbench.models.hf.model import HFModel
 from ehrbench.models.hf.model import load as load_any
+from tests.support.libraries import torch, transformers
 from tests.tiny.models import save_tokenizer, tiny_llama
 
 pytestmark = pytest.mark.hf
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-torch.set_num_threads(1)  # the models are tiny, and tests run side by side
 
 QUESTIONS = [
     "What is the most recent sodium?",
@@ -30,6 +28,11 @@ QUESTIONS = [
     "The patient denies shortness of breath. " * 12 + "Summarise.",
     "Does she take warfarin?\n\nÉcrivez: naïve café 日本",
 ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> None:
+    torch.set_num_threads(1)  # the models are tiny, and tests run side by side
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,15 @@ from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.prepared import prepare
 from ehrbench.tasks.catalog import load_catalog
+from tests.support.libraries import torch, transformers
 from tests.tiny.models import tiny_llama
 
 pytestmark = pytest.mark.hf
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> None:
+    torch.set_num_threads(1)  # the models are tiny, and tests run side by side
 
 
 @pytest.fixture(scope="module")

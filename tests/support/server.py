@@ -101,7 +101,7 @@ class Server:
         self.alive: set[_Connection] = set()
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
-        self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.SelectorEventLoop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="stub-server")
 
@@ -136,12 +136,14 @@ class Server:
         try:
             self._loop.run_forever()
         finally:
-            server.close()
-            self._loop.run_until_complete(self._hang_up())
+            self._loop.remove_reader(self._socket)  # from here on nothing is accepted
+            self._loop.run_until_complete(self._hang_up(server))
             self._loop.close()
 
-    async def _hang_up(self) -> None:
-        await asyncio.sleep(0.01)  # what was accepted a moment ago becomes a connection first
+    async def _hang_up(self, server: asyncio.Server) -> None:
+        # A socket that was accepted becomes a connection in a task of its own, which fails on a server that is closed.
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+        server.close()
         while self.alive:
             for connection in self.alive:
                 connection.transport.abort()

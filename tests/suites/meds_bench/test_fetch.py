@@ -13,7 +13,6 @@ import pytest
 from ehrbench.readers.samples import write_sample
 from tests.support.hub import COMMIT, Hub
 
-pytest.importorskip("huggingface_hub")
 SPLIT = "Henrychur/MedS-Bench-SPLIT"
 ROOT = Path(__file__).resolve().parents[3]
 
