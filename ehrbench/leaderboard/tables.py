@@ -97,7 +97,7 @@ def metric_cell(metric: MetricResult | None, entry: Entry, rank: RankRange | Non
     result = entry.result
     if metric is None:
         return Cell()
-    base = Cell(task=result.task, metric=metric.name, n=metric.n, n_items=result.n_items, n_expected=result.n_expected)
+    base = Cell(task=result.task, metric=metric.name, n=metric.n, n_items=result.n_items, n_expected=result.n_whole)
     if entry.hidden:
         return Cell(task=result.task, metric=metric.name, missing=f"fewer than {MIN_GROUPS} patients")
     if metric.value is None:
@@ -231,7 +231,7 @@ def _with_note(cell: Cell, note: str) -> Cell:
 
 def _why_unranked(metric: MetricResult, entry: Entry) -> str:
     if entry.result.partial:
-        return f"{entry.result.n_items} of {entry.result.n_expected} items were run"
+        return f"{entry.result.n_items} of {entry.result.n_whole} items were run"
     if metric.low is None or metric.high is None:
         return "there is no interval"
     if (

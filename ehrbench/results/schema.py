@@ -141,7 +141,9 @@ class Result(_Part):
     n_items: Count | None = None
     """Items that were run. None only for a published row whose paper does not say."""
     n_expected: Count | None = None
-    """Items of the full release; fewer run items make the result partial."""
+    """Items of the full release, where the task states them; fewer run items make the result partial."""
+    n_available: Count | None = None
+    """Items that the data on that machine hold; fewer run items (``--limit``) make the result partial. None: of before 2026-12."""
     n_groups: Count | None = None
     """Clusters (patients) behind the intervals."""
     outcomes: dict[Outcome, int] = Field(default_factory=dict)
@@ -167,10 +169,17 @@ class Result(_Part):
 
     @property
     def partial(self) -> bool:
-        """Whether fewer items were run than the release has; the synthetic sample is no part of a release."""
-        if self.synthetic or self.n_expected is None or self.n_items is None:
-            return False
-        return self.n_items < self.n_expected
+        """Whether fewer items were run than there are."""
+        return self.n_items is not None and self.n_items < (self.n_whole or 0)
+
+    @property
+    def n_whole(self) -> int | None:
+        """Items of a whole run: as many as the release or the data have, whichever is more; None: not known.
+
+        The synthetic sample is no part of a release, so only the items of its data count.
+        """
+        known = [n for n in (None if self.synthetic else self.n_expected, self.n_available) if n is not None]
+        return max(known, default=None)
 
     def metric(self, name: str) -> MetricResult | None:
         """The number of one metric, or None."""

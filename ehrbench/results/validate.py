@@ -88,6 +88,8 @@ def _counts(result: Result) -> Iterator[str]:
         yield f"n_groups is {result.n_groups}, outside 1 to n_items ({result.n_items})"
     if result.n_expected is not None and result.n_items > result.n_expected:
         yield f"n_items is {result.n_items}, more than the {result.n_expected} of the release"
+    if result.n_available is not None and result.n_items > result.n_available:
+        yield f"n_items is {result.n_items}, more than the {result.n_available} of the data"
     scored = sum(n for name, n in result.outcomes.items() if name in SCORED_OUTCOMES)
     for metric in result.metrics:
         if metric.n is not None and result.outcomes and metric.n + metric.n_undefined > scored:

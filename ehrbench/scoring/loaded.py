@@ -29,6 +29,8 @@ class LoadedRun(NamedTuple):
     predictions: dict[str, Prediction]
     data_dir: str | None
     """Where the data were found."""
+    n_available: int | None = None
+    """Items that the data hold, with those that a limit left out."""
     load_record: Callable[[str], Record] | None = None
     """Reads one record; None for tasks without records."""
 
@@ -55,7 +57,8 @@ def load_run(folder: RunFolder, data_dir: str | None = None) -> LoadedRun:
             f"{manifest['config']['data_hash'][:12]}); give the run's data with --data-dir, or run again"
         )
     items = dataset.items[: manifest["config"]["limit"]]
-    return LoadedRun(folder, manifest, task, items, read_predictions(folder.predictions), data_dir, dataset.load_record)
+    predictions = read_predictions(folder.predictions)
+    return LoadedRun(folder, manifest, task, items, predictions, data_dir, len(dataset.items), dataset.load_record)
 
 
 def find_runs(paths: Sequence[Path]) -> list[RunFolder]:

@@ -91,6 +91,8 @@ def score_run(
     kept = [m for m in stored.metrics if m.name not in results or (results[m.name].value is None and m.value is not None)]
     names = {metric.name for metric in kept}
     made = [metric for metric in results.values() if metric.name not in names]
+    if run.task.primary not in (results.keys() | names):  # a result always says what its first number is
+        made.append(unscored(run.task.primary, "not asked for"))
     order = {name: i for i, name in enumerate(run.task.metrics)}
     result = build_result(run, sorted([*made, *kept], key=lambda m: (order.get(m.name, len(order)), m.name)))
     result.strata = _joined(
@@ -151,6 +153,7 @@ def build_result(run: LoadedRun, metrics: list[MetricResult]) -> Result:
         synthetic=bool(manifest.get("synthetic")),
         n_items=len(run.items),
         n_expected=None if manifest.get("synthetic") else task.expected_items,
+        n_available=run.n_available,
         outcomes=count_outcomes(predictions),
         metrics=metrics,
         primary=task.primary,
