@@ -84,7 +84,7 @@ def ingest(
     **given: Any,
 ) -> None:
     """Go on with a run from a batch's answers, given the options of `ehrbench requests`; scores it when all are there."""
-    from ehrbench.cli.running import answer_and_score, prepare_all, read_options, report
+    from ehrbench.cli.running import answer_and_score, metric_names, prepare_all, read_options, report
     from ehrbench.models.loading import load_model
     from ehrbench.models.server.batch_file import read_replies
     from ehrbench.neural.arguments import parse_arguments
@@ -97,7 +97,7 @@ def ingest(
     arguments = parse_arguments(given["metric_arg"] or ())
     catalog = load_catalog(options.include_paths)
     chosen = catalog.select(given["tasks"], options.protocol)
-    names = given["metrics"].split(",") if given["metrics"] else None
+    names = metric_names(given["metrics"], arguments)
     read = read_replies(replies)
     reader = CallReader(server_of(load_model(given["model"], options.model_args, options.max_model_len)), read)
     try:

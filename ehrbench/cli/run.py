@@ -74,7 +74,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Run tasks. The same command again continues an interrupted run and repeats nothing that is finished."""
-    from ehrbench.cli.running import answer_and_score, prepare_all, read_options, report
+    from ehrbench.cli.running import answer_and_score, metric_names, prepare_all, read_options, report
     from ehrbench.errors import INTERRUPTED_EXIT_CODE, UsageError
     from ehrbench.models.loading import load_model
     from ehrbench.neural.arguments import parse_arguments
@@ -83,6 +83,7 @@ def run(
 
     options = read_options(dict(locals()))
     arguments = parse_arguments(metric_arg or ())
+    names = metric_names(metrics, arguments)
     silence_libraries()
     catalog = load_catalog(options.include_paths)
     chosen = catalog.select(tasks, options.protocol)
@@ -101,7 +102,6 @@ def run(
         if dry_run:
             _print_dry_run(prepared, show_prompt, as_json)
             return
-        names = metrics.split(",") if metrics else None
         finished = [answer_and_score(run, names, arguments, no_score, quiet) for run in prepared]
     except KeyboardInterrupt:
         typer.echo("ehrbench: interrupted; what is finished is kept, the same command goes on from there", err=True)

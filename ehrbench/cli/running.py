@@ -33,6 +33,20 @@ class Finished(NamedTuple):
     """Items whose calls wait for answers elsewhere; such a run is not scored yet."""
 
 
+def metric_names(given: str | None, arguments: dict[str, str]) -> list[str] | None:
+    """The metrics of ``--metrics``, checked before a model is asked anything; None where the task's own are meant."""
+    from ehrbench.errors import UsageError
+    from ehrbench.scoring.score import check_metrics
+
+    if given is None:
+        return None
+    names = list(dict.fromkeys(filter(None, (name.strip() for name in given.split(",")))))
+    if not names:
+        raise UsageError("--metrics names no metric; `ehrbench metrics list` shows them")
+    check_metrics(names, arguments)
+    return names
+
+
 def prepare_all(tasks: Sequence[TaskSpec], model: Model, options: RunOptions, allow_partial: bool) -> list[Prepared]:
     """Open every task's data; all that are missing are named at once, and left out where that is allowed."""
     from ehrbench.errors import MissingError

@@ -39,6 +39,7 @@ def score(
 ) -> None:
     """Score stored predictions in any environment; the model is not needed. Exits 5 when a metric failed."""
     from ehrbench.cli.groups import print_groups
+    from ehrbench.cli.running import metric_names
     from ehrbench.errors import INCOMPLETE_EXIT_CODE, EhrbenchError, UsageError
     from ehrbench.neural.arguments import parse_arguments
     from ehrbench.scoring.groups import Scored, group_results, write_groups
@@ -48,6 +49,7 @@ def score(
     from ehrbench.terminal.output import print_json, print_result, scoring_progress
 
     arguments = parse_arguments([*(metric_arg or ()), *([f"comet.source={comet_source}"] if comet_source else ())])
+    names = metric_names(metrics, arguments)
     failures = []
 
     def failed(name: str, error: EhrbenchError) -> None:
@@ -59,7 +61,6 @@ def score(
     scored: list[Scored] = []
     for folder in find_runs(runs) if runs else ():
         with folder.locked(), scoring_progress(quiet) as progress:
-            names = metrics.split(",") if metrics else None
             run = load_run(folder, data_dir)
             result = score_run(run, names, arguments=arguments, processes=processes, progress=progress, failed=failed)
             scored.append(Scored(run, result))

@@ -125,7 +125,16 @@ def _checked(name: str, chunk: Sequence[Scorable], found: Sequence[Statistics | 
     if len(found) != len(chunk):
         raise EhrbenchError(f"metric '{name}' gave {len(found)} results for {len(chunk)} items")
     for scorable, statistics in zip(chunk, found, strict=True):
-        if statistics is not None and not all(map(math.isfinite, statistics)):
+        if statistics is None:
+            continue
+        try:
+            finite = bool(len(statistics)) and all(map(math.isfinite, statistics))
+        except TypeError:
+            raise EhrbenchError(
+                f"metric '{name}' gave a {type(statistics).__name__} for item '{scorable.item}'; expected a tuple of numbers, or "
+                "None where it is not defined"
+            ) from None
+        if not finite:
             raise EhrbenchError(f"metric '{name}': the statistics of item '{scorable.item}' are not finite numbers")
     return list(found)
 

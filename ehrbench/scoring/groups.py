@@ -109,8 +109,9 @@ class _Statistics:
             groups = {item.id: item.group for item in run.items}
             found: dict[str, list[tuple[list[float], str | None]]] = defaultdict(list)
             for row in read_rows(run.folder.scores):
-                if row["score"] is not None:
-                    found[row["metric"]].append((row.get("statistics") or [row["score"]], groups.get(row["item"])))
+                values = row.get("statistics") or [row["score"]]
+                if values[0] is not None:
+                    found[row["metric"]].append((values, groups.get(row["item"])))
             self._read[task] = found
         rows = self._read[task].get(metric)
         if not rows:
@@ -205,9 +206,7 @@ def _entry(task: str, scored: Scored | None, wanted: Sequence[GroupScore]) -> Gr
     for one in wanted:
         metric = _metric(result, one)
         if metric is None:
-            metric = MetricResult(name=one.metric, label=one.label, value=None, n=0, missing="the task has no such metric")
-            if one.where == "all":
-                return GroupMember(task=task, config_hash=result.config_hash, missing=f"has no metric {one.metric}")
+            metric = MetricResult(name=one.metric, label=one.label, value=None, n=0, missing=f"has no metric {one.metric}")
         found.append(metric)
     gap = next((m for m, one in zip(found, wanted, strict=True) if m.value is None and one.where == "all"), None)
     return GroupMember(
@@ -249,7 +248,9 @@ def _score(
     n_here = len(metrics)
     common: dict[str, Any] = {"name": wanted.metric, "label": wanted.label}
     if metrics:
-        common |= {"range": metrics[0].range, "higher_is_better": metrics[0].higher_is_better}
+        ranges = [metric.range for metric in metrics]  # those of metrics without bounds differ
+        widest = (min(low for low, _ in ranges), max(high for _, high in ranges))
+        common |= {"range": widest, "higher_is_better": metrics[0].higher_is_better}
         common["name"] = Counter(metric.name for metric in metrics).most_common(1)[0][0]
     coverage = f"{n_here} of {n_expected} tasks have it"
     if not units:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from ehrbench.errors import EhrbenchError, MissingError, UsageError
+from ehrbench.errors import EhrbenchError, UsageError
 from ehrbench.jsonl import read_rows, write_rows
 from ehrbench.metrics import METRICS
 from ehrbench.results.schema import MetricResult, ModelInfo, Result
@@ -19,7 +19,7 @@ from ehrbench.scoring.baselines import baseline_value, constant_answers
 from ehrbench.scoring.loaded import LoadedRun
 from ehrbench.scoring.outcome import add_usage, context_info, count_outcomes
 from ehrbench.scoring.scorables import join
-from ehrbench.scoring.score import Scored, resolve, score, score_rows, strata, unscored
+from ehrbench.scoring.score import Scored, check_metrics, of_plugin, resolve, score, score_rows, strata, unscored
 from ehrbench.scoring.sources import with_sources
 
 Progress = Callable[[str, int, int], None]
@@ -63,30 +63,32 @@ def score_run(
                 raise
             failures.append((name, error))
             results[name] = unscored(name, str(error))
-    reasons = {name: metric.unavailable() for name, metric in asked.items()}
     if metrics:
-        for lacking in filter(None, reasons.values()):
-            raise MissingError(lacking)
+        check_metrics(metrics, arguments)
     scorables, groups = join(run.task, run.items, run.predictions)
     stored = _stored(run.folder, whole=not metrics)
     scored: list[Scored] = []
     for name, metric in asked.items():
-        if reason := reasons[name]:
-            results[name] = unscored(name, reason)
-            continue
         tell = (lambda done, name=name: progress(name, done, len(scorables))) if progress else None
         try:
+            if reason := metric.unavailable():
+                results[name] = unscored(name, reason)
+                continue
             full = with_sources(metric, scorables, run)
             one = score(metric, full, groups, len(run.items), processes=processes, progress=tell)
-        except EhrbenchError as error:
-            failures.append((name, error))
-            results[name] = unscored(name, str(error))
+        except Exception as error:
+            failure = of_plugin(metric, error)
+            failures.append((name, failure))
+            results[name] = unscored(name, str(failure))
             continue
         scored.append(one)
         results[name] = one.result
     if run.task.majority and (constant := constant_answers(run.task, run.items, scorables)):
         for one in (one for one in scored if one.metric.name in run.task.metrics):
-            results[one.metric.name].baseline = baseline_value(one.metric, constant)
+            try:
+                results[one.metric.name].baseline = baseline_value(one.metric, constant)
+            except Exception as error:
+                failures.append((one.metric.name, of_plugin(one.metric, error)))
     # A number that another environment computed from these very answers outlives one that this environment lacks.
     kept = [m for m in stored.metrics if m.name not in results or (results[m.name].value is None and m.value is not None)]
     names = {metric.name for metric in kept}

@@ -7,6 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
+from pydantic import ValidationError
+
+from ehrbench.errors import EhrbenchError, MissingError, UsageError
 from ehrbench.metrics import METRICS
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
 from ehrbench.results.schema import MAX_RANGE, MetricResult
@@ -23,6 +27,8 @@ class Scored(NamedTuple):
     metric: Metric
     statistics: Sequence[Statistics | None]
     """In the order of the scorables; None where undefined."""
+    scores: Sequence[float | None]
+    """Each item's own score."""
     result: MetricResult
 
 
@@ -30,10 +36,29 @@ def resolve(name: str, arguments: Mapping[str, str] | None = None) -> Metric:
     """The metric of that name under the arguments (``{"comet.checkpoint": PATH}``).
 
     Raises:
-        UsageError: no such metric, or an argument with an illegal value.
+        UsageError: no such metric, a plugin that defines something else, or an argument with an illegal value.
     """
-    metric = METRICS.get(name)
+    try:
+        metric = METRICS.get(name)
+    except EhrbenchError:
+        raise
+    except Exception as error:  # a plugin's module may fail in any way
+        raise UsageError(f"metric '{name}': the plugin that defines it cannot be imported ({type(error).__name__}: {error})") from None
+    if not isinstance(metric, Metric):
+        raise UsageError(f"metric '{name}' is registered as a {type(metric).__name__}; expected an ehrbench.metrics.Metric")
     return metric if metric.configure is None else metric.configure(arguments or {})
+
+
+def check_metrics(names: Sequence[str], arguments: Mapping[str, str] | None = None) -> None:
+    """Make sure that metrics asked for by name can be computed, before a model is asked anything.
+
+    Raises:
+        UsageError: no such metric, or an argument with an illegal value.
+        MissingError: what one of them needs is not on this machine.
+    """
+    for reason in [resolve(name, arguments).unavailable() for name in names]:
+        if reason:
+            raise MissingError(reason)
 
 
 def missing(name: str, arguments: Mapping[str, str] | None = None) -> str | None:
@@ -65,7 +90,8 @@ def score(
     statistics, notes = compute_noted(metric, scorables, processes=processes, progress=progress)
     if notes:
         metric = replace(metric, note="; ".join(filter(None, (metric.note, *notes))))
-    return Scored(metric, statistics, summarise(metric, statistics, groups, n_items))
+    scores = [None if one is None else item_score(metric, one) for one in statistics]
+    return Scored(metric, statistics, scores, summarise(metric, statistics, groups, n_items))
 
 
 def summarise(
@@ -80,35 +106,73 @@ def summarise(
         "label": metric.label,
         "n": len(defined),
         "n_undefined": len(statistics) - len(defined),
-        "range": metric.range if metric.bounded else _span(metric, [s for s, _ in defined]),
+        "range": metric.range,
         "higher_is_better": metric.higher_is_better,
         "signature": metric.signature(),
         "note": metric.note,
     }
+
+    def absent(reason: str) -> MetricResult:
+        return MetricResult(value=None, missing=reason, **{**common, "range": _legal_range(metric)})
+
     if not defined:
-        return MetricResult(value=None, missing="no item has an answer that this metric is defined for", **common)
-    made = estimate([s for s, _ in defined], [g for _, g in defined], metric.aggregate, resamples=RESAMPLES, seed=SEED)
+        return absent("no item has an answer that this metric is defined for")
+    if n_outside := _outside(metric, [s for s, _ in defined]):
+        worst, best = metric.range
+        return absent(f"{n_outside} of {len(defined)} items score outside the metric's own range of {worst:g} to {best:g}")
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is said below
+        made = estimate([s for s, _ in defined], [g for _, g in defined], metric.aggregate, resamples=RESAMPLES, seed=SEED)
     if made.value is None:
-        return MetricResult(value=None, missing=made.reason or "not defined for these items", **common)
+        return absent(made.reason or "not defined for these items")
     if not metric.bounded:  # a corpus value may lie outside what single items span
+        if not abs(made.value) <= MAX_RANGE:
+            return absent(f"the value goes beyond {MAX_RANGE:g}")
+        if not all(end is None or abs(end) <= MAX_RANGE for end in (made.low, made.high)):
+            made = made._replace(low=None, high=None, method="", reason=f"it goes beyond {MAX_RANGE:g}")
         ends = [end for end in (made.value, made.low, made.high) if end is not None]
-        if max(map(abs, ends)) > MAX_RANGE:
-            return MetricResult(value=None, missing=f"the value or its interval goes beyond {MAX_RANGE:g}", **common)
-        common["range"] = min(common["range"][0], *map(math.floor, ends)), max(common["range"][1], *map(math.ceil, ends))
-    return MetricResult(
-        value=made.value,
-        low=made.low,
-        high=made.high,
-        interval=made.method or f"none: {made.reason}",
-        strict_value=_strict(metric, made.value, len(statistics) - len(defined), len(defined), n_items),
-        **common,
-    )
+        low, high = _span(metric, [s for s, _ in defined])
+        common["range"] = min(low, *map(math.floor, ends)), max(high, *map(math.ceil, ends))
+    try:
+        return MetricResult(
+            value=made.value,
+            low=made.low,
+            high=made.high,
+            interval=made.method or f"none: {made.reason}",
+            strict_value=_strict(metric, made.value, len(statistics) - len(defined), len(defined), n_items),
+            **common,
+        )
+    except ValidationError as error:
+        return absent("the value cannot be stored: " + error.errors(include_input=False, include_url=False)[0]["msg"])
+
+
+def item_score(metric: Metric, statistics: Statistics) -> float | None:
+    """An item's own score; None where it is too large for a number."""
+    try:
+        found = float(metric.item_score(statistics))
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def _span(metric: Metric, statistics: Sequence[Statistics]) -> tuple[float, float]:
-    """The usual range, widened to what was found, for a metric without bounds."""
-    found = [metric.item_score(one) for one in statistics]
+    """The usual range, widened to what was found and can be stored, for a metric without bounds."""
+    found = [score for one in statistics if (score := item_score(metric, one)) is not None and abs(score) <= MAX_RANGE]
     return min([metric.range[0], *map(math.floor, found)]), max([metric.range[1], *map(math.ceil, found)])
+
+
+def _outside(metric: Metric, statistics: Sequence[Statistics]) -> int:
+    """How many items' scores lie outside the range of a metric that is their mean and says that it has bounds."""
+    if metric.aggregate != "mean" or not metric.bounded:
+        return 0
+    worst, best = metric.range
+    slack = 1e-9 * max(1.0, abs(best - worst))
+    return sum(not worst - slack <= one[0] <= best + slack for one in statistics)
+
+
+def _legal_range(metric: Metric) -> tuple[float, float]:
+    """The metric's range, or 0 to 1 where what a plugin states is none."""
+    worst, best = metric.range
+    return (worst, best) if -MAX_RANGE <= worst <= best <= MAX_RANGE else (0.0, 1.0)
 
 
 def _strict(metric: Metric, value: float, n_undefined: int, n: int, n_items: int) -> float | None:
@@ -122,16 +186,32 @@ def _strict(metric: Metric, value: float, n_undefined: int, n: int, n_items: int
 
 def unscored(name: str, reason: str) -> MetricResult:
     """The entry of a metric that could not be computed here."""
-    metric = METRICS.get(name)
+    try:
+        metric = resolve(name)
+    except UsageError:  # its plugin cannot even be imported
+        return MetricResult(name=name, label=name, value=None, n=0, missing=reason)
     return MetricResult(
         name=name,
         label=metric.label,
         value=None,
         n=0,
         missing=reason,
-        range=metric.range,
+        range=_legal_range(metric),
         higher_is_better=metric.higher_is_better,
     )
+
+
+def of_plugin(metric: Metric, error: Exception) -> EhrbenchError:
+    """A metric's failure in one sentence, with the package of a metric that is not ours.
+
+    Of an exception that nobody foresaw only the class is told: its text may quote an item.
+    """
+    said = str(error) if isinstance(error, EhrbenchError) else f"metric '{metric.name}' failed ({type(error).__name__})"
+    function = getattr(metric.score, "func", metric.score)
+    package = str(getattr(function, "__module__", None) or "unknown").partition(".")[0]
+    if package != "ehrbench":
+        return EhrbenchError(f"{said}; the metric is defined by the package '{package}'")
+    return error if isinstance(error, EhrbenchError) else EhrbenchError(said)
 
 
 def strata(
@@ -157,10 +237,9 @@ def strata(
 def score_rows(scored: Scored, scorables: Sequence[Scorable]) -> list[Mapping[str, Any]]:
     """The lines of ``scores.jsonl`` for one metric: item, metric, score and, where there are several, the statistics."""
     rows: list[Mapping[str, Any]] = []
-    for scorable, statistics in zip(scorables, scored.statistics, strict=True):
-        row: dict[str, Any] = {"item": scorable.item, "metric": scored.metric.name}
-        row["score"] = None if statistics is None else scored.metric.item_score(statistics)
-        if statistics is not None and len(statistics) > 1:
+    for scorable, statistics, own in zip(scorables, scored.statistics, scored.scores, strict=True):
+        row: dict[str, Any] = {"item": scorable.item, "metric": scored.metric.name, "score": own}
+        if statistics is not None and (len(statistics) > 1 or own is None):
             row["statistics"] = list(statistics)
         rows.append(row)
     return rows

@@ -115,7 +115,7 @@ def test_a_failure_is_raised_after_the_others_are_written(folder: RunFolder, tri
     assert stored(folder)["rouge_l"] is not None
     told: list[str] = []
     result = score_run(load_run(folder), failed=lambda name, error: told.append(name))
-    assert told == ["trial"] and result.metric("trial").missing == str(trial.error)  # type: ignore[union-attr]
+    assert told == ["trial"] and result.metric("trial").missing.startswith(str(trial.error))  # type: ignore[union-attr]
 
 
 def test_a_number_outlives_an_environment_that_lacks_the_metric(folder: RunFolder, trial: State) -> None:
