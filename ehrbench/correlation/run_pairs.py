@@ -95,9 +95,9 @@ def _read(folder: RunFolder) -> Run:
     statistics: dict[str, dict[str, tuple[float, ...]]] = {}
     for row in read_rows(folder.scores):
         items = statistics.setdefault(row["metric"], {})
-        statistics = tuple(row.get("statistics") or (row["score"],))
-        if statistics[0] is not None:
-            items[row["item"]] = statistics
+        own = tuple(row.get("statistics") or (row["score"],))
+        if own[0] is not None:
+            items[row["item"]] = own
     if not statistics or not folder.result.is_file():
         raise MissingError(f"{folder.path} is not scored; `ehrbench score {folder.path}` does that")
     return Run(folder, manifest["config"], read_result(folder.result), statistics)

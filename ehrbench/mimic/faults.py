@@ -10,11 +10,11 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import polars as pl
 
@@ -23,39 +23,67 @@ from ehrbench.mimic.schema import Kind, Table
 
 _AGAIN = "copy the table from the release again"
 _NOT_IN_TEXT = "\x1f"
+_SEPARATORS = (",", ";", "\t", "|")
+"""A release's, then those of spreadsheets."""
+_INT = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?")
 
 
-def first_line(path: Path) -> str:
-    """The header of a CSV table, without its line end or byte-order mark."""
+class Header(NamedTuple):
+    """The first row of a CSV table."""
+
+    columns: Mapping[str, str]
+    """Lower-case name to the name in the file, in the file's order."""
+    separator: str
+    crlf: bool
+    """Whether lines end as on Windows."""
+
+
+def read_header(path: Path) -> Header:
+    """The header of a CSV table, without a byte-order mark; it is split by the separator that gives most columns.
+
+    Raises:
+        UsageError: the file is empty or names a column twice.
+    """
     with _opened(path) as file:
-        line = file.readline().rstrip("\r\n")
+        line = file.readline()
+    crlf = line.endswith("\r\n")
+    line = line.rstrip("\r\n").removeprefix("\ufeff")
     if not line:
         raise UsageError(f"MIMIC-IV: {path} is empty; {_AGAIN}")
-    return line.removeprefix("\ufeff")
+    separator = max(_SEPARATORS, key=line.count)
+    names = [name.strip().strip('"') for name in line.split(separator)]
+    columns = {name.lower(): name for name in names}
+    if len(columns) != len(names):
+        raise UsageError(f"MIMIC-IV: {path}: a column name stands twice in row 1; {_AGAIN}")
+    return Header(columns, separator, crlf)
 
 
 def is_empty(path: Path) -> bool:
     """Whether a CSV table has a header and nothing else."""
     with _opened(path) as file:
         file.readline()
-        return not file.readline()
+        return all(not line.strip("\r\n") for line in file)
 
 
-def check_widths(path: Path, width: int) -> None:
-    """Check that every row of a CSV table has ``width`` fields.
+def check_widths(path: Path, header: Header) -> bool:
+    """Check that every row of a CSV table has as many fields as its header.
+
+    Returns:
+        Whether the file ends in blank lines, which are no rows.
 
     Raises:
-        UsageError: one has not, or the file ends in the middle; names the row.
+        UsageError: a row has another number of fields, or the file ends in the middle; names the row.
     """
+    width, separator = len(header.columns), header.separator
 
     def count(rows: pl.DataFrame) -> pl.DataFrame:
         line = rows["line"]
         quoted = line.str.contains('"', literal=True)
-        n_odd = ((line.str.count_matches(",", literal=True) != width - 1) & ~quoted).sum() + line.null_count()
+        n_odd = ((line.str.count_matches(separator, literal=True) != width - 1) & ~quoted).sum() + line.null_count()
         if quoted.any():
             bare = line.filter(quoted).str.replace_all('"[^"]*"', "")
-            ragged = (bare.str.count_matches(",", literal=True) != width - 1) | bare.str.contains('"', literal=True)
+            ragged = (bare.str.count_matches(separator, literal=True) != width - 1) | bare.str.contains('"', literal=True)
             n_odd += ragged.sum()
         return pl.DataFrame({"n": [n_odd]}, schema=found)
 
@@ -66,38 +94,45 @@ def check_widths(path: Path, width: int) -> None:
         n_odd = counted.sum().collect(engine="streaming").item()
     except (pl.exceptions.PolarsError, OSError):
         n_odd = 1
-    if n_odd:
-        # Something is odd: a text with line breaks in it, or a real fault. Only a parser can tell.
-        for _ in _rows(path, width):
-            pass
+    if not n_odd:
+        return False
+    # Something is odd: a text with line breaks in it, blank lines at the end, or a real fault. Only a parser can tell.
+    last: Sequence[str] = ("a row",)
+    for _, row in _rows(path, header):
+        last = row
+    return not last
 
 
-def check_cells(path: Path, header: dict[str, str], table: Table) -> None:
+def check_cells(path: Path, header: Header, table: Table) -> None:
     """Find the first cell of a CSV table that has the wrong form; return quietly when there is none.
 
     Raises:
         UsageError: names the file, the row and the column.
     """
-    typed = [(i, name, kind) for i, name in enumerate(header) if (kind := table.columns.get(name, "text")) != "text"]
-    for number, row in _rows(path, len(header)):
-        for i, name, kind in typed:
+    typed = [(i, name, kind) for i, name in enumerate(header.columns) if (kind := table.columns.get(name, "text")) != "text"]
+    for number, row in _rows(path, header):
+        for i, name, kind in typed if row else ():
             if row[i] and not _CHECKS[kind](row[i]):
-                raise UsageError(f"MIMIC-IV: {path}: row {number}, column '{name}' is not {_EXPECTED[kind]}; {_AGAIN}")
+                comma = kind in ("int", "float") and _is_float(row[i].replace(",", ".", 1))
+                again = "it has a decimal comma; export the table with decimal points" if comma else _AGAIN
+                raise UsageError(f"MIMIC-IV: {path}: row {number}, column '{name}' is not {EXPECTED[kind]}; {again}")
 
 
-def _rows(path: Path, width: int) -> Iterator[tuple[int, list[str]]]:
-    """Data rows with their numbers (the header is row 1), checked for their width."""
+def _rows(path: Path, header: Header) -> Iterator[tuple[int, list[str]]]:
+    """Data rows with their numbers (the header is row 1), checked for their width; blank lines at the end are empty rows."""
     csv.field_size_limit(1 << 30)
-    number = 1
+    width = len(header.columns)
+    number, blank = 1, None
     with _opened(path) as file:
-        reader = csv.reader(file, strict=True)
+        reader = csv.reader(file, strict=True, delimiter=header.separator)
         next(reader, None)
         try:
             for number, row in enumerate(reader, 2):
-                if len(row) != width and not (width == 1 and not row):
-                    raise UsageError(
-                        f"MIMIC-IV: {path}: row {number} has {len(row)} fields, and the header has {width}; {_AGAIN}"
-                    )
+                if not row:  # a row of its own where there is one column; else legal only at the end
+                    blank = blank or number
+                elif len(row) != width or (blank and width > 1):
+                    wrong, n = (blank, 0) if blank and width > 1 else (number, len(row))
+                    raise UsageError(f"MIMIC-IV: {path}: row {wrong} has {n} fields, and the header has {width}; {_AGAIN}")
                 if not all(map(_is_utf8, row)):
                     raise UsageError(f"MIMIC-IV: {path}: row {number} is not UTF-8 text; {_AGAIN}")
                 yield number, row
@@ -133,7 +168,7 @@ def _is_utf8(cell: str) -> bool:
 
 
 def _is_int(cell: str) -> bool:
-    return cell.lstrip("+-").isascii() and cell.lstrip("+-").isdigit()
+    return _INT.fullmatch(cell) is not None
 
 
 def _is_float(cell: str) -> bool:
@@ -161,7 +196,7 @@ def _is_date(cell: str) -> bool:
 
 
 _CHECKS: dict[Kind, Callable[[str], bool]] = {"int": _is_int, "float": _is_float, "time": _is_time, "date": _is_date}
-_EXPECTED: dict[Kind, str] = {
+EXPECTED: dict[Kind, str] = {
     "int": "a whole number",
     "float": "a number",
     "time": "a time (YYYY-MM-DD hh:mm:ss)",

@@ -8,7 +8,7 @@ Nothing is read before ``collect`` or ``sink`` except a table's header and, once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -16,12 +16,12 @@ import polars as pl
 from ehrbench.errors import EhrbenchError, MissingError, UsageError, unknown_name
 from ehrbench.hashing import hash_data, hash_file
 from ehrbench.mimic import faults
-from ehrbench.mimic.schema import TABLES, Kind, Table
+from ehrbench.mimic.forms import parts, scan_csv, scan_part
+from ehrbench.mimic.schema import TABLES, Table
 
 FORMS = (".parquet", ".csv.gz", ".csv")
 """In the order of preference where a table lies there twice."""
-TIME_FORMAT = "%Y-%m-%d %H:%M:%S%.f"
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 
 
 class Mimic:
@@ -45,7 +45,9 @@ class Mimic:
         self.root = root
         self._places = {"hosp": root, "icu": root, "ed": ed or root, "note": note or root}
         self._cache = cache
-        self._checked: set[Path] = set()
+        self._checked: dict[Path, bool] = {}
+        """CSV files whose rows were counted, and whether they end in blank lines."""
+        self._parquet: dict[Path, Table] = {}
         self._hashes: dict[str, str] = {}
         self._small: dict[str, pl.DataFrame] = {}
 
@@ -84,10 +86,7 @@ class Mimic:
     def columns(self, name: str) -> list[str]:
         """Those of the release's columns that a table's file has, in the release's order."""
         path = self.path(name)
-        if path.suffix == ".parquet":
-            there = {column.lower() for column in pl.scan_parquet(path / "*.parquet" if path.is_dir() else path).collect_schema()}
-        else:
-            there = set(_header(path))
+        there = _parquet_header(parts(path)[0]) if path.suffix == ".parquet" else faults.read_header(path).columns
         return [column for column in _table(name).columns if column in there]
 
     def scan(self, name: str, columns: Sequence[str] | None = None, *, as_text: bool = False) -> pl.LazyFrame:
@@ -96,11 +95,11 @@ class Mimic:
         Args:
             name: the table, as MIMIC-IV names it (``labevents``).
             columns: those wanted, in the order wanted; default: all of the release's that are there.
-            as_text: leave every value as it is written; a Parquet table has what is not text as its own type.
+            as_text: every value as a CSV table writes it.
 
         Returns:
-            Columns named in lower case. Times are microseconds without a zone, missing values null, text as written: a single
-            blank is not missing.
+            Columns named in lower case. Times are microseconds without a zone, missing values null, text as written: an empty
+            text is missing, a single blank is not. ``forms`` has the rules.
 
         Raises:
             MissingError: the table is not there.
@@ -110,14 +109,13 @@ class Mimic:
         path = self.path(name)
         if path.suffix == ".parquet":
             return self._scan_parquet(table, path, columns, as_text)
-        header = _header(path)
-        wanted = _resolve(table, path, header, columns)
+        header = faults.read_header(path)
+        wanted = _resolve(table, path, header.columns, columns)
         if path not in self._checked:
-            faults.check_widths(path, len(header))
-            self._checked.add(path)
+            self._checked[path] = faults.check_widths(path, header)
         if self._cache is not None and not as_text:
             return self._cached(table, path, header).select(wanted)
-        return _scan_csv(table, path, header, wanted, as_text)
+        return scan_csv(table, path, header, wanted, as_text=as_text, blank_end=self._checked[path])
 
     def once(self, name: str, make: Callable[[], pl.LazyFrame]) -> pl.LazyFrame:
         """A small table, such as a dictionary, read when it is first asked for and kept; errors as ``collect``'s."""
@@ -158,8 +156,8 @@ class Mimic:
         """SHA-256 of a table's file, or over the parts of a Parquet folder."""
         if name not in self._hashes:
             path = self.path(name)
-            parts = sorted(path.glob("*.parquet")) if path.is_dir() else []
-            self._hashes[name] = hash_data([hash_file(part) for part in parts]) if parts else hash_file(path)
+            files = parts(path)
+            self._hashes[name] = hash_data([hash_file(part) for part in files]) if path.is_dir() else hash_file(path)
         return self._hashes[name]
 
     def _explained(self, run: Callable[[], pl.DataFrame | None]) -> pl.DataFrame:
@@ -169,7 +167,9 @@ class Mimic:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # a full disk, not a damaged table
             for path in sorted(self._checked):
-                faults.check_cells(path, _header(path), TABLES[_stem(path)])
+                faults.check_cells(path, faults.read_header(path), TABLES[_stem(path)])
+            for part, table in sorted(self._parquet.items()):
+                _check_part(part, table)
             kind = type(error).__name__
         else:
             return result if result is not None else pl.DataFrame()
@@ -179,21 +179,17 @@ class Mimic:
         )
 
     def _scan_parquet(self, table: Table, path: Path, columns: Sequence[str] | None, as_text: bool) -> pl.LazyFrame:
-        source = path / "*.parquet" if path.is_dir() else path
-        try:
-            rows = pl.scan_parquet(source)
-            schema = rows.collect_schema()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise UsageError(
-                f"MIMIC-IV: {path} is not a readable Parquet file ({type(error).__name__}); copy or convert it again"
-            ) from None
-        header = {column.lower(): column for column in schema.names()}
-        wanted = _resolve(table, path, header, columns)
-        return rows.select(
-            _typed(path, name, header[name], schema[header[name]], table.columns[name], as_text) for name in wanted
-        )
+        files = parts(path)
+        if not files:
+            raise MissingError(f"MIMIC-IV: {path} is a folder without a Parquet file; copy or convert the table again")
+        frames = []
+        for part in files:
+            header = _parquet_header(part)
+            frames.append(scan_part(table, part, header, _resolve(table, part, header, columns), as_text=as_text))
+            self._parquet[part] = table
+        return pl.concat(frames) if len(frames) > 1 else frames[0]
 
-    def _cached(self, table: Table, path: Path, header: dict[str, str]) -> pl.LazyFrame:
+    def _cached(self, table: Table, path: Path, header: faults.Header) -> pl.LazyFrame:
         assert self._cache is not None
         stat = path.stat()
         key = hash_data([_CACHE_VERSION, path.name, stat.st_size, stat.st_mtime_ns])[:16]
@@ -201,7 +197,8 @@ class Mimic:
         if not copy.exists():
             self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
             unfinished = copy.with_suffix(".part")
-            self.sink(_scan_csv(table, path, header, _resolve(table, path, header, None), as_text=False), unfinished)
+            wanted = _resolve(table, path, header.columns, None)
+            self.sink(scan_csv(table, path, header, wanted, as_text=False, blank_end=self._checked[path]), unfinished)
             unfinished.replace(copy)
         return pl.scan_parquet(copy)
 
@@ -216,17 +213,31 @@ def _stem(path: Path) -> str:
     return path.name.split(".")[0]
 
 
-def _header(path: Path) -> dict[str, str]:
-    """Lower-case column name to the name in the file, in the file's order."""
-    line = faults.first_line(path)
-    names = [name.strip().strip('"') for name in line.split(",")]
-    header = {name.lower(): name for name in names}
-    if len(header) != len(names):
-        raise UsageError(f"MIMIC-IV: {path}: a column name stands twice in row 1; copy the table from the release again")
-    return header
+def _parquet_header(part: Path) -> dict[str, str]:
+    """Lower-case name of each column to its name in the file."""
+    try:
+        return {column.lower(): column for column in pl.read_parquet_schema(part)}
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UsageError(
+            f"MIMIC-IV: {part} is not a readable Parquet file ({type(error).__name__}); copy or convert it again"
+        ) from None
 
 
-def _resolve(table: Table, path: Path, header: dict[str, str], columns: Sequence[str] | None) -> list[str]:
+def _check_part(part: Path, table: Table) -> None:
+    """Find the column of a Parquet file that a query fails on; return quietly when there is none."""
+    header = _parquet_header(part)
+    for column in table.columns:
+        if column in header:
+            try:
+                scan_part(table, part, header, [column], as_text=False).collect(engine="streaming")
+            except (pl.exceptions.ComputeError, pl.exceptions.InvalidOperationError):
+                raise UsageError(
+                    f"MIMIC-IV: {part}: column '{column}' has a value that is not {faults.EXPECTED[table.columns[column]]}; "
+                    "convert the table again from the release"
+                ) from None
+
+
+def _resolve(table: Table, path: Path, header: Mapping[str, str], columns: Sequence[str] | None) -> list[str]:
     """The columns to read; raises where one is not there, guessing the reason."""
     if columns is None:
         wanted = [column for column in table.columns if column in header or column not in table.optional]
@@ -244,51 +255,9 @@ def _resolve(table: Table, path: Path, header: dict[str, str], columns: Sequence
     return wanted
 
 
-def _which_release(header: dict[str, str]) -> str:
+def _which_release(header: Mapping[str, str]) -> str:
     if "row_id" in header:
         return " and has 'row_id': this looks like MIMIC-III"
     if "ethnicity" in header:
         return " and has 'ethnicity': this looks like MIMIC-IV 1.0"
     return ""
-
-
-def _scan_csv(table: Table, path: Path, header: dict[str, str], wanted: Sequence[str], as_text: bool) -> pl.LazyFrame:
-    numbers = {"int": pl.Int64(), "float": pl.Float64()}
-    schema: dict[str, pl.DataType] = {}
-    for column in header:
-        kind = table.columns.get(column, "text")
-        schema[column] = pl.String() if as_text else numbers.get(kind, pl.String())
-    if faults.is_empty(path):
-        rows = pl.LazyFrame(schema=schema)
-    else:
-        rows = pl.scan_csv(path, schema=schema, has_header=False, skip_rows=1)  # the file may write a name in upper case
-    if as_text:
-        return rows.select(wanted)
-    # Polars' own parsing of times is four times slower than its conversion of strings in a known format.
-    return rows.select(_from_text(pl.col(column), table.columns[column]) for column in wanted)
-
-
-def _from_text(value: pl.Expr, kind: Kind) -> pl.Expr:
-    if kind == "time":
-        return value.str.to_datetime(TIME_FORMAT, time_unit="us")
-    if kind == "date":
-        return value.str.head(10).str.to_date("%Y-%m-%d")
-    return value
-
-
-def _typed(path: Path, column: str, name: str, dtype: pl.DataType, kind: Kind, as_text: bool) -> pl.Expr:
-    value = pl.col(name).alias(column)
-    text = dtype in (pl.String, pl.Categorical, pl.Enum)
-    if as_text and text:
-        return value.cast(pl.String)
-    if kind == "text":
-        if not text and dtype != pl.Null:
-            raise UsageError(
-                f"MIMIC-IV: {path}: column '{column}' is stored as {dtype}, and text is needed (a number has lost its "
-                "leading zeros or its written form); convert the table again with every column as text"
-            )
-        return value.cast(pl.String)
-    if text and kind in ("time", "date"):
-        return _from_text(value.cast(pl.String), kind)
-    target: dict[Kind, pl.DataType] = {"int": pl.Int64(), "float": pl.Float64(), "time": pl.Datetime("us"), "date": pl.Date()}
-    return value.cast(target[kind])

@@ -143,7 +143,7 @@ class Result(_Part):
     n_expected: Count | None = None
     """Items of the full release, where the task states them; fewer run items make the result partial."""
     n_available: Count | None = None
-    """Items that the data on that machine hold; fewer run items (``--limit``) make the result partial. None: of before 2026-12."""
+    """Items that the data on that machine hold; fewer run items (``--limit``) make the result partial. None: an older result."""
     n_groups: Count | None = None
     """Clusters (patients) behind the intervals."""
     outcomes: dict[Outcome, int] = Field(default_factory=dict)

@@ -43,7 +43,9 @@ def resolve(name: str, arguments: Mapping[str, str] | None = None) -> Metric:
     except EhrbenchError:
         raise
     except Exception as error:  # a plugin's module may fail in any way
-        raise UsageError(f"metric '{name}': the plugin that defines it cannot be imported ({type(error).__name__}: {error})") from None
+        raise UsageError(
+            f"metric '{name}': the plugin that defines it cannot be imported ({type(error).__name__}: {error})"
+        ) from None
     if not isinstance(metric, Metric):
         raise UsageError(f"metric '{name}' is registered as a {type(metric).__name__}; expected an ehrbench.metrics.Metric")
     return metric if metric.configure is None else metric.configure(arguments or {})
@@ -124,21 +126,22 @@ def summarise(
         made = estimate([s for s, _ in defined], [g for _, g in defined], metric.aggregate, resamples=RESAMPLES, seed=SEED)
     if made.value is None:
         return absent(made.reason or "not defined for these items")
+    value = made.value
     if not metric.bounded:  # a corpus value may lie outside what single items span
-        if not abs(made.value) <= MAX_RANGE:
+        if not abs(value) <= MAX_RANGE:
             return absent(f"the value goes beyond {MAX_RANGE:g}")
         if not all(end is None or abs(end) <= MAX_RANGE for end in (made.low, made.high)):
             made = made._replace(low=None, high=None, method="", reason=f"it goes beyond {MAX_RANGE:g}")
-        ends = [end for end in (made.value, made.low, made.high) if end is not None]
+        ends = [end for end in (value, made.low, made.high) if end is not None]
         low, high = _span(metric, [s for s, _ in defined])
         common["range"] = min(low, *map(math.floor, ends)), max(high, *map(math.ceil, ends))
     try:
         return MetricResult(
-            value=made.value,
+            value=value,
             low=made.low,
             high=made.high,
             interval=made.method or f"none: {made.reason}",
-            strict_value=_strict(metric, made.value, len(statistics) - len(defined), len(defined), n_items),
+            strict_value=_strict(metric, value, len(statistics) - len(defined), len(defined), n_items),
             **common,
         )
     except ValidationError as error:

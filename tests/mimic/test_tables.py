@@ -146,7 +146,7 @@ def test_bad_rows_are_named_without_their_content(tmp_path: Path, form: str) -> 
     refused(lambda line: line.replace("2150-01-01", "SECRET"), "row 3, column 'charttime' is not a time")
     refused(lambda line: line.replace("2,", "SECRET,", 1), "row 3, column 'labevent_id' is not a whole number")
     refused(lambda line: line.replace("0042", '"0042'), "inside a quoted text after row 2")
-    refused(lambda line: "", "row 3 has 0 fields")
+    refused(lambda line: "\n" + line, "row 3 has 0 fields")
 
 
 def test_truncated_gzip_is_named(tmp_path: Path) -> None:

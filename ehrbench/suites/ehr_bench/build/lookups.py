@@ -13,17 +13,7 @@ _DICTIONARY = {"diagnoses_icd": "d_icd_diagnoses", "procedures_icd": "d_icd_proc
 
 def text_rows(mimic: Mimic, table: str, columns: list[str]) -> pl.LazyFrame:
     """A table's columns as text, missing values as pandas knows them null."""
-    rows = mimic.scan(table, columns, as_text=True)
-    told = rows.collect_schema()
-    return rows.select(_written(pl.col(c), told[c]) for c in columns).with_columns(
-        as_missing(pl.col(c)).alias(c) for c in columns
-    )
-
-
-def _written(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    if dtype.is_temporal():
-        return value.dt.strftime("%Y-%m-%d" if dtype == pl.Date else "%Y-%m-%d %H:%M:%S")
-    return value.cast(pl.String)
+    return mimic.scan(table, columns, as_text=True).select(as_missing(pl.col(c)).alias(c) for c in columns)
 
 
 def add_lookup(rows: pl.LazyFrame, name: str, table: str, mimic: Mimic, maps: Maps, text_codes: bool) -> pl.LazyFrame:
