@@ -87,8 +87,8 @@ def _written(value: pl.Expr, kind: Kind) -> pl.Expr:
 
 def _whole(value: pl.Expr) -> pl.Expr:
     """Floats as whole numbers; one that is not whole makes the query fail, as a text would."""
-    odd = (value != value.floor()) | (value.abs() >= _EXACT)
     present = value.fill_nan(None)
+    odd = (present != present.floor()) | (present.abs() >= _EXACT)
     return pl.when(odd).then(float("nan")).otherwise(present).cast(pl.Int64)
 
 
