@@ -37,7 +37,7 @@ def scan_csv(table: Table, path: Path, header: Header, wanted: Sequence[str], *,
         path: the file, which may be compressed.
         header: what ``read_header`` found.
         wanted: names of columns in lower case, in the order wanted.
-        as_text: leave values as text; a whole number loses ``.0``.
+        as_text: leave values as text; a number loses ``.0``.
         blank_end: blank lines end the file, and are to be left out.
     """
     number = not as_text
@@ -80,9 +80,9 @@ def _from_text(value: pl.Expr, kind: Kind) -> pl.Expr:
 
 
 def _written(value: pl.Expr, kind: Kind) -> pl.Expr:
-    """A text as it stands there, the empty one missing."""
+    """A text as it stands there, the empty one missing; a number without ``.0``, as the release writes whole ones."""
     present = pl.when(value != "").then(value)
-    return present.str.strip_suffix(".0") if kind == "int" else present
+    return present.str.strip_suffix(".0") if kind in ("int", "float") else present
 
 
 def _whole(value: pl.Expr) -> pl.Expr:
@@ -158,12 +158,12 @@ def _without_zone(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 def _as_written(value: pl.Expr, kind: Kind, dtype: pl.DataType) -> pl.Expr:
     """A number or a time as the release's CSV writes it."""
     if kind not in ("time", "date") or dtype == pl.Null:
-        return value.cast(pl.String)
+        return _written(value.cast(pl.String), kind)
     if dtype == pl.Date:
         return value.dt.strftime("%Y-%m-%d")
     seconds = value.dt.strftime("%Y-%m-%d %H:%M:%S")
-    fraction = value.dt.strftime("%.6f").str.strip_chars_end("0").str.strip_suffix(".")
-    return pl.concat_str(seconds, fraction)
+    fraction = value.dt.strftime("%.3f")  # the release writes milliseconds, where there are any
+    return pl.concat_str(seconds, pl.when(fraction != ".000").then(fraction).otherwise(pl.lit("")))
 
 
 _TARGETS: dict[Kind, pl.DataType] = {
