@@ -53,7 +53,7 @@ def read_split(path: Path, patients: Mapping[int, Iterable[int]]) -> dict[int, s
         if key is None or "split" not in (reader.fieldnames or ()):
             raise UsageError(f"{path}: a split file needs the columns 'split' and 'subject_id' or 'hadm_id'")
         for number, row in enumerate(reader, 2):
-            name, identity = (row["split"] or "").strip(), (row[key] or "").strip()
+            name, identity = (row["split"] or "").strip(), (row[key] or "").strip().removesuffix(".0")
             if name not in SPLITS or not identity.isdigit():
                 raise UsageError(f"{path}: row {number}: 'split' must be one of {', '.join(SPLITS)} and '{key}' a whole number")
             patient = int(identity) if key == "subject_id" else owner.get(int(identity))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_files
 from ehrbench.readers.item import Item
 from ehrbench.records.record import Record
+
+_ID = re.compile(r"[^\s\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff]{1,200}")
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,26 @@ class Dataset:
     """Items that may stand in a prompt as worked examples and are not asked (a training part); empty: ``items`` may."""
     derived_from: str | None = None
     """Digest of what the items were made from, for items that are made from runs and not from files."""
+
+    def __post_init__(self) -> None:
+        """Check the ids once, for every reader: predictions and scores are joined to items by them, and logs print them.
+
+        Raises:
+            UsageError: two items have one id, or an id is empty, too long or has a blank, a line break or another control
+                character in it.
+        """
+        first: dict[str, int] = {}
+        for number, item in enumerate(self.items, 1):
+            if not _ID.fullmatch(item.id):
+                raise UsageError(
+                    f"{self.root}: the id of item {number} is not 1 to 200 printable characters without blanks, so no log could "
+                    "name it; give the item another id"
+                )
+            if first.setdefault(item.id, number) != number:
+                raise UsageError(
+                    f"{self.root}: items {first[item.id]} and {number} have the same id '{item.id}', so one would be scored with "
+                    "the other's answer; give each item an id of its own"
+                )
 
     def digest(self) -> str:
         """SHA-256 over the files, independent of where the release lies."""

@@ -140,3 +140,63 @@ def test_malformed_shards_are_named(root: Path, tmp_path: Path) -> None:
         open_meds(root).record(7)
     with pytest.raises(MissingError, match="the questions about the MEDS data set"):
         read(root, {})
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_times_with_a_zone_are_put_into_utc(root: Path, unit: str) -> None:
+    """13:00 in Paris is noon, in the data and as the time of prediction."""
+    path = root / "data" / "train" / "0.parquet"
+    time = pl.col("time").dt.replace_time_zone("UTC").dt.convert_time_zone("Europe/Paris").dt.cast_time_unit(unit)
+    pl.read_parquet(path).with_columns(time).write_parquet(path)
+    assert open_meds(root).record(1).text.split("\n")[1:] == [
+        "2150-01-01 12:00, Creatinine: 7.4 mg/dL",
+        "2150-01-01 18:30, NOTE: walks",
+    ]
+    assert open_meds(root).record(1, until=NOON).text.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        ("2150-01-01T12:00:00", 1),
+        ("2150-01-01T12:00:00Z", 1),
+        ("2150-01-01T14:00:00+02:00", 1),
+        ("2150-01-01T12:00:00+02:00", 0),
+        ("2150-01-01T12:00:00-07:00", 2),
+        ("2150-01-01 12:00:00", 1),
+        ("2150-01-01", 0),
+        (None, 2),
+    ],
+)
+def test_an_offset_of_the_time_of_prediction_is_converted(root: Path, said: str | None, seen: int) -> None:
+    row = {"id": "a", "subject_id": 1, "question": "Q", "answer": "A", "prediction_time": said}
+    (root / "items.jsonl").write_text(json.dumps(row) + "\n")
+    data = read(root, {})
+    assert data.load_record is not None
+    assert data.load_record(data.items[0].record_id or "").text.count("\n") == seen
+
+
+def test_label_files_with_zones_and_without_times(root: Path) -> None:
+    paris = pl.Series([NOON, EVENING]).dt.replace_time_zone("Europe/Paris")
+    labels = pl.DataFrame({"subject_id": [1, 2], "prediction_time": paris, "boolean_value": [True, False]})
+    labels.write_parquet(root / "labels.parquet")
+    asked = {"labels": "labels.parquet", "question": "Will she walk?"}
+    assert [item.record_id for item in read(root, asked).items] == ["1@2150-01-01T11:00:00", "2@2150-01-01T17:30:00"]
+    nothing = pl.when(pl.col("subject_id") == 1).then("prediction_time")
+    labels.with_columns(prediction_time=nothing).write_parquet(root / "labels.parquet")
+    with pytest.raises(UsageError, match="row 2 has no prediction_time"):
+        read(root, asked)
+
+
+def test_what_other_programs_leave_is_no_shard(root: Path) -> None:
+    (root / "data" / "train" / "._0.parquet").write_bytes(b"nothing")
+    (root / "data" / ".ipynb_checkpoints").mkdir()
+    (root / "data" / ".ipynb_checkpoints" / "0-checkpoint.parquet").write_bytes(b"nothing")
+    assert len(open_meds(root).files) == 2
+
+
+def test_two_items_of_one_id_are_refused(root: Path) -> None:
+    row = {"id": "a", "subject_id": 1, "question": "Q", "answer": "A"}
+    (root / "items.jsonl").write_text(json.dumps(row) + "\n" + json.dumps(row | {"subject_id": 2}) + "\n")
+    with pytest.raises(UsageError, match="items 1 and 2 have the same id 'a'"):
+        read(root, {})

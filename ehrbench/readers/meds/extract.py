@@ -37,7 +37,8 @@ class Meds:
 
         Args:
             subject_id: whose.
-            until: leave out what happened after this time, as MEDS's labels ask with their ``prediction_time``.
+            until: leave out what happened after this time, as MEDS's labels ask with their ``prediction_time``. In UTC and
+                without a zone, as the data's own times are once they are read.
 
         Returns:
             A line an event: ``{time}, {description, or code}: {value}``; static events first, with ``static`` for a time.
@@ -48,6 +49,7 @@ class Meds:
         if subject_id not in self.shard_of:
             raise UsageError(f"MEDS: {self.root} has no subject {subject_id}")
         rows = pl.scan_parquet(self.shard_of[subject_id]).filter(pl.col("subject_id") == subject_id).collect()
+        rows = rows.with_columns(time=_in_utc(rows.schema["time"]))
         if until is not None:
             rows = rows.filter(pl.col("time").is_null() | (pl.col("time") <= until))
         return _render(str(subject_id), rows.sort("time", nulls_last=False, maintain_order=True), self.descriptions)
@@ -60,7 +62,7 @@ def open_meds(root: Path) -> Meds:
         MissingError: ``root`` has no ``data`` folder with Parquet files.
         UsageError: a shard lacks a column or has one of a wrong type, or a subject stands in two shards.
     """
-    files = sorted((root / "data").rglob("*.parquet"))
+    files = [path for path in sorted((root / "data").rglob("*.parquet")) if path.is_file() and not _hidden(path, root)]
     if not files:
         raise MissingError(f"MEDS: {root} has no Parquet files below data/; name the folder that holds data/ and metadata/")
     shard_of: dict[int, Path] = {}
@@ -73,6 +75,19 @@ def open_meds(root: Path) -> Meds:
                 )
             shard_of[subject] = path
     return Meds(root, files, shard_of, _descriptions(root))
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    """Whether a file is one of those that other programs leave behind (``._0.parquet``, ``.ipynb_checkpoints/``)."""
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _in_utc(dtype: pl.DataType) -> pl.Expr:
+    """The column ``time`` in microseconds without a zone: one that has a zone is put into UTC."""
+    time = pl.col("time")
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        time = time.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return time.cast(pl.Datetime("us"))
 
 
 def _check(path: Path) -> None:
@@ -109,11 +124,8 @@ def _render(record_id: str, rows: pl.DataFrame, descriptions: Mapping[str, str])
     entries: list[Entry] = []
     start = 0
     for time, code, value in _events(rows):
-        moment = time.replace(tzinfo=None) if time else None
-        line = (
-            f"{f'{moment:%Y-%m-%d %H:%M}' if moment else 'static'}, {descriptions.get(code, code)}{f': {value}' if value else ''}"
-        )
-        entries.append(Entry(start, start + len(line), moment, code.partition("//")[0]))
+        line = f"{f'{time:%Y-%m-%d %H:%M}' if time else 'static'}, {descriptions.get(code, code)}{f': {value}' if value else ''}"
+        entries.append(Entry(start, start + len(line), time, code.partition("//")[0]))
         pieces.append(line)
         start += len(line) + 1
     return Record(record_id, "\n".join(pieces), entries)

@@ -4,13 +4,15 @@ The folder holds the data set (``data/``, ``metadata/``) and ``items.jsonl``: an
 ``question``, ``answer`` or ``answers``, and, where the record ends before its end, ``prediction_time``. With
 ``data.options.labels`` a label file (Parquet with ``subject_id, prediction_time, boolean_value``) is asked about in one
 ``question`` and answered with yes or no.
+
+Times that have a zone, in the data or as a ``prediction_time``, are put into UTC; those without one are taken for UTC.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
@@ -100,18 +102,31 @@ def _asked(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _labelled(path: Path, question: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    rows = pl.read_parquet(path)
+    try:
+        rows = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UsageError(f"{path} is not a readable Parquet file ({type(error).__name__}); copy it again") from None
     if missing := [c for c in ("subject_id", "prediction_time", "boolean_value") if c not in rows.columns]:
         raise UsageError(f"{path} has no column {', '.join(map(repr, missing))}; it is no MEDS label file with truth values")
     for number, row in enumerate(rows.iter_rows(named=True), 1):
         if row["boolean_value"] is None:
             raise UsageError(f"{path}: row {number} has no boolean_value; only labels that are true or false can be asked about")
+        if row["prediction_time"] is None:
+            raise UsageError(
+                f"{path}: row {number} has no prediction_time, and without one the record would show what came later; leave the "
+                "row out or fill it in"
+            )
         answer = "yes" if row["boolean_value"] else "no"
-        about = {"subject_id": row["subject_id"], "prediction_time": row["prediction_time"].isoformat()}
+        about = {"subject_id": row["subject_id"], "prediction_time": str(row["prediction_time"])}
         yield (
             f"{path}: row {number}",
             about | {"id": str(number), "question": question, "answers": [answer], "choices": ["yes", "no"]},
         )
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """A time without its zone, which is UTC."""
+    return moment if moment.tzinfo is None else moment.astimezone(timezone.utc).replace(tzinfo=None)
 
 
 def _item(place: str, row: Mapping[str, Any], data: Meds) -> Item:
@@ -120,9 +135,11 @@ def _item(place: str, row: Mapping[str, Any], data: Meds) -> Item:
         raise UsageError(f"{place}: 'subject_id' is no subject of the MEDS data set")
     if until is not None:
         try:
-            until = datetime.fromisoformat(str(until)).replace(tzinfo=None).isoformat()
+            until = _in_utc(datetime.fromisoformat(str(until).replace("Z", "+00:00"))).isoformat()
         except ValueError:
-            raise UsageError(f"{place}: 'prediction_time' is not a time (YYYY-MM-DDThh:mm:ss)") from None
+            raise UsageError(
+                f"{place}: 'prediction_time' is not a time (YYYY-MM-DDThh:mm:ss, with or without an offset)"
+            ) from None
     return Item(
         id=row["id"],
         question=row["question"],

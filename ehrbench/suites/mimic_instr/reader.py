@@ -171,7 +171,7 @@ def _questions_file(root: Path, source: str, split: str, named: str | None) -> P
 def _rows(path: Path) -> Iterator[_Row]:
     for place, data in _csv_rows(path) if path.suffix == ".csv" else jsonl_rows(path):
         named = {name: next((data[alias] for alias in aliases if alias in data), None) for name, aliases in _ALIASES.items()}
-        hadm = str(named["hadm_id"] if named["hadm_id"] is not None else "").strip()
+        hadm = str(named["hadm_id"] if named["hadm_id"] is not None else "").strip().removesuffix(".0")
         if not hadm.isdigit():
             raise UsageError(f"{place}: 'hadm_id' is not a whole number")
         for name in ("q", "a"):

@@ -197,6 +197,32 @@ def test_rows_that_the_words_do_not_tell_apart_are_alternatives() -> None:
     assert answers(of, performed) == ["Na, K"]  # by exact time
 
 
+def test_the_first_and_last_of_several_at_one_time_have_the_others_as_alternatives() -> None:
+    """Two Morphine at 3.75 h and two at 9 h: either dose is the first, either the last."""
+    of = chart(
+        "prescriptions",
+        t=[3.75, 3.75, 5, 9, 9],
+        drug=["Morphine"] * 5,
+        prod_strength=["a", "b", "c", "d", None],
+        dose_val_rx=["2", "4", "5", "6", "8"],
+        dose=["2 mg", "4 mg", "5 mg", "6 mg", "8 mg"],
+        dose_unit_rx=["mg"] * 5,
+        route=["IV", "IV", "PO", "PO", "PO"],
+        duration=[1.0, 2.0, 3.0, 4.0, 5.0],
+    )
+    found = {q.q: (q.a, q.alternatives) for q in all_questions(of)}
+    of_morphine = "prescribed Morphine during the entire stay?"
+    assert found[f"What was the dose of the first {of_morphine}"] == ("2 mg", ("4 mg",))
+    assert found[f"What was the dose of the last {of_morphine}"] == ("8 mg", ("6 mg",))
+    assert found[f"What was the composition of the first {of_morphine}"] == ("a", ("b",))
+    assert found[f"What was the administration route of the first {of_morphine}"] == ("IV", ())
+    assert found[f"What was the administration duration of the last {of_morphine}"] == ("5.00 hours", ("4.00 hours",))
+    assert found["When was the first Morphine prescription during the entire stay?"] == ("At the 3.75 hour", ())
+    for seed in range(40):
+        for question in sample_questions(of, 6, seed):
+            assert {question.a, *question.alternatives} == {found[question.q][0], *found[question.q][1]}
+
+
 def test_a_missing_dose_is_never_an_answer() -> None:
     columns: dict[str, list[object]] = {
         "t": [1, 2],

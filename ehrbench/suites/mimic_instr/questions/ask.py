@@ -36,7 +36,8 @@ class Question:
     period: str | None
     """The words of the stretch of time asked about."""
     alternatives: tuple[str, ...] = ()
-    """Other true answers: rows that the question's words do not tell apart (one hour's text, hours or days)."""
+    """Other true answers: rows that the question's words do not tell apart (one hour's text, hours or days, the first or last of
+    several at one time)."""
 
 
 def sample_questions(chart: Chart, n: int, seed: int, types: Sequence[str] = LIVE_TYPES) -> list[Question]:
@@ -78,8 +79,9 @@ def all_questions(chart: Chart, types: Sequence[str] = QUESTION_TYPES) -> Iterat
             first: dict[str, Question] = {}
             for question in same:
                 first.setdefault(question.template, question)
+            answers = [answer for q in same for answer in (q.a, *q.alternatives)]
             for question in first.values():
-                yield replace(question, alternatives=tuple(dict.fromkeys(q.a for q in same if q.a != question.a)))
+                yield replace(question, alternatives=tuple(dict.fromkeys(a for a in answers if a != question.a)))
 
 
 class _Asked(NamedTuple):
@@ -152,7 +154,31 @@ def _item(rows: Rows, row: int) -> str | None:
 
 
 def _answer(rows: Rows, template: Template, anchor: int, period: Period | None) -> Answer | None:
-    """What one template's answer is for one anchor; None where it does not apply or the data cannot answer."""
+    """What one template's answer is for one anchor; None where it does not apply or the data cannot answer.
+
+    Of several rows that are first or last at one time, the release takes the one that stands at the edge of the list; the others
+    are ``_tied``.
+    """
+    chosen = _chosen(rows, template, anchor, period)
+    if chosen is None:
+        return None
+    if template.pick in ("first", "last"):
+        chosen = (chosen[0 if template.pick == "first" else -1],)
+    return RULES[template.rule](rows, chosen, template.column)
+
+
+def _tied(rows: Rows, template: Template, anchor: int, period: Period | None) -> list[str]:
+    """The answers of all rows that are first or last at one time."""
+    chosen = _chosen(rows, template, anchor, period)
+    if chosen is None:
+        return []
+    edge = rows.at[chosen[0 if template.pick == "first" else -1]]
+    answers = [RULES[template.rule](rows, (row,), template.column) for row in chosen if rows.at[row] == edge]
+    return [answer.text for answer in answers if answer]
+
+
+def _chosen(rows: Rows, template: Template, anchor: int, period: Period | None) -> Sequence[int] | None:
+    """The rows that a template's answer is about; of a first or a last, all from which it is taken."""
     get = rows.get
     if template.needs is not None and get(template.needs, anchor) is None:
         return None
@@ -173,17 +199,12 @@ def _answer(rows: Rows, template: Template, anchor: int, period: Period | None) 
         if item is None:
             return None
         chosen = rows.within(period, rows.of_item(item))
-    if template.pick in ("first", "last"):
-        if not chosen:
-            return None
-        chosen = (chosen[0 if template.pick == "first" else -1],)
-    if template.scope == "period" and not chosen:
-        return None
-    return RULES[template.rule](rows, chosen, template.column)
+    return chosen if chosen or template.scope != "period" else None
 
 
 def _question(chart: Chart, rows: Rows, asked: _Asked) -> Question:
     template, anchor, period, answer = asked
+    tied = _tied(rows, template, anchor, period) if template.pick in ("first", "last") else []
     return Question(
         chart.hadm_id,
         chart.subject_id,
@@ -196,6 +217,7 @@ def _question(chart: Chart, rows: Rows, asked: _Asked) -> Question:
         answer.unit,
         answer.tolerance,
         period.text if period else None,
+        tuple(dict.fromkeys(text for text in tied if text != answer.text)),
     )
 
 
