@@ -16,6 +16,7 @@ from ehrbench.correlation.sheet import Sheet, shown
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_data
 from ehrbench.readers.cells import annotator_order, read_yes_no
+from ehrbench.readers.table import Table
 from ehrbench.stats.win_rates import mid_ranks
 
 FloatArray = npt.NDArray[np.float64]
@@ -92,7 +93,7 @@ class Judged(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read_ratings(path: Path) -> Rankings:
+def read_ratings(source: Path | Table) -> Rankings:
     """Read a table ``item, rater, system, rank``; columns ``correct``, ``cluster``, ``used`` and ``length`` may be there.
 
     A rank that is no number counts as missing and is counted; the same row twice counts once and is counted.
@@ -102,7 +103,7 @@ def read_ratings(path: Path) -> Rankings:
         UsageError: a name is empty, one rater ranks one answer twice unlike, an item has two clusters, or there is one system
             only; the message names file and row.
     """
-    sheet = Sheet(path, "the table of ratings", COLUMNS, ("item", "rater", "system", "rank"))
+    sheet = Sheet(source, "the table of ratings", COLUMNS, ("item", "rater", "system", "rank"))
     rows: dict[tuple[str, str, str], tuple[float, float, bool, float]] = {}
     places: dict[tuple[str, str, str], int] = {}
     groups: dict[str, str] = {}
@@ -125,10 +126,10 @@ def read_ratings(path: Path) -> Rankings:
         rows[key], places[key] = values, places.get(key, row.number)
         if (cluster := sheet.columns.get(row, "cluster")) and groups.setdefault(key[0], cluster) != cluster:
             raise UsageError(f"{sheet.place(row)}: item {shown(key[0])} is in another cluster than in an earlier row")
-    made = build(path.name, rows, groups, with_used="used" in sheet, with_lengths="length" in sheet)
+    made = build(sheet.path.name, rows, groups, with_used="used" in sheet, with_lengths="length" in sheet)
     notes = [*sheet.notes.sentences(), *made.notes]
     if "cluster" in sheet and (n := made.groups.count(None)):
-        notes.append(f"{path.name}: {n} items have no cluster and are clusters of their own")
+        notes.append(f"{sheet.path.name}: {n} items have no cluster and are clusters of their own")
     return replace(made, notes=tuple(notes))
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ehrbench.correlation.sheet import Sheet, shown
 from ehrbench.errors import UsageError, unknown_name
+from ehrbench.readers.table import Table
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -37,11 +38,11 @@ class Scores:
     """Where they are from, for messages."""
 
 
-def read_scores(path: Path, lower_is_better: Collection[str] = ()) -> tuple[list[Scores], tuple[str, ...]]:
+def read_scores(source: Path | Table, lower_is_better: Collection[str] = ()) -> tuple[list[Scores], tuple[str, ...]]:
     """Read the scores of every metric of a table.
 
     Args:
-        path: CSV, TSV or parquet.
+        source: CSV, TSV or parquet; or a table that is read already.
         lower_is_better: metrics of which a small score is good, beyond those that ehrbench knows as such.
 
     Returns:
@@ -51,7 +52,7 @@ def read_scores(path: Path, lower_is_better: Collection[str] = ()) -> tuple[list
         MissingError: there is no such file.
         UsageError: a name is empty, or one answer has two unlike scores of one metric; the message names file and row.
     """
-    sheet = Sheet(path, "the table of scores", COLUMNS, ("item", "system", "metric", "score"))
+    sheet = Sheet(source, "the table of scores", COLUMNS, ("item", "system", "metric", "score"))
     found: dict[str, dict[tuple[str, str], float]] = {}
     places: dict[tuple[str, tuple[str, str]], int] = {}
     for row in sheet:
@@ -69,8 +70,8 @@ def read_scores(path: Path, lower_is_better: Collection[str] = ()) -> tuple[list
         cells[cell] = score
         places.setdefault((metric, cell), row.number)
     if not found:
-        raise UsageError(f"{path}: there is no score in it")
-    return [describe(name, found[name], path.name, lower_is_better) for name in found], sheet.notes.sentences()
+        raise UsageError(f"{sheet.path}: there is no score in it")
+    return [describe(name, found[name], sheet.path.name, lower_is_better) for name in found], sheet.notes.sentences()
 
 
 def describe(name: str, cells: Mapping[tuple[str, str], float], source: str, lower_is_better: Collection[str] = ()) -> Scores:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -39,11 +40,11 @@ class Notes:
 class Sheet:
     """One table with its columns resolved by meaning."""
 
-    def __init__(self, path: Path, what: str, aliases: Mapping[str, Sequence[str]], required: Sequence[str]) -> None:
+    def __init__(self, source: Path | Table, what: str, aliases: Mapping[str, Sequence[str]], required: Sequence[str]) -> None:
         """Read the table.
 
         Args:
-            path: ``.csv``, ``.tsv`` or ``.parquet``.
+            source: ``.csv``, ``.tsv`` or ``.parquet``; or a table that is read already.
             what: what it is, for messages.
             aliases: meaning to column names, the documented one first.
             required: meanings that must be there.
@@ -52,9 +53,8 @@ class Sheet:
             MissingError: there is no such file.
             UsageError: it is no table, is ragged, or lacks a column.
         """
-        if not path.is_file():
-            raise MissingError(f"{what} {path} is not there; name a CSV, TSV or parquet file")
-        self.table = _read_parquet(path, what) if path.suffix.lower() in (".parquet", ".pq") else read_table(path, what)
+        self.table = source if isinstance(source, Table) else _read(source, what)
+        path = self.table.path
         self.columns = Columns(self.table, aliases)
         self.path = path
         self.notes = Notes(path)
@@ -109,13 +109,52 @@ def shown(name: str) -> str:
     return repr(name if len(name) <= NAME_LIMIT else name[: NAME_LIMIT - 1] + "…")
 
 
+def _read(path: Path, what: str) -> Table:
+    if not path.is_file():
+        raise MissingError(f"{what} {path} is not there; name a CSV, TSV or parquet file")
+    return _read_parquet(path, what) if path.suffix.lower() in (".parquet", ".pq") else read_table(path, what)
+
+
+def table_of(frame: object, name: str) -> Table:
+    """A frame as a table, whatever made it.
+
+    Args:
+        frame: a polars or pandas frame, a mapping of columns, or a list of mappings.
+        name: stands for the file in messages.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    try:
+        made = frame if isinstance(frame, pl.DataFrame) else pl.DataFrame(_columns(frame), strict=False)
+    except (TypeError, ValueError, pl.exceptions.PolarsError):
+        raise UsageError(
+            f"{name}: a {type(frame).__name__} is not a table; expected a polars or pandas frame, a mapping of columns, a "
+            "list of mappings, or the path of a file"
+        ) from None
+    return _from_polars(made, Path(name))
+
+
+def _columns(frame: Any) -> Any:
+    """What polars can make a frame of; a pandas frame by its columns, which needs no further package."""
+    if hasattr(frame, "columns") and hasattr(frame, "to_dict") and hasattr(frame, "itertuples"):
+        return {str(name): list(values) for name, values in frame.to_dict("list").items()}
+    if isinstance(frame, (Mapping, list, tuple)):
+        return frame
+    raise TypeError
+
+
 def _read_parquet(path: Path, what: str) -> Table:
     try:
         frame = pl.read_parquet(path)
     except Exception as error:
         raise UsageError(f"{path}: {what} is not a parquet file that can be read ({type(error).__name__})") from None
+    return _from_polars(frame, path)
+
+
+def _from_polars(frame: pl.DataFrame, path: Path) -> Table:
     rows = [
-        Row(number, number, ["" if value is None else _text(value) for value in values])
+        Row(number, number, ["" if value is None or value != value else _text(value) for value in values])
         for number, values in enumerate(frame.iter_rows(), 1)
     ]
     return Table(path, [column.strip() for column in frame.columns], rows)

@@ -69,6 +69,21 @@ def load_model(spec: str, args: Mapping[str, str], max_model_len: int | None) ->
     return MODELS.get(backend)(name, args, max_model_len)
 
 
+def open_model(spec: str, model_args: Mapping[str, object] | None = None, max_model_len: int | None = None) -> Model:
+    """The model that a spec names, for ``evaluate`` or for asking it directly; ``close()`` frees it.
+
+    Args:
+        spec: what ``--model`` takes.
+        model_args: the backend's arguments, as ``--model-arg`` takes them.
+        max_model_len: tokens of prompt and answer together; None takes what the model says.
+
+    Raises:
+        UsageError: an unknown backend, argument or value.
+        MissingError: a checkpoint, a file or a package that is not on this machine.
+    """
+    return load_model(spec, {key: str(value) for key, value in (model_args or {}).items()}, max_model_len)
+
+
 def split_spec(spec: str) -> tuple[str, str]:
     """The backend and the name of a spec; a bare path or hub id is given the engine that this machine has.
 

@@ -14,6 +14,7 @@ from ehrbench.readers.data_dir import chosen_data_dir, is_sample
 from ehrbench.readers.item import gold_class
 from ehrbench.runs.choices import answering_model
 from ehrbench.runs.engine import Sink, drive
+from ehrbench.runs.events import ItemFinished, Listener, TaskStarted, ignore
 from ehrbench.runs.folder import RunFolder, folder_for
 from ehrbench.runs.keys import model_key
 from ehrbench.runs.manifest import command_line, write_manifest
@@ -27,7 +28,12 @@ from ehrbench.runs.store import PredictionStore
 
 
 def generate(
-    run: Prepared, *, quiet: bool = False, command: str | None = None, say: Callable[[str], None] = lambda line: None
+    run: Prepared,
+    *,
+    quiet: bool = False,
+    command: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    on_event: Listener = ignore,
 ) -> tuple[RunFolder, list[Prediction]]:
     """Answer every item that has no prediction yet, and bring the files into their final form.
 
@@ -36,6 +42,7 @@ def generate(
         quiet: no progress.
         command: the command line to record; None: this process's.
         say: told once what is taken over from before and what the reader of the data found odd.
+        on_event: told that the task starts and of each finished item.
 
     Raises:
         UsageError: another process works on the same run.
@@ -64,16 +71,18 @@ def generate(
         write_atomically(folder.origin, json.dumps({"data_dir": _absolute(run.options.data_dir)}).encode())
         if shard is not None:
             write_places(folder, chosen)
-        with PredictionStore(folder, items) as store:
+        with PredictionStore(folder, items, config) as store:
             for line in run.dataset.warnings:
                 say(f"{run.task.task}: {line}")
             if store.finished:
                 say(f"{run.task.task}: {len(store.finished)} of {len(items)} items are finished already")
+            on_event(TaskStarted(run.task.task, len(items), len(store.finished)))
             with RunProgress(run.task.task, len(items), len(store.finished), quiet) as progress:
 
                 def finish(prediction: Prediction) -> None:
                     store.finish(prediction)
                     progress.add(prediction)
+                    on_event(ItemFinished(run.task.task, prediction))
 
                 work = plan_work(run, [item for item in items if item.id not in store.finished], model_key(run.model.identity))
                 drive(work, answering_model(run.task, run.model), Sink(finish, store.keep_call, store.stored))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,45 @@ class RunOptions:
     budget_tokenizer: str | None = None
     shard: Shard | None = None
     """Which part of the items; decides no number, so it is not part of the configuration."""
+
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "protocol": ("clean", "paper"),
+    "context": ("truncate", "refine", "retrieve", "full"),
+    "keep": ("end", "start"),
+}
+"""Legal words of options that have a few."""
+
+
+def read_options(given: Mapping[str, Any], model_args: Mapping[str, str]) -> RunOptions:
+    """Options by name, checked.
+
+    Args:
+        given: fields of ``RunOptions``, and ``model_profile``; None means what the task says. ``shard`` as text ("1/4").
+        model_args: of the backend.
+
+    Raises:
+        UsageError: an unknown option or an illegal value.
+    """
+    from ehrbench.runs.shards import parse_shard
+
+    names = {field.name for field in fields(RunOptions)}
+    values = dict(given)
+    profile = values.pop("model_profile", None)
+    for name, value in values.items():
+        if name not in names:
+            raise UsageError(unknown_name("option", name, {*names, "model_profile"}))
+        if value is not None and name in CHOICES and value not in CHOICES[name]:
+            raise UsageError(f"--{name} is '{value}': expected {', '.join(CHOICES[name])}")
+    if (limit := values.get("limit")) is not None and limit < 1:
+        raise UsageError(f"--limit is {limit}: expected at least 1")
+    if profile is not None:
+        from ehrbench.runs.profiles import load_profile, with_profile
+
+        values, model_args = with_profile(values, model_args, load_profile(profile))
+    if isinstance(values.get("shard"), str):
+        values["shard"] = parse_shard(values["shard"])
+    return RunOptions(**{**values, "model_args": model_args})
 
 
 def apply_options(task: TaskSpec, options: RunOptions) -> TaskSpec:

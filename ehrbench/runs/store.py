@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+from ehrbench.errors import UsageError
 from ehrbench.jsonl import Appender, read_rows, write_rows
 from ehrbench.readers.item import Item
 from ehrbench.runs.chains import ItemChain
 from ehrbench.runs.folder import RunFolder
+from ehrbench.runs.manifest import read_manifest
 from ehrbench.runs.prediction import Prediction, Step
 
 
@@ -21,12 +24,13 @@ def read_predictions(path: Path) -> dict[str, Prediction]:
 class PredictionStore:
     """Appends predictions and chain steps as they finish, and brings the files into their final form at the end."""
 
-    def __init__(self, folder: RunFolder, items: Sequence[Item]) -> None:
+    def __init__(self, folder: RunFolder, items: Sequence[Item], config: Mapping[str, Any]) -> None:
         """Open the files of a run that this process holds the lock of.
 
         Args:
             folder: the run's.
             items: in the dataset's order: the order of the final file.
+            config: of the run; a run beside it that asks the same model in the same words may have answers to take over.
         """
         self._folder = folder
         self._items = items
@@ -35,13 +39,16 @@ class PredictionStore:
         done = read_predictions(folder.predictions)
         self.finished = {item.id: p for item in items if (p := done.get(item.id)) and p.outcome != "api_error"}
         """Predictions that stand; items that failed for the server's sake are asked again."""
-        self.stored = self._stored_calls(done.values())
+        self._config = config
+        self.stored = self._stored_calls(done.values()) if len(self.finished) < len(items) else {}
         """Every call that was ever answered for this model and task, by key: in this run or in one beside it."""
 
     def _stored_calls(self, done: Iterable[Prediction]) -> dict[str, Step]:
         stored: dict[str, Step] = {}
         for run in sorted(self._folder.path.parent.iterdir()):
             beside = RunFolder(run)
+            if run != self._folder.path and not self._may_share(beside):
+                continue
             for row in read_rows(beside.calls):
                 _keep(stored, Step.parse(row))
             if run != self._folder.path:
@@ -52,6 +59,16 @@ class PredictionStore:
             for step in prediction.steps:
                 _keep(stored, step)
         return stored
+
+    def _may_share(self, beside: RunFolder) -> bool:
+        """Whether a run asks the same model in the same way: elsewhere no call can have the key of one of ours."""
+        if not beside.manifest.is_file():
+            return False
+        try:
+            config = read_manifest(beside)["config"]
+        except UsageError:  # a damaged neighbour is no reason to stop this run
+            return False
+        return all(config.get(part) == self._config.get(part) for part in ("model", "generation", "prompt_hash", "seed"))
 
     def finish(self, prediction: Prediction) -> None:
         """Store a finished item."""

@@ -14,6 +14,7 @@ from ehrbench.records.record import Record
 from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.manifest import read_manifest
 from ehrbench.runs.prediction import Prediction
+from ehrbench.runs.prepared import Prepared
 from ehrbench.runs.shards import is_shard
 from ehrbench.runs.store import read_predictions
 from ehrbench.tasks.schema import TaskSpec
@@ -59,6 +60,19 @@ def load_run(folder: RunFolder, data_dir: str | None = None) -> LoadedRun:
     items = dataset.items[: manifest["config"]["limit"]]
     predictions = read_predictions(folder.predictions)
     return LoadedRun(folder, manifest, task, items, predictions, data_dir, len(dataset.items), dataset.load_record)
+
+
+def as_loaded(run: Prepared, folder: RunFolder, predictions: Sequence[Prediction]) -> LoadedRun:
+    """A run that was just answered in this process, as ``load_run`` would read it back: the open dataset serves on."""
+    return LoadedRun(
+        folder,
+        read_manifest(folder),
+        run.task,
+        run.items,
+        {prediction.item: prediction for prediction in predictions},
+        run.options.data_dir,
+        run.dataset.load_record,
+    )
 
 
 def find_runs(paths: Sequence[Path]) -> list[RunFolder]:

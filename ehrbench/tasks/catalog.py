@@ -125,6 +125,25 @@ class Catalog:
         return specs
 
 
+def load_tasks(
+    tasks: str | Sequence[str] | None = None, protocol: Protocol = "clean", include_paths: Sequence[Path | str] = ()
+) -> list[TaskSpec]:
+    """Tasks by name, group or glob, checked; ``None``: all that have the protocol.
+
+    Args:
+        tasks: a list, or one text with commas.
+        protocol: ``clean`` or ``paper``.
+        include_paths: folders with further task files.
+
+    Raises:
+        UsageError: a part that matches nothing, or a task that does not pass the checks.
+    """
+    catalog = load_catalog([Path(path) for path in include_paths])
+    if tasks is None:
+        return catalog.tasks(protocol)
+    return catalog.select(tasks if isinstance(tasks, str) else ",".join(tasks), protocol)
+
+
 def load_catalog(include_paths: Sequence[Path] = ()) -> Catalog:
     """Find the tasks of every source.
 

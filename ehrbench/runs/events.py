@@ -1,0 +1,88 @@
+"""What happens during an evaluation, as plain events: the command line draws them, a program may do with them what it likes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ehrbench.errors import EhrbenchError
+    from ehrbench.results.schema import Result
+    from ehrbench.runs.prediction import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to know: what is taken over from before, what a reader found odd."""
+
+    task: str
+    text: str
+    """Without a patient's text."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLeftOut:
+    """A task whose data are missing, where that is allowed."""
+
+    task: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    """Answering begins."""
+
+    task: str
+    n_items: int
+    n_finished: int
+    """Items that were finished before."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFinished:
+    """One item has its outcome. The prediction holds an answer: as private as the data."""
+
+    task: str
+    prediction: Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class MetricProgress:
+    """Scoring goes on."""
+
+    task: str
+    metric: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFailed:
+    """A metric could not be computed; the others go on."""
+
+    task: str
+    metric: str
+    error: EhrbenchError
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFinished:
+    """A task is answered and, unless scoring was not wanted or must wait, scored."""
+
+    task: str
+    folder: Path
+    n_failed: int
+    """Items without an answer."""
+    n_open: int
+    """Items whose calls wait for answers elsewhere."""
+    result: Result | None
+
+
+Event = Note | TaskLeftOut | TaskStarted | ItemFinished | MetricProgress | MetricFailed | TaskFinished
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """A listener that does nothing."""
