@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import typer
 
@@ -22,7 +21,6 @@ from ehrbench.cli import (
     merge,
     metrics,
     models,
-    prepare,
     results,
     run,
     score,
@@ -30,7 +28,6 @@ from ehrbench.cli import (
     tasks,
     verify,
 )
-from ehrbench.registry import Registry
 
 app = typer.Typer(
     name="ehrbench",
@@ -61,22 +58,6 @@ app.add_typer(metrics.app, name="metrics")
 app.add_typer(data.app, name="data")
 app.add_typer(results.app, name="results")
 app.add_typer(leaderboard.app, name="leaderboard")
-
-
-def _mount_suites() -> None:
-    """Add the commands of suites, under the groups that their names say ("data prepare NAME")."""
-    groups = {"": app, "data": data.app, "data prepare": prepare.app, "results": results.app, "tasks": tasks.app}
-    for path in COMMANDS:
-        group, _, name = path.rpartition(" ")
-        command = COMMANDS.get(path)
-        if isinstance(command, typer.Typer):
-            groups[group].add_typer(command, name=name)
-        else:
-            groups[group].command(name)(command)
-
-
-COMMANDS: Registry[Any] = Registry("command")
-_mount_suites()
 
 
 def _print_version(wanted: bool) -> None:

@@ -8,8 +8,11 @@ from typing import Annotated
 import typer
 
 from ehrbench.cli import prepare
+from ehrbench.cli.suite_commands import suite_group
 
-app = typer.Typer(help="The tasks' data: what is here, what is missing, synthetic samples.", no_args_is_help=True)
+app = typer.Typer(
+    help="The tasks' data: what is here, what is missing, synthetic samples.", no_args_is_help=True, cls=suite_group("data")
+)
 app.add_typer(prepare.app, name="prepare")
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import typer
 
-app = typer.Typer(help="Build a benchmark's files from your own copies of MIMIC-IV and other sources.", no_args_is_help=True)
+from ehrbench.cli.suite_commands import suite_group
+
+app = typer.Typer(
+    help="Build a benchmark's files from your own copies of MIMIC-IV and other sources.",
+    no_args_is_help=True,
+    cls=suite_group("data prepare"),
+)
 
 
 @app.callback()

@@ -7,7 +7,9 @@ from typing import Annotated, Optional
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Check result files.")
+from ehrbench.cli.suite_commands import suite_group
+
+app = typer.Typer(no_args_is_help=True, help="Check result files.", cls=suite_group("results"))
 
 
 @app.callback()

@@ -71,6 +71,7 @@ def as_loaded(run: Prepared, folder: RunFolder, predictions: Sequence[Prediction
         run.items,
         {prediction.item: prediction for prediction in predictions},
         run.options.data_dir,
+        len(run.dataset.items),
         run.dataset.load_record,
     )
 

@@ -10,7 +10,9 @@ import typer
 if TYPE_CHECKING:
     from ehrbench.suites.mimic_instr.authoring.writing import Written
 
-app = typer.Typer(help="Let a model word MIMIC-Instr's questions.", no_args_is_help=True)
+app = typer.Typer(
+    help="Let a model word MIMIC-Instr's questions.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+)
 
 _Model = Annotated[str, typer.Option("--model", help="Who writes, as for `ehrbench run`.")]
 _ModelArg = Annotated[list[str] | None, typer.Option("--model-arg", help="key=value for the backend; repeatable.")]
