@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
 from ehrbench.leaderboard.figures import caterpillar
 from ehrbench.leaderboard.text import interval, number, show
-from ehrbench.leaderboard.words import suite_name
 from ehrbench.results.supplements import Correlation, Facts, HeadToHead, HumanStats, Interval
 from ehrbench.tables import to_csv
 
 
-def correlation_view(table: Correlation) -> dict[str, Any]:
+Titled = Callable[[str], str]
+"""What a suite is called."""
+
+
+def correlation_view(table: Correlation, titled: Titled) -> dict[str, Any]:
     """A correlation as the template shows it."""
     printed = table.source is not None
     return {
-        **_head(table),
+        **_head(table, titled),
         "statistic": show(table.statistic, 120),
         "figure": caterpillar(table),
         "rows": [
@@ -36,11 +39,11 @@ def correlation_view(table: Correlation) -> dict[str, Any]:
     }
 
 
-def human_view(stats: HumanStats) -> dict[str, Any]:
+def human_view(stats: HumanStats, titled: Titled) -> dict[str, Any]:
     """People's judgement as the template shows it."""
     order = _order(stats)
     return {
-        **_head(stats),
+        **_head(stats, titled),
         "systems": [
             {
                 "name": show(system.name, 60),
@@ -72,6 +75,20 @@ def facts_view(facts: Sequence[Facts], suite: str) -> list[dict[str, Any]]:
     return [{"name": name, "rows": rows} for name, rows in groups.items()]
 
 
+def worth(tables: Sequence[Correlation], task: str, metric: str) -> str:
+    """How far a metric agrees with clinicians on a task, beside what they agree among themselves; empty where nobody looked."""
+    for table in sorted(tables, key=lambda t: (t.synthetic, t.title)):
+        found = next((m for m in table.metrics if m.name == metric), None)
+        if table.task != task or found is None:
+            continue
+        printed = table.source is not None
+        said = f"{show(table.statistic, 80)} {number(found.value, table.span, printed)} with clinicians"
+        if table.inter_rater is not None:
+            said += f", who agree among themselves at {number(table.inter_rater.value, table.span, printed)}"
+        return said + (" (synthetic sample)" if table.synthetic else "")
+    return ""
+
+
 def correlation_csv(table: Correlation) -> str:
     """One line a metric."""
     header = ["task", "statistic", "metric", "label", "value", "low", "high", "n", "n_undefined", "cluster"]
@@ -93,7 +110,7 @@ def human_csv(stats: HumanStats) -> str:
     )
 
 
-def _head(part: Correlation | HumanStats) -> dict[str, Any]:
+def _head(part: Correlation | HumanStats, titled: Titled) -> dict[str, Any]:
     facts = []
     if part.source:
         facts.append(f"{part.source.title}, {part.source.where} ({part.source.status})")
@@ -106,7 +123,7 @@ def _head(part: Correlation | HumanStats) -> dict[str, Any]:
     if part.interval:
         facts.append(f"interval {part.interval}")
     return {
-        "title": show(part.title or suite_name(part.suite), 120),
+        "title": show(part.title or titled(part.suite), 120),
         "task": part.task,
         "published": part.source is not None,
         "synthetic": part.synthetic,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ehrbench.errors import PolicyError, UsageError
 from ehrbench.leaderboard.entries import MIN_GROUPS
+from ehrbench.leaderboard.files import ENDINGS, MARKER
 from ehrbench.leaderboard.htmlcheck import check_pages
 from ehrbench.results.leaks import Finding, SiteText, data_leaks, private_files, private_leaks
 
@@ -20,10 +21,10 @@ def check_files(files: Mapping[str, str], run_folders: Iterable[Path] = (), data
         run_folders: folders with runs, whose private parts the site must not quote.
         data_dir: the data the runs were made on.
 
-    Without runs and data, pages, links and small cells are checked. A finding names a place in the site and a line in a
-    source, and quotes neither.
+    Without runs and data, only small cells are looked for. A finding names a place in the site and a line in a source, and
+    quotes neither.
     """
-    findings = [*check_pages(files), *_small_cells(files)]
+    findings = [*_small_cells(files)]
     private = private_files(run_folders)
     if private or data_dir is not None:
         text = SiteText(files)
@@ -40,11 +41,11 @@ def check_site(site: Path, run_folders: Iterable[Path] = (), data_dir: Path | No
     strange: list[Finding] = []
     for path in sorted(p for p in site.rglob("*") if p.is_file()):
         place = path.relative_to(site).as_posix()
-        if path.suffix in (".html", ".json", ".csv"):
-            files[place] = path.read_text(encoding="utf-8", errors="replace")
-        elif place != ".ehrbench-site":
+        if path.suffix in ENDINGS:
+            files[place] = "" if path.suffix == ".png" else path.read_text(encoding="utf-8", errors="replace")
+        elif place != MARKER:
             strange.append(Finding(place, "is no file that a build makes"))
-    return strange + check_files(files, run_folders, data_dir)
+    return [*strange, *check_pages(files), *check_files(files, run_folders, data_dir)]
 
 
 def refuse(findings: list[Finding]) -> None:
@@ -56,16 +57,22 @@ def refuse(findings: list[Finding]) -> None:
 
 
 def _small_cells(files: Mapping[str, str]) -> Iterator[Finding]:
+    for name in sorted(files):
+        if name.startswith("data/results--"):
+            yield from _small_cells_of(name, files[name])
+
+
+def _small_cells_of(name: str, text: str) -> Iterator[Finding]:
     try:
-        results = json.loads(files.get("data/results.json", "[]"))
+        results = json.loads(text)
     except ValueError:
-        yield Finding("data/results.json", "is not JSON")
+        yield Finding(name, "is not JSON")
         return
     for number, result in enumerate(results, 1):
-        if result.get("kind") != "run" or result.get("synthetic") or result.get("data_policy") != "credentialed":
+        if result.get("kind", "run") != "run" or result.get("synthetic") or result.get("data_policy") != "credentialed":
             continue
         groups = result.get("n_groups") if result.get("n_groups") is not None else result.get("n_items")
-        place = f"data/results.json, entry {number}"
+        place = f"{name}, entry {number}"
         if (groups is None or groups < MIN_GROUPS) and any(m.get("value") is not None for m in result.get("metrics", ())):
             yield Finding(place, f"shows numbers of fewer than {MIN_GROUPS} patients")
         for metrics in result.get("strata", {}).values():

@@ -1,71 +1,92 @@
-"""Every table as CSV and JSON, one line a cell."""
+"""Every table as CSV and JSON, and every result of a task as one JSON file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ehrbench.leaderboard.tables import Cell, Row, Table
+from ehrbench.leaderboard.entries import MIN_GROUPS, Entry
+from ehrbench.leaderboard.tables import Cell, Table
+from ehrbench.results.schema import Result
 from ehrbench.tables import to_csv
 
 FIELDS = (
-    "model", "page", "variant", "kind", "badges", "data", "protocol", "track", "context", "window", "prompt", "column",
-    "task", "metric", "value", "low", "high", "n", "n_items", "n_expected", "rank_best", "rank_worst", "missing",
+    "model", "page", "variant", "kind", "badges", "column", "task", "metric",
+    "value", "low", "high", "n", "n_items", "n_expected", "rank_best", "rank_worst", "missing",
 )  # fmt: skip
+CONDITIONS = ("data", "protocol", "track", "context", "window", "prompt")
 
 
 def table_csv(table: Table) -> str:
-    """The table as CSV."""
-    return to_csv(FIELDS, ([record[name] for name in FIELDS] for record in _records(table)))
+    """The table as CSV, one line a cell."""
+    where = _conditions(table)
+    rows = ([*record[:5], *where.values(), *record[5:]] for record in _records(table))
+    return to_csv((*FIELDS[:5], *CONDITIONS, *FIELDS[5:]), rows)
 
 
 def table_json(table: Table) -> str:
-    """The table as JSON: a list of cells, one a line, without what is empty."""
-    lines = [
-        json.dumps({k: v for k, v in record.items() if v not in (None, "")}, ensure_ascii=False, allow_nan=False)
+    """The table as JSON: its conditions once, and a list of cells, one a line, without what is empty."""
+    where = json.dumps({key: value for key, value in _conditions(table).items() if value is not None}, ensure_ascii=False)
+    lines = (
+        json.dumps(
+            {k: v for k, v in zip(FIELDS, record, strict=True) if v not in (None, "")}, ensure_ascii=False, separators=(",", ":")
+        )
         for record in _records(table)
-    ]
+    )
+    return f'{{"title":{json.dumps(table.title, ensure_ascii=False)},"conditions":{where},"cells":[\n' + ",\n".join(lines) + "\n]}\n"
+
+
+def results_json(entries: Sequence[Entry]) -> str:
+    """Results as they may be downloaded, one a line, without keys that have their default value."""
+    lines = (public(entry).model_dump_json(exclude_defaults=True) for entry in entries)
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
-def _records(table: Table) -> Iterator[dict[str, Any]]:
+def public(entry: Entry) -> Result:
+    """The result as it may be downloaded: numbers that rest on too few patients are taken out."""
+    result = entry.result
+    if entry.hidden:
+        return result.model_copy(update={"metrics": [], "strata": {}, "outcomes": {}, "context": None})
+    if not entry.guarded:
+        return result
+    strata = {name: [m for m in metrics if (m.n or 0) >= MIN_GROUPS] for name, metrics in result.strata.items()}
+    return result.model_copy(update={"strata": {name: metrics for name, metrics in strata.items() if metrics}})
+
+
+def _conditions(table: Table) -> dict[str, Any]:
     setting = table.setting
-    where = {
-        "data": "synthetic" if setting and setting.synthetic else "real",
-        "protocol": setting.protocol if setting else None,
-        "track": setting.track if setting else None,
-        "context": setting.policy if setting else None,
-        "window": setting.window if setting else None,
-        "prompt": setting.prompt if setting else None,
-    }
+    if setting is None:
+        return dict.fromkeys(CONDITIONS)
+    values = ("synthetic" if setting.synthetic else "real", setting.protocol, setting.track, setting.policy, setting.window, setting.prompt)
+    return dict(zip(CONDITIONS, values, strict=True))
+
+
+def _records(table: Table) -> Iterator[tuple[Any, ...]]:
     for row in table.rows:
+        page = f"models/{row.slug}.html"
+        badges = " ".join(row.badges)
         for column, cell in zip(table.columns, row.cells, strict=True):
-            if not cell.text and not cell.missing:
-                continue
-            yield {
-                **_model(row, cell),
-                **where,
-                "column": column.key,
-                "task": cell.task or None,
-                "metric": cell.metric or None,
-                "value": cell.value,
-                "low": cell.low,
-                "high": cell.high,
-                "n": cell.n,
-                "n_items": cell.n_items,
-                "n_expected": cell.n_expected,
-                "rank_best": cell.rank.best if cell.rank else None,
-                "rank_worst": cell.rank.worst if cell.rank else None,
-                "missing": cell.missing or None,
-            }
+            if cell.text or cell.missing:
+                yield (row.label, page, row.sub, row.kind, _badges(badges, cell), column.key, *_numbers(cell))
 
 
-def _model(row: Row, cell: Cell) -> dict[str, Any]:
-    return {
-        "model": row.label,
-        "page": f"models/{row.slug}.html",
-        "variant": row.sub,
-        "kind": row.kind,
-        "badges": " ".join((*row.badges, *(mark for mark in cell.marks if mark == "partial"))),
-    }
+def _badges(badges: str, cell: Cell) -> str:
+    return f"{badges} partial".strip() if "partial" in cell.marks else badges
+
+
+def _numbers(cell: Cell) -> tuple[Any, ...]:
+    rank = cell.rank
+    return (
+        cell.task or None,
+        cell.metric or None,
+        cell.value,
+        cell.low,
+        cell.high,
+        cell.n,
+        cell.n_items,
+        cell.n_expected,
+        rank.best if rank else None,
+        rank.worst if rank else None,
+        cell.missing or None,
+    )

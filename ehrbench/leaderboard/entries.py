@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ehrbench.leaderboard.ranks import Estimate
 from ehrbench.leaderboard.text import slug, tokens
+from ehrbench.results.models import ModelRegistry
 from ehrbench.results.schema import MetricResult, Result
 from ehrbench.results.supplements import Comparison, Interval
 
@@ -108,8 +109,11 @@ class Entry:
         return sum(outcomes.get(name, 0) for name in ("answered", "unparsed", "reasoning_truncated")) if outcomes else None
 
 
-def make_entries(results: Iterable[Result], comparisons: Iterable[Comparison] = ()) -> list[Entry]:
+def make_entries(
+    results: Iterable[Result], comparisons: Iterable[Comparison] = (), models: ModelRegistry | None = None
+) -> list[Entry]:
     """Entries of results with what paired tests say of them, in an order that depends on their content only."""
+    known = models or ModelRegistry()
     paired: dict[tuple[str, str], dict[tuple[str, str], Interval]] = defaultdict(dict)
     for one in sorted(comparisons, key=lambda c: c.model_dump_json()):
         flipped = one.difference.model_copy(
@@ -121,7 +125,7 @@ def make_entries(results: Iterable[Result], comparisons: Iterable[Comparison] = 
         )
         paired[one.task, one.a][one.metric, one.b] = one.difference
         paired[one.task, one.b][one.metric, one.a] = flipped
-    entries = [Entry(r, _row_key(r), _setting(r), paired.get((r.task, r.config_hash), {})) for r in results]
+    entries = [Entry(r, _row_key(r, known), _setting(r), paired.get((r.task, r.config_hash), {})) for r in results]
 
     def order(entry: Entry) -> tuple[object, ...]:
         result = entry.result
@@ -142,35 +146,53 @@ def comparable(metric: MetricResult | None, entry: Entry) -> Estimate | None:
     """The estimate that may be ranked, or None.
 
     A run with items that have no answer is ranked by its value over all items, the unanswered counting as worst; its interval
-    moves along. Published rows, partial runs and numbers without an interval are not ranked.
+    moves along. Published rows, partial runs and numbers without an interval, or with one of no width, are not ranked.
     """
-    if metric is None or metric.value is None or metric.low is None or metric.high is None:
+    if metric is None or metric.value is None or metric.low is None or metric.high is None or metric.low == metric.high:
         return None
     if entry.result.kind != "run" or entry.result.partial or entry.hidden:
         return None
+    if unanswered(metric, entry.result) and metric.strict_value is None:
+        return None
+    return over_all(metric, entry.result)
+
+
+def unanswered(metric: MetricResult, result: Result) -> int:
+    """Items that have no answer and so no score."""
+    return 0 if result.n_items is None or metric.n is None else max(0, result.n_items - metric.n - metric.n_undefined)
+
+
+def over_all(metric: MetricResult, result: Result) -> Estimate:
+    """The number that ranks and is shown: over all items, where one without an answer counts as worst; its interval moves along.
+
+    A metric that is not a mean has no such value and keeps that of the answered items; one without an interval gets one of no
+    width.
+    """
+    value = metric.value or 0.0
     shift = 0.0
-    if metric.n is not None and entry.result.n_items is not None and metric.n + metric.n_undefined < entry.result.n_items:
-        if metric.strict_value is None:
-            return None
-        shift = metric.strict_value - metric.value
-    return Estimate(metric.value + shift, min(metric.low, metric.value) + shift, max(metric.high, metric.value) + shift)
+    if unanswered(metric, result) and metric.strict_value is not None:
+        shift = metric.strict_value - value
+    low = value if metric.low is None else min(metric.low, value)
+    high = value if metric.high is None else max(metric.high, value)
+    if not shift:
+        return Estimate(value, low, high)
+    worst, best = sorted(metric.range)
+    return Estimate(value + shift, max(worst, low + shift), min(best, high + shift))
 
 
-def greater_by_pairs(one: Entry, other: Entry, metric: str) -> bool | None:
-    """Whether ``one`` has the greater value by a paired test on all items of both; None when there was no such test."""
-    difference = one.paired.get((metric, other.result.config_hash))
-    if difference is None or difference.low is None or difference.high is None:
+def paired_difference(one: Entry, other: Entry, metric: str) -> Interval | None:
+    """The difference of two runs by a paired test on all items of both; None when there was no such test."""
+    found = one.paired.get((metric, other.result.config_hash))
+    if found is None or found.low is None or found.high is None:
         return None
-    if not difference.n == one.result.n_items == other.result.n_items:
-        return None
-    return difference.low > 0
+    return found if found.n == one.result.n_items == other.result.n_items else None
 
 
-def _row_key(result: Result) -> RowKey:
+def _row_key(result: Result, models: ModelRegistry) -> RowKey:
     model = result.model
     return RowKey(
         kind=result.kind,
-        name=model.name,
+        name=models.name(model.name),
         backend=model.backend,
         revision=model.revision or "",
         settings=json.dumps(model.settings, sort_keys=True),

@@ -21,7 +21,6 @@ from ehrbench.leaderboard.svg import (
     ticks,
     value_title,
 )
-from ehrbench.leaderboard.tables import Table
 from ehrbench.leaderboard.text import count, number, show, tokens
 from ehrbench.results.supplements import Correlation, Interval
 
@@ -30,10 +29,9 @@ MAX_ROWS = 60
 MAX_LINES = 7
 """Models in the context figure: as many as there are colours."""
 MAX_LABELS = 14
-_NAMES = 165.0
-_WIDE = 560.0
-"""Interval plots: narrow enough that a phone shows names and most of the drawing."""
-_RIGHT = 720.0
+_NAMES = 135.0
+_WIDE = 420.0
+_RIGHT = 470.0
 _STEP = 20.0
 
 
@@ -48,42 +46,6 @@ class Point(NamedTuple):
     policy: str = ""
 
 
-def intervals(table: Table, column: int = 0) -> Markup | None:
-    """The column's values with their intervals, best on top; None when fewer than two rows have one."""
-    if column >= len(table.columns) or table.columns[column].key in ("seen", "tokens"):
-        return None
-    head = table.columns[column]
-    rows = [(row, cell) for row in table.rows if (cell := row.cells[column]).value is not None]
-    rows.sort(key=lambda pair: -(pair[1].value or 0) if head.higher_is_better else (pair[1].value or 0))
-    rows = rows[:MAX_ROWS]
-    if len(rows) < 2:
-        return None
-    ends = [end for _, cell in rows for end in (cell.value, cell.low, cell.high) if end is not None]
-    low, high = padded(ends if head.majority is None else [*ends, head.majority])
-    scale = Scale(low, high, _NAMES + 10, _WIDE - 60)
-    top = 0 if head.majority is None else 18
-    height = len(rows) * _STEP + 40 + top
-    parts = _axis(scale, low, high, height - 30, top=4 + top)
-    if head.majority is not None:
-        x = scale(head.majority)
-        parts.append(line(x, 4 + top, x, height - 30, "ceiling"))
-        parts.append(text(min(max(x, _NAMES + 30), _WIDE - 80), 13, head.majority_text, "note", "middle"))
-    for k, (row, cell) in enumerate(rows):
-        y = 16 + top + k * _STEP
-        css = "run" if row.kind == "run" else "paper"
-        name = row.label if len(row.label) <= 24 else row.label[:23] + "…"
-        parts.append(text(_NAMES, y + 4, name, "name", "end"))
-        if cell.low is not None and cell.high is not None:
-            parts.append(line(scale(cell.low), y, scale(cell.high), y, f"bar {css}"))
-        value = cell.value or 0.0
-        parts.append(dot(scale(value), y, f"dot {css}", value_title(row.label, value, cell.low, cell.high, head.span)))
-        parts.append(text(_WIDE, y + 4, cell.text, "value", "end"))
-    caption = f"{head.label}, {table.title}: values and 95 % intervals; hollow points are published rows."
-    if head.majority is not None:
-        caption += " Dashed: what the majority answer scores."
-    return figure(_WIDE, height, parts, f"Interval plot of {len(rows)} models; the table has the numbers", caption)
-
-
 def caterpillar(table: Correlation) -> Markup | None:
     """Each metric's agreement with the clinicians, the clinicians' own as a band."""
     if not table.metrics:
@@ -92,7 +54,7 @@ def caterpillar(table: Correlation) -> Markup | None:
     values: list[Interval] = [*metrics, *([table.inter_rater] if table.inter_rater else [])]
     ends = [end for one in values for end in (one.value, one.low, one.high) if end is not None]
     low, high = padded([*ends, 0.0])
-    scale = Scale(low, high, _NAMES + 10, _WIDE - 60)
+    scale = Scale(low, high, _NAMES + 10, _WIDE - 50)
     height = len(metrics) * _STEP + 58
     parts: list[Markup] = []
     ceiling = table.inter_rater
@@ -145,7 +107,7 @@ def against_context(entries: Sequence[Entry]) -> Markup | None:
     every = [p for several_points in lines.values() for p in several_points]
     low, high = padded([end for p in every for end in (p.value, p.low, p.high) if end is not None])
     windows = sorted({p.x for p in every})
-    right, bottom = _RIGHT - 190, 300.0
+    right, bottom = _RIGHT - 140, 230.0
     across = Scale(windows[0], windows[-1], 70, right - 20, log=True)
     up = Scale(low, high, bottom, 20)
     parts = _frame(up, low, high, 50, right, bottom)
@@ -169,7 +131,7 @@ def against_context(entries: Sequence[Entry]) -> Markup | None:
             parts.append(dot(across(p.x), up(p.value), f"mark {style}", title))
         labels.append((up(chain[-1].value), f"{name} · {policy}", k))
     for y, label, k in _spread(labels, 20, bottom):
-        parts.append(text(right + 8, y + 4, label if len(label) <= 30 else label[:29] + "…", f"name t{k % MAX_LINES}"))
+        parts.append(text(right + 8, y + 4, label if len(label) <= 24 else label[:23] + "…", f"name t{k % MAX_LINES}"))
     caption = "Score against the window, with 95 % bands; dashed: the record is shown in pieces (refine) or searched (retrieve)."
     if len(several) > len(shown):
         caption += f" The {len(shown)} best of {len(several)} models; the table has all."
@@ -195,7 +157,7 @@ def against_cost(entries: Sequence[Entry], where: str) -> Markup | None:
         return None
     points.sort(key=lambda p: (p.x, -p.value if better else p.value))
     low, high = padded([p.value for p in points], 0.12)
-    right, bottom = _RIGHT - 150, 300.0
+    right, bottom = _RIGHT - 95, 230.0
     across = Scale(points[0].x, points[-1].x, 70, right - 20, log=True)
     up = Scale(low, high, bottom, 20)
     parts = _frame(up, low, high, 50, right, bottom)

@@ -1,50 +1,84 @@
-"""What all pages' tables share: rows and their order, settings and their titles."""
+"""What all pages' tables share: settings and their titles, sections of a suite, labels of tasks."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
+from ehrbench.leaderboard.columns import TaskColumn, task_columns
 from ehrbench.leaderboard.entries import Entry, RowKey, Setting
-from ehrbench.leaderboard.tables import Cell, Column, Row, make_row
-from ehrbench.leaderboard.text import pad, show, tokens
+from ehrbench.leaderboard.names import Names
+from ehrbench.leaderboard.standing import Stander, Standing, row_name
+from ehrbench.leaderboard.tables import Cell, Row, make_row
+from ehrbench.leaderboard.text import show, tokens
 from ehrbench.results.groups import AVERAGES_TRACK
-from ehrbench.results.schema import MetricResult
 
 Slugs = dict[str, dict[str, str]]
 """Slugs by kind (``model``, ``task``, ``suite``, ``metric``) and name."""
 
 
+class Category(NamedTuple):
+    """Some tasks of a suite that go together."""
+
+    name: str
+    title: str
+    which: tuple[int, ...]
+    """Their numbers among the section's tasks."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One suite under one setting."""
+
+    suite: str
+    setting: Setting
+    entries: tuple[Entry, ...]
+    columns: tuple[TaskColumn, ...]
+    stander: Stander
+    standing: Standing | None
+    """None where no task has a number."""
+    categories: tuple[Category, ...]
+
+    @property
+    def runs(self) -> bool:
+        """Whether anything was run here."""
+        return any(entry.result.kind == "run" for entry in self.entries)
+
+    @property
+    def rows(self) -> list[RowKey]:
+        """Every row that has a number or a reason for having none."""
+        return list(self.standing.cells) if self.standing else []
+
+
+def make_section(suite: str, setting: Setting, entries: Sequence[Entry], averages: Sequence[Entry], names: Names) -> Section:
+    """A section of the entries of one suite and setting.
+
+    Args:
+        suite: the suite.
+        setting: of every entry.
+        entries: what the section shows.
+        averages: the suite's stored averages, of any setting.
+        names: of categories, and whether the suite's tasks share patients.
+    """
+    columns = task_columns(entries)
+    stored: dict[str, list[Entry]] = defaultdict(list)
+    for entry in averages:
+        stored[row_name(entry.row)].append(entry)
+    stander = Stander(columns, stored, names.shares_patients(suite))
+    found: dict[str, list[int]] = defaultdict(list)
+    for k, column in enumerate(columns):
+        found[_category(column)].append(k)
+    categories = [Category(name, names.category(suite, name), tuple(which)) for name, which in sorted(found.items())]
+    whole = len(categories) < 2 or len(categories) == len(columns) or is_average(setting)
+    standing = stander.standing() if columns else None
+    return Section(suite, setting, tuple(entries), tuple(columns), stander, standing, () if whole else tuple(categories))
+
+
 def is_average(setting: Setting) -> bool:
     """Whether a table holds averages of tasks that stand in others."""
     return AVERAGES_TRACK in setting.track.split(", ")
-
-
-def family(metric: MetricResult) -> str:
-    """What a metric measures, whatever its variant: "Accuracy" of "Accuracy (containment)"."""
-    return show(metric.label, 40).split(" (")[0] or show(metric.name, 40)
-
-
-def in_order(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ...]:
-    """Best first by the first column, missing last; printed numbers of a column get equally many decimals."""
-    sign = -1 if not columns or columns[0].higher_is_better else 1
-
-    def order(row: Row) -> tuple[bool, float]:
-        value = row.cells[0].value if row.cells else None
-        return (value is None, 0.0 if value is None else sign * value)
-
-    printed = [[row.cells[k].text for row in rows if row.kind != "run"] for k in range(len(columns))]
-    decimals = [max((len(text.partition(".")[2]) for text in texts), default=0) for texts in printed]
-
-    def even(row: Row) -> Row:
-        if row.kind == "run":
-            return row
-        return replace(
-            row, cells=tuple(replace(c, text=pad(c.text, d)) if c.text else c for c, d in zip(row.cells, decimals, strict=True))
-        )
-
-    return tuple(even(row) for row in sorted(rows, key=order))
 
 
 def run_names(entries: Sequence[Entry]) -> Counter[str]:
@@ -53,7 +87,7 @@ def run_names(entries: Sequence[Entry]) -> Counter[str]:
 
 
 def by_setting(entries: Sequence[Entry]) -> list[tuple[Setting, list[Entry]]]:
-    """Entries of each setting, in order: settings with runs before those of papers alone, averages before single tasks."""
+    """Entries of each setting, in order: settings with runs before those of papers alone, single tasks before averages."""
     groups: dict[Setting, list[Entry]] = defaultdict(list)
     for entry in entries:
         groups[entry.setting].append(entry)
@@ -61,37 +95,36 @@ def by_setting(entries: Sequence[Entry]) -> list[tuple[Setting, list[Entry]]]:
     def order(pair: tuple[Setting, list[Entry]]) -> tuple[object, ...]:
         setting, own = pair
         printed = all(entry.result.kind != "run" for entry in own)
-        return (printed, setting.synthetic, setting.protocol, not is_average(setting), setting.order())
+        return (printed, setting.synthetic, setting.protocol, is_average(setting), setting.order())
 
     return sorted(groups.items(), key=order)
 
 
 def setting_title(setting: Setting) -> str:
     """A setting as a heading."""
-    parts = [f"{setting.protocol} protocol"]
-    if setting.track:
-        parts.append(setting.track)
-    if setting.policy:
-        window = "window not limited" if setting.window is None else f"{tokens(setting.window)} tokens"
-        parts.append(f"{setting.policy}, {window}")
-    if setting.prompt != "default":
-        parts.append(f"prompt “{setting.prompt}”")
+    parts = [f"{setting.protocol} protocol", *setting_parts(setting)]
     if setting.synthetic:
         parts.append("synthetic sample")
     title = show(" · ".join(parts), 120)
     return title[:1].upper() + title[1:]
 
 
-def table_row(key: RowKey, entries: Sequence[Entry], cells: Iterable[Cell], slug: Slugs, names: Counter[str]) -> Row:
-    """The row of ``key`` in a table of ``entries``."""
-    return make_row(key, [e for e in entries if e.row == key], list(cells), slug["model"][key.name], names)
+def setting_parts(setting: Setting) -> list[str]:
+    """What a setting is beside its protocol and its data."""
+    parts = [setting.track] if setting.track else []
+    if setting.policy:
+        window = "window not limited" if setting.window is None else f"{tokens(setting.window)} tokens"
+        parts.append(f"{setting.policy}, {window}")
+    if setting.prompt != "default":
+        parts.append(f"prompt “{setting.prompt}”")
+    return [show(part, 80) for part in parts]
 
 
-def majority(entries: Sequence[Entry], name: str) -> float | None:
-    """What the majority answer scores, by the run with most items; None where that is not defined."""
-    known = [
-        (entry.result.n_items or 0, metric.baseline)
-        for entry in entries
-        if not entry.hidden and (metric := entry.result.metric(name)) is not None and metric.baseline is not None
-    ]
-    return max(known)[1] if known else None
+def table_row(key: RowKey, entries: Sequence[Entry], cells: Sequence[Cell], slug: Slugs, names: Counter[str]) -> Row:
+    """The row of ``key`` with its own entries."""
+    return make_row(key, entries, cells, slug["model"][key.name], names)
+
+
+def _category(column: TaskColumn) -> str:
+    parts = column.task.removeprefix(f"{column.suite}.").split(".")
+    return parts[0] if len(parts) > 1 else ""

@@ -8,9 +8,12 @@ models' errors then go together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from math import hypot
 from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 
 class Estimate(NamedTuple):
@@ -31,42 +34,80 @@ class RankRange(NamedTuple):
         return str(self.best) if self.best == self.worst else f"{self.best}–{self.worst}"
 
 
+Better = npt.NDArray[np.bool_]
+"""``better[i, j]``: whether model i is better than model j beyond chance."""
+
+
 def told_apart(greater: Estimate, smaller: Estimate) -> bool:
     """Whether ``greater`` lies above ``smaller`` by more than the noise of both."""
-    return greater.value - smaller.value > hypot(greater.value - greater.low, smaller.high - smaller.value)
+    return difference(greater, smaller).low > 0
 
 
-Paired = Callable[[int, int], bool | None]
-"""Whether the first of two models, by their places in a list, has the greater value beyond chance; None: not compared."""
+def difference(a: Estimate, b: Estimate) -> Estimate:
+    """The difference a - b with its interval, from the two intervals."""
+    gap = a.value - b.value
+    return Estimate(gap, gap - hypot(a.value - a.low, b.high - b.value), gap + hypot(a.high - a.value, b.value - b.low))
+
+
+def better_than(
+    estimates: Sequence[Estimate], higher_is_better: bool = True, paired: Mapping[tuple[int, int], bool] | None = None
+) -> Better:
+    """Who is better than whom beyond chance.
+
+    Args:
+        estimates: one for each model.
+        higher_is_better: whether greater values are better.
+        paired: for pairs that were compared item by item, whether the first has the greater value beyond chance; that decides.
+    """
+    value, low, high = np.array(estimates, dtype=float).reshape(-1, 3).T
+    greater = value[:, None] - value[None, :] > np.hypot((value - low)[:, None], (high - value)[None, :])
+    for (i, j), known in (paired or {}).items():
+        greater[i, j] = known
+    np.fill_diagonal(greater, False)
+    return greater if higher_is_better else greater.T
+
+
+def ranges_of(better: Better) -> list[RankRange]:
+    """Each model's places: one more than the models better than it, to all models less those that it is better than."""
+    n = len(better)
+    return [RankRange(1 + int(above), n - int(below)) for above, below in zip(better.sum(axis=0), better.sum(axis=1), strict=True)]
 
 
 def rank_ranges(
-    estimates: Sequence[Estimate | None], higher_is_better: bool = True, paired: Paired | None = None
+    estimates: Sequence[Estimate | None],
+    higher_is_better: bool = True,
+    paired: Mapping[tuple[int, int], bool] | None = None,
 ) -> list[RankRange | None]:
-    """The rank range of each estimate, in the order given; None stays None and takes no place.
-
-    Where two models were compared item by item, that decides; else their intervals do. The best place is one more than the number
-    of models told apart above it; the worst is the number of models less those told apart below it.
-    """
+    """The rank range of each estimate, in the order given; None stays None and takes no place."""
     places = [k for k, estimate in enumerate(estimates) if estimate is not None]
-
-    def better(i: int, j: int) -> bool:
-        one, other = estimates[i], estimates[j]
-        if one is None or other is None:
-            return False
-        greater, smaller = (i, j) if higher_is_better else (j, i)
-        known = paired(greater, smaller) if paired is not None else None
-        if known is not None:
-            return known
-        return told_apart(one, other) if higher_is_better else told_apart(_mirrored(one), _mirrored(other))
-
-    def place(k: int) -> RankRange:
-        return RankRange(
-            1 + sum(better(j, k) for j in places if j != k), len(places) - sum(better(k, j) for j in places if j != k)
-        )
-
-    return [None if estimate is None else place(k) for k, estimate in enumerate(estimates)]
+    known = [estimate for estimate in estimates if estimate is not None]
+    at = {k: i for i, k in enumerate(places)}
+    inner = {(at[i], at[j]): known for (i, j), known in (paired or {}).items() if i in at and j in at}
+    found = iter(ranges_of(better_than(known, higher_is_better, inner)))
+    return [None if estimate is None else next(found) for estimate in estimates]
 
 
-def _mirrored(estimate: Estimate) -> Estimate:
-    return Estimate(-estimate.value, -estimate.high, -estimate.low)
+def letters(better: Better, order: Sequence[int]) -> dict[int, str]:
+    """Tie letters: models that share a letter cannot be told apart.
+
+    Args:
+        better: who is better than whom.
+        order: the models, best first; neighbours in it share a letter up to the first that is told apart.
+
+    Returns:
+        Each model's letters; none at all where everybody is tied or more than 26 would be needed.
+    """
+    runs: list[tuple[int, int]] = []
+    for start in range(len(order)):
+        end = start
+        while end + 1 < len(order) and not better[order[start : end + 1], order[end + 1]].any():
+            end += 1
+        if not runs or end > runs[-1][1]:
+            runs.append((start, end))
+    if not 1 < len(runs) <= 26:
+        return {}
+    found = dict.fromkeys(order, "")
+    for name, (start, end) in zip("abcdefghijklmnopqrstuvwxyz", runs, strict=False):
+        for k in order[start : end + 1]:
+            found[k] += name
+    return found

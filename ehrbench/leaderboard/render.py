@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from ehrbench.assets import asset_dir
+from ehrbench.leaderboard.html import breaks
 
 
 class Renderer:
@@ -39,7 +40,7 @@ class Renderer:
             f"default-src 'none'; style-src '{_source_hash(css)}'; script-src '{_source_hash(js)}'; img-src data:; "
             "base-uri 'none'; form-action 'none'"
         )
-        self._environment.filters["breaks"] = _breaks
+        self._environment.filters.update(breaks=breaks, jsonblock=json_block)
         # Our own two files are the only text that is not escaped.
         self._environment.globals.update(site=site, css=Markup(css), js=Markup(js), csp=policy)  # noqa: S704
 
@@ -55,9 +56,10 @@ class Renderer:
         return self._environment.get_template(template).render(page=page, root=root, **values)
 
 
-def _breaks(name: str) -> Markup:
-    """A dotted name that a browser may break after its dots and underscores."""
-    return Markup(re.sub(r"([._])(?=\w)", r"\1<wbr>", str(escape(name))))  # noqa: S704
+def json_block(data: object) -> Markup:
+    """Data for the script of a page, free of anything that could end the element it stands in."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
 
 
 def _source_hash(text: str) -> str:

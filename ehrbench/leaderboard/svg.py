@@ -78,11 +78,9 @@ def path(points: Sequence[tuple[float, float]], css: str, closed: bool = False) 
 
 
 def figure(width: float, height: float, parts: Sequence[Markup], label: str, caption: str) -> Markup:
-    """A figure with its caption; ``label`` is what a screen reader says of the drawing."""
+    """A figure with its caption, as wide as the screen lets it be; ``label`` is what a screen reader says of the drawing."""
     frame = Markup(
-        '<figure><div class="draw" tabindex="0" role="group" aria-label="{caption}">'
-        '<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{label}">{parts}</svg>'
-        "</div>"
+        '<figure><div class="draw"><svg viewBox="0 0 {width} {height}" role="img" aria-label="{label}">{parts}</svg></div>'
         "<figcaption>{caption}</figcaption></figure>"
     )
     return frame.format(width=px(width), height=px(height), label=label, parts=Markup("").join(parts), caption=caption)

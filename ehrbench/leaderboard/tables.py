@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean
 
-from ehrbench.leaderboard.entries import MIN_GROUPS, Entry, RowKey, Setting, choose, comparable, greater_by_pairs
-from ehrbench.leaderboard.ranks import Estimate, RankRange, rank_ranges
-from ehrbench.leaderboard.text import count, interval, number, show
+from ehrbench.leaderboard.entries import MIN_GROUPS, Entry, RowKey, Setting, over_all, unanswered
+from ehrbench.leaderboard.ranks import RankRange
+from ehrbench.leaderboard.text import count, interval, number, pad, show
 from ehrbench.results.schema import MetricResult
 
 
@@ -26,9 +25,12 @@ class Column:
     """Page that explains the column, from the site's root."""
     higher_is_better: bool = True
     span: tuple[float, float] = (0.0, 1.0)
-    numeric: bool = True
     majority: float | None = None
     """What the majority answer scores: the line to read the numbers against."""
+    group: str = ""
+    """What stands over this column and its neighbours (a suite, a category)."""
+    total: bool = False
+    """Whether it sums up its group, and stays when the group is folded."""
 
     @property
     def majority_text(self) -> str:
@@ -53,11 +55,15 @@ class Cell:
     notes: tuple[str, ...] = ()
     """Shown on demand."""
     marks: tuple[str, ...] = ()
-    """Short words shown always: ``partial``, ``unranked``."""
+    """Short words shown always: ``partial``, ``3 unanswered``."""
     missing: str = ""
     """Why there is no number."""
+    caution: str = ""
+    """One sentence that a reader of the number must see."""
     task: str = ""
     metric: str = ""
+    href: str = ""
+    """Page that has more of it, from the site's root."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ class Row:
     slug: str
     badges: tuple[str, ...]
     cells: tuple[Cell, ...]
+    letters: str = ""
+    """Tie letters: rows that share one cannot be told apart by the first column."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +91,6 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = field(default_factory=tuple)
-    part: bool = False
-    """Whether it shows one category of the table before it."""
 
     @property
     def contested(self) -> tuple[bool, ...]:
@@ -92,102 +98,101 @@ class Table:
         return tuple(sum(row.cells[k].rank is not None for row in self.rows) > 1 for k in range(len(self.columns)))
 
 
-def metric_cell(metric: MetricResult | None, entry: Entry, rank: RankRange | None = None) -> Cell:
-    """The cell of one number of one result."""
+def metric_cell(metric: MetricResult | None, entry: Entry, rank: RankRange | None = None, unranked: str = "") -> Cell:
+    """The cell of one number of one result.
+
+    Args:
+        metric: the number; None gives an empty cell.
+        entry: the result it stands in.
+        rank: its rank range.
+        unranked: why it has none, where the number itself does not say.
+    """
     result = entry.result
     if metric is None:
         return Cell()
-    base = Cell(task=result.task, metric=metric.name, n=metric.n, n_items=result.n_items, n_expected=result.n_whole)
     if entry.hidden:
         return Cell(task=result.task, metric=metric.name, missing=f"fewer than {MIN_GROUPS} patients")
     if metric.value is None:
-        return replace(base, missing=show(metric.missing or "not computed", 160))
+        return Cell(task=result.task, metric=metric.name, missing=show(metric.missing or "not computed", 160))
     printed = result.kind != "run"
-    marks = []
-    if result.partial:
-        marks.append("partial")
-    unanswered = 0 if result.n_items is None or metric.n is None else result.n_items - metric.n - metric.n_undefined
-    notes = [metric.note] if metric.note else []
-    if metric.interval:
+    shown = over_all(metric, result)
+    missed = unanswered(metric, result)
+    notes = []
+    if metric.low is not None and metric.low == metric.high:
+        notes.append("No interval: nothing varies between the items, so there is nothing to resample.")
+    elif metric.interval:
         notes.append(f"Interval: {metric.interval}.")
     elif metric.low is None:
         notes.append("The paper prints no interval." if printed else "No interval was computed.")
-    if unanswered > 0:
-        marks.append(f"{unanswered} unanswered")
-        if metric.strict_value is not None:
-            notes.append(f"Over all items, unanswered ones counting as worst: {number(metric.strict_value, metric.range)}.")
+    if missed and metric.strict_value is not None:
+        notes.append(f"Over all items, one without an answer counting as worst; {number(metric.value, metric.range)} over the rest.")
     if metric.n_undefined:
         notes.append(f"Not defined for {metric.n_undefined} answered items.")
-    if result.kind == "run" and rank is None:
-        notes.append("Not ranked: " + _why_unranked(metric, entry) + ".")
+    if metric.note:
+        notes.append(metric.note)
+    if not printed and rank is None:
+        notes.append("Not ranked: " + why_unranked(metric, entry, unranked) + ".")
+    bounded = metric.low is not None and metric.high is not None and metric.low != metric.high
     of = f"/{count(result.n_items)}" if result.n_items is not None and metric.n is not None and metric.n != result.n_items else ""
-    return replace(
-        base,
-        text=number(metric.value, metric.range, printed),
-        value=metric.value,
-        low=metric.low,
-        high=metric.high,
-        range_text=interval(metric.low, metric.high, metric.range, printed),
+    return Cell(
+        task=result.task,
+        metric=metric.name,
+        text=number(shown.value, metric.range, printed),
+        value=shown.value,
+        low=shown.low if bounded else None,
+        high=shown.high if bounded else None,
+        n=metric.n,
+        n_items=result.n_items,
+        n_expected=result.n_whole,
+        range_text=interval(shown.low, shown.high, metric.range, printed) if bounded else "",
         n_text="n not stated" if metric.n is None else f"n {count(metric.n)}{of}",
         rank=rank,
         notes=tuple(show(note) for note in notes),
-        marks=tuple(marks),
+        marks=tuple(filter(None, ["partial" if result.partial else "", f"{missed} unanswered" if missed else ""])),
+        caution=show(getattr(metric, "caution", None) or "", 200),
     )
 
 
-def ranked_column(entries: Sequence[Entry], pick: Callable[[Entry], MetricResult | None]) -> dict[int, RankRange]:
-    """Rank ranges of one number over results of one task and setting, by ``id`` of the entry.
+def why_unranked(metric: MetricResult, entry: Entry, otherwise: str = "") -> str:
+    """Why a number of a run has no rank."""
+    result = entry.result
+    if result.partial:
+        return f"{result.n_items} of {result.n_whole} items were run"
+    if metric.low is None or metric.high is None:
+        return "there is no interval"
+    if metric.low == metric.high:
+        return "its interval has no width"
+    if metric.strict_value is None and unanswered(metric, result):
+        return "some items have no answer, and this metric has no value over all items"
+    return otherwise or "it was run on other items than the rest"
 
-    Only results over the same items are ranked: those of the newest task version, with the commonest number of items.
+
+def order_of(cell: Cell, kind: str, higher_is_better: bool) -> tuple[int, float]:
+    """The place of a row: ranked numbers and complete published ones by value, then numbers that are not ranked, then none.
+
+    A run that skipped items, or saw a part of them, thus never stands before one that answered all.
     """
-    estimates = {id(e): comparable(pick(e), e) for e in entries}
-    sizes = Counter((e.result.task_version, e.result.n_items) for e in entries if estimates[id(e)] is not None)
-    if not sizes:
-        return {}
-    base = max(sizes, key=lambda size: (size[0], sizes[size], size[1] or 0))
-    same = [e for e in entries if (e.result.task_version, e.result.n_items) == base]
-    first = next((m for e in same if (m := pick(e)) is not None), None)
-
-    def paired(i: int, j: int) -> bool | None:
-        return greater_by_pairs(same[i], same[j], first.name) if first else None
-
-    ranges = rank_ranges([estimates[id(e)] for e in same], first.higher_is_better if first else True, paired)
-    return {id(e): r for e, r in zip(same, ranges, strict=True) if r is not None}
+    if cell.value is None:
+        return (2, 0.0)
+    return (0 if cell.rank is not None or kind != "run" else 1, -cell.value if higher_is_better else cell.value)
 
 
-def mean_cell(cells: Sequence[tuple[Cell, Entry | None]], columns: Sequence[Column]) -> tuple[Cell, Estimate | None]:
-    """The mean over tasks, and its estimate when it may be ranked.
+def in_order(rows: Iterable[Row], columns: Sequence[Column]) -> tuple[Row, ...]:
+    """Best first by the number that ranks, in the first column; printed numbers of a column get equally many decimals."""
+    rows = list(rows)
+    higher = columns[0].higher_is_better if columns else True
+    printed = [[row.cells[k].text for row in rows if row.kind != "run"] for k in range(len(columns))]
+    decimals = [max((len(text.partition(".")[2]) for text in texts), default=0) for texts in printed]
 
-    Given only where every task of the table has a number, so that two means are always over the same tasks. Its interval's ends
-    are the means of the tasks' ends: exact if the tasks' errors move together, too wide otherwise, never too narrow.
-    """
-    have = [cell for cell, _ in cells if cell.value is not None]
-    if len(have) < len(columns):
-        text = f"{len(have)} of {len(columns)} tasks" if have else ""
-        return Cell(missing=text), None
-    span = columns[0].span
-    value = fmean(cell.value for cell in have if cell.value is not None)
-    lows = [cell.low for cell in have if cell.low is not None]
-    highs = [cell.high for cell in have if cell.high is not None]
-    printed = any(entry is not None and entry.result.kind != "run" for _, entry in cells)
-    whole = len(lows) == len(highs) == len(have)
-    low, high = (fmean(lows), fmean(highs)) if whole else (None, None)
-    n = sum(cell.n for cell in have if cell.n is not None) if all(cell.n is not None for cell in have) else None
-    ranked = whole and all(cell.rank is not None for cell in have)
-    marks = tuple(dict.fromkeys(mark for cell in have for mark in cell.marks if mark == "partial"))
-    notes = ("Computed here from the printed values; the paper prints its averages by its own rules.",) if printed else ()
-    cell = Cell(
-        text=number(value, span),
-        value=value,
-        low=low,
-        high=high,
-        n=n,
-        range_text=interval(low, high, span),
-        n_text=f"{len(columns)} tasks" + (f", n {count(n)}" if n is not None else ""),
-        notes=notes,
-        marks=marks,
+    def even(row: Row) -> Row:
+        if row.kind == "run":
+            return row
+        cells = (replace(c, text=pad(c.text, d)) if c.text else c for c, d in zip(row.cells, decimals, strict=True))
+        return replace(row, cells=tuple(cells))
+
+    return tuple(
+        even(row) for row in sorted(rows, key=lambda row: order_of(row.cells[0] if row.cells else Cell(), row.kind, higher))
     )
-    return cell, Estimate(value, min(low, value), max(high, value)) if ranked and low is not None and high is not None else None
 
 
 def by_row(entries: Sequence[Entry]) -> dict[RowKey, list[Entry]]:
@@ -210,35 +215,3 @@ def make_row(key: RowKey, entries: Sequence[Entry], cells: Sequence[Cell], slug:
         badges.append("synthetic")
     sub = key.variant().split(" (")[0] if key.kind != "run" else key.variant() if names[key.name] > 1 else ""
     return Row(key, show(key.name, 64), show(sub, 90), key.kind, slug, tuple(badges), tuple(cells))
-
-
-def task_cells(entries: Sequence[Entry], metric: str) -> dict[RowKey, tuple[Cell, Entry]]:
-    """One cell a row for one task and metric within one setting; several configurations of a row are noted."""
-    chosen = {key: (choose(several), len(several)) for key, several in by_row(entries).items()}
-    ranks = ranked_column([entry for entry, _ in chosen.values()], lambda e: e.result.metric(metric))
-    cells: dict[RowKey, tuple[Cell, Entry]] = {}
-    for key, (entry, n_configs) in chosen.items():
-        cell = metric_cell(entry.result.metric(metric), entry, ranks.get(id(entry)))
-        if n_configs > 1:
-            cell = _with_note(cell, f"{n_configs} configurations were run; the task's page lists all.")
-        cells[key] = (cell, entry)
-    return cells
-
-
-def _with_note(cell: Cell, note: str) -> Cell:
-    return replace(cell, notes=(*cell.notes, note))
-
-
-def _why_unranked(metric: MetricResult, entry: Entry) -> str:
-    if entry.result.partial:
-        return f"{entry.result.n_items} of {entry.result.n_whole} items were run"
-    if metric.low is None or metric.high is None:
-        return "there is no interval"
-    if (
-        metric.strict_value is None
-        and metric.n is not None
-        and entry.result.n_items is not None
-        and metric.n < entry.result.n_items
-    ):
-        return "some items have no answer, and this metric has no value over all items"
-    return "it was run on other items than the rest"

@@ -6,7 +6,8 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 MAX_NAME = 64
 """Characters of a model's name that a table shows."""
@@ -19,7 +20,14 @@ def show(text: object, limit: int = MAX_NOTE) -> str:
 
     Escaping is the template's job; this is about what escaping leaves: line breaks, overrides of the writing direction, length.
     """
-    cleaned = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn") else c for c in _one_line(str(text)))
+    return _shown(str(text), limit)
+
+
+@lru_cache(maxsize=1 << 14)
+def _shown(text: str, limit: int) -> str:
+    cleaned = _one_line(text)
+    if not cleaned.isprintable():
+        cleaned = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn") else c for c in cleaned)
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1].rstrip() + "…"
 
 
@@ -37,9 +45,27 @@ def slugs(names: Iterable[str]) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=1 << 12)
 def slug(name: str) -> str:
-    """The file name of one name that stands alone, as ``slugs`` makes them."""
-    return slugs([name])[name]
+    """The name of a place for a name that does not know its neighbours: unlike names never meet, nor do ``v1`` and ``V1``."""
+    base = _clean(name)
+    return base if base == name and base not in _RESERVED else f"{base}-{_short_hash(name)}"
+
+
+def and_list(parts: Sequence[str]) -> str:
+    """Names as people list them: "A, B and C"."""
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]])) if parts else ""
+
+
+def in_words(n: int) -> str:
+    """A small number in words."""
+    words = "no one two three four five six seven eight nine ten eleven twelve".split()
+    return words[n] if 0 <= n < len(words) else count(n)
+
+
+def plural(n: int, noun: str) -> str:
+    """A count with its noun."""
+    return f"{count(n)} {noun}" + ("" if n == 1 else "s")
 
 
 def number(value: float, span: tuple[float, float] = (0.0, 1.0), printed: bool = False) -> str:

@@ -2,16 +2,6 @@
 
 from __future__ import annotations
 
-from ehrbench.leaderboard.text import show
-
-SUITES: dict[str, str] = {
-    "ehr_bench": "EHR-Bench",
-    "medalign": "MedAlign",
-    "meds_bench": "MedS-Bench",
-    "meds_likelihood": "MedS-Bench by likelihood",
-    "mimic_instr": "MIMIC-Instr",
-}
-
 _METRICS: dict[str, str] = {
     "accuracy": "The share of items whose answer is right.",
     "ambiguous": "The share of answers that name several of the possible labels and so commit to none. Lower is better.",
@@ -71,8 +61,3 @@ def explain(metric: str) -> str:
     base = base or next((n for n in names if metric.endswith(f"_{n}")), None)
     base = base or next((n for n in names if f"_{n}_" in metric), None)
     return _METRICS[base] if base else ""
-
-
-def suite_name(suite: str) -> str:
-    """A suite as people call it."""
-    return SUITES.get(suite) or show(suite, 40)

@@ -153,6 +153,8 @@ class Result(_Part):
     """Scores of subsets, named ``dimension=value``; subsets of fewer than 11 groups are left out."""
     context: ContextInfo | None = None
     usage: Usage = Field(default_factory=Usage)
+    date: Annotated[str, Field(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = ""
+    """The day on which the run was begun (UTC); empty where nobody noted it."""
     environment: dict[str, Any] = Field(default_factory=dict)
     approval: dict[str, str] | None = None
     """The recorded approval under which a remote endpoint saw credentialed text."""

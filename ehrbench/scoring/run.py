@@ -161,6 +161,7 @@ def build_result(run: LoadedRun, metrics: list[MetricResult]) -> Result:
         primary=task.primary,
         context=context,
         usage=add_usage(predictions),
+        date=str(manifest.get("created", ""))[:10],
         environment={**manifest["environment"], "scored_with": environment()["packages"]},
         approval=manifest.get("approval"),
         caveats=list(task.caveats),

@@ -1,0 +1,1 @@
+"""How long the leaderboard takes and how large it is; pictures of its pages."""

@@ -1,0 +1,239 @@
+"""Tables as HTML: written straight, since a large site has a hundred thousand cells. Every text from outside is escaped here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from markupsafe import Markup, escape
+
+from ehrbench.leaderboard.svg import Scale, padded, px
+from ehrbench.leaderboard.tables import Cell, Column, Row, Table
+from ehrbench.leaderboard.text import show
+from ehrbench.results.models import ModelCard, ModelRegistry
+
+BAR = 64.0
+"""Width of an interval drawn in a cell."""
+DETAILED_CELLS = 4000
+"""Cells up to which a heat map carries the interval of each."""
+
+
+class Notes:
+    """Notes of a page's cells, each written once; a cell names its notes by number."""
+
+    def __init__(self) -> None:
+        """Begin without notes."""
+        self._numbers: dict[str, int] = {}
+
+    def numbers(self, notes: Sequence[str]) -> str:
+        """The numbers of a cell's notes."""
+        return " ".join(str(self._numbers.setdefault(note, len(self._numbers) + 1)) for note in notes)
+
+    @property
+    def texts(self) -> list[str]:
+        """The notes in the order of their numbers."""
+        return list(self._numbers)
+
+
+class Facets:
+    """What rows can be filtered by, from the models' cards."""
+
+    def __init__(self, registry: ModelRegistry) -> None:
+        """Take the cards of a registry."""
+        self._registry = registry
+        self._attributes: dict[str, str] = {}
+
+    def of(self, name: str) -> str:
+        """The attributes of a model's rows; empty where nothing is known."""
+        if name not in self._attributes:
+            self._attributes[name] = _attributes(self._registry.card(name))
+        return self._attributes[name]
+
+
+def _attributes(card: ModelCard | None) -> str:
+    if card is None:
+        return ""
+    facts = {
+        "org": show(card.organisation, 40),
+        "open": "" if card.open_weights is None else "open" if card.open_weights else "closed",
+        "size": size_class(card.parameters),
+        "year": "" if card.released is None else str(card.released.year),
+    }
+    return "".join(f' data-{name}="{escape(value)}"' for name, value in facts.items() if value)
+
+
+def size_class(parameters: float | None) -> str:
+    """A model's size as a filter offers it."""
+    if parameters is None:
+        return ""
+    return next((name for limit, name in ((3e9, "under 3B"), (15e9, "3–15B"), (80e9, "15–80B")) if parameters < limit), "over 80B")
+
+
+def grid(table: Table, root: str, notes: Notes, facets: Facets, compact: bool = False) -> Markup:
+    """A table: values with intervals, counts and marks; ``compact`` draws intervals as bars and keeps the rest for demand.
+
+    Args:
+        table: what to show.
+        root: way to the site's root.
+        notes: takes the cells' notes.
+        facets: gives the rows' attributes.
+        compact: rows of one line.
+    """
+    contested = table.contested
+    out = [f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.title)}">']
+    out.append(f'<table class="board{" compact" if compact else ""}"><caption class="hidden">{escape(table.title)}: value, ')
+    out.append("95 % interval, number of items and rank range of each model</caption><thead>")
+    grouped = any(column.group for column in table.columns)
+    if grouped:
+        out.append('<tr class="groups"><td></td>' + "".join(_group_heads(table.columns)) + "</tr>")
+    out.append('<tr><th scope="col" data-key="model">Model</th>')
+    out.extend(_head(column, root) for column in table.columns)
+    out.append("</tr></thead><tbody>\n")
+    scales = [_scale(table, k) if compact else None for k in range(len(table.columns))]
+    for row in table.rows:
+        out.append(_row_head(row, root, facets))
+        for k, cell in enumerate(row.cells):
+            out.append(_cell(cell, contested[k], scales[k], notes))
+        out.append("</tr>\n")
+    out.append("</tbody></table></div>")
+    return Markup("".join(out))  # noqa: S704
+
+
+def heat(table: Table, root: str, facets: Facets, notes: Notes) -> Markup:
+    """A map of models x tasks: first the standing, then one coloured number for each task, foldable by category.
+
+    The colour says where a number lies between the column's worst and best, and is left out where nobody can be told apart.
+    """
+    detailed = len(table.rows) * len(table.columns) <= DETAILED_CELLS
+    contested = table.contested
+    out = [f'<div class="scroll tall" tabindex="0" role="region" aria-label="{escape(table.title)}">']
+    out.append(f'<table class="board map"><caption class="hidden">{escape(table.title)}, models and tasks</caption>')
+    out.append('<thead><tr><th scope="col" data-key="model">Model</th>')
+    for k, column in enumerate(table.columns):
+        extra = f' data-group="{escape(column.group)}"' if column.group else ""
+        extra += " data-total" if column.total else ""
+        out.append(_head(column, root, extra + (' class="lead"' if k == 0 else ' class="up"')))
+    out.append("</tr></thead><tbody>\n")
+    steps = [_steps([row.cells[k] for row in table.rows], column) for k, column in enumerate(table.columns)]
+    lead = _scale(table, 0)
+    for number, row in enumerate(table.rows):
+        out.append(_row_head(row, root, facets))
+        for k, cell in enumerate(row.cells):
+            if k == 0:
+                out.append(_cell(cell, contested[k], lead, notes, row.letters))
+            else:
+                out.append(_map_cell(cell, steps[k][number], detailed))
+        out.append("</tr>\n")
+    out.append("</tbody></table></div>")
+    return Markup("".join(out))  # noqa: S704
+
+
+@lru_cache(maxsize=1 << 14)
+def breaks(name: str) -> Markup:
+    """A dotted name that a browser may break after its dots and underscores."""
+    return Markup(re.sub(r"([._/-])(?=\w)", r"\1<wbr>", str(escape(name))))  # noqa: S704
+
+
+def _group_heads(columns: Sequence[Column]) -> list[str]:
+    heads: list[tuple[str, int]] = []
+    for column in columns:
+        if heads and heads[-1][0] == column.group:
+            heads[-1] = (column.group, heads[-1][1] + 1)
+        else:
+            heads.append((column.group, 1))
+    return [
+        f'<th scope="colgroup" colspan="{n}"><bdi>{escape(name)}</bdi></th>' if name else f'<td colspan="{n}"></td>' for name, n in heads
+    ]
+
+
+def _head(column: Column, root: str, extra: str = ' class="num"') -> str:
+    label = breaks(column.label)
+    inner = f'<a href="{root}{escape(column.href)}">{label}</a>' if column.href else str(label)
+    low = "" if column.higher_is_better else " data-low"
+    subs = "".join(f'<span class="sub">{escape(text)}</span>' for text in (column.sub, column.majority_text) if text)
+    return f'<th scope="col" data-key="{escape(column.key)}"{low}{extra}>{inner}{subs}</th>'
+
+
+def _row_head(row: Row, root: str, facets: Facets) -> str:
+    badges = "".join(f' <span class="badge {badge}">{badge}</span>' for badge in row.badges)
+    sub = f'<span class="sub"><bdi>{escape(row.sub)}</bdi></span>' if row.sub else ""
+    name = escape(row.label)
+    said = f"{name} {escape(row.sub)}" if row.sub else name
+    return (
+        f'<tr class="{row.kind}" data-name="{said}"{facets.of(row.key.name)}><th scope="row">'
+        f'<a href="{root}models/{row.slug}.html"><bdi>{name}</bdi></a>{badges}{sub}</th>'
+    )
+
+
+def _cell(cell: Cell, contested: bool, scale: Scale | None, notes: Notes, letters: str = "") -> str:
+    if not cell.text:
+        if cell.missing:
+            return f'<td class="none"><span class="ci">{escape(cell.missing)}</span></td>'
+        return '<td class="none">–</td>'
+    out = ["<td"]
+    if cell.value is not None:
+        out.append(f' data-v="{cell.value!r}"')
+    if cell.notes or cell.caution:
+        out.append(f' data-n="{notes.numbers((cell.caution, *cell.notes) if cell.caution else cell.notes)}"')
+    out.append(">")
+    if scale is not None:
+        out.append(_bar(cell, scale))
+    out.append(f'<span class="v">{escape(cell.text)}</span>')
+    if cell.rank is not None and contested:
+        out.append(f' <span class="rank">#{cell.rank}</span>')
+    if letters:
+        out.append(f' <span class="letters">{letters}</span>')
+    said = " · ".join(text for text in (cell.range_text, cell.n_text) if text)
+    if said:
+        out.append(f'<span class="ci">{escape(said)}</span>')
+    out.extend(f'<span class="mark">{escape(mark)}</span>' for mark in cell.marks)
+    if cell.caution:
+        out.append(f'<span class="caution">{escape(cell.caution)}</span>')
+    out.append("</td>")
+    return "".join(out)
+
+
+def _map_cell(cell: Cell, step: str, detailed: bool) -> str:
+    if not cell.text:
+        said = f' data-d="{escape(cell.missing)}"' if cell.missing and detailed else ""
+        return f'<td class="none"{said}>–</td>'
+    said = ""
+    if detailed:
+        rank = f"#{cell.rank}" if cell.rank is not None else "not ranked"
+        parts = [cell.range_text, cell.n_text, rank, *cell.marks, cell.caution]
+        said = f' data-d="{escape(" · ".join(part for part in parts if part))}"'
+    css = " ".join(filter(None, [step, "part" if cell.marks else ""]))
+    return f'<td class="{css}"{said}>{escape(cell.text)}</td>' if css else f"<td{said}>{escape(cell.text)}</td>"
+
+
+def _steps(cells: Sequence[Cell], column: Column) -> list[str]:
+    """Each cell's colour, h0 to h10."""
+    known = [cell.value for cell in cells if cell.value is not None]
+    ranks = {cell.rank for cell in cells if cell.rank is not None}
+    if len(known) < 2 or min(known) == max(known) or len(ranks) == 1:
+        return [""] * len(cells)
+    low, high = min(known), max(known)
+    shares = [None if cell.value is None else (cell.value - low) / (high - low) for cell in cells]
+    return ["" if s is None else f"h{round((s if column.higher_is_better else 1 - s) * 10)}" for s in shares]
+
+
+def _scale(table: Table, k: int) -> Scale | None:
+    cells = [row.cells[k] for row in table.rows]
+    ends = [end for cell in cells for end in (cell.value, cell.low, cell.high) if end is not None]
+    if len(ends) < 2 or min(ends) == max(ends):
+        return None
+    low, high = padded(ends, 0.02)
+    return Scale(low, high, 2, BAR - 2)
+
+
+def _bar(cell: Cell, scale: Scale) -> str:
+    """The interval, drawn on the column's scale."""
+    if cell.value is None:
+        return ""
+    x = px(scale(cell.value))
+    line = "" if cell.low is None or cell.high is None else f'<path d="M{px(scale(cell.low))} 5H{px(scale(cell.high))}"/>'
+    return f'<svg class="bar" viewBox="0 0 {BAR:.0f} 10" aria-hidden="true">{line}<circle cx="{x}" cy="5" r="2.5"/></svg>'
+
+
+
