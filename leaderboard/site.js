@@ -283,14 +283,17 @@
       sections.forEach(function (section) { var value = section.getAttribute("data-" + key); if (values.indexOf(value) < 0) { values.push(value); } });
       if (values.length > 1) { choice(bar, key, key.charAt(0).toUpperCase() + key.slice(1), values); }
     });
+    var more = make("details", {}), inside = make("div", { "class": "more" });
+    more.appendChild(make("summary", {}, "Filter models")); more.appendChild(inside);
     facets.forEach(function (facet) {
       var values = {};
       if (facet[0] === "rows") {
         if (doc.querySelector(".board tr.published") && doc.querySelector(".board tr.run")) { values = { run: 1, published: 1 }; }
       } else { all("table.board tr[data-" + facet[0] + "]").forEach(function (row) { values[row.getAttribute("data-" + facet[0])] = 1; }); }
       values = Object.keys(values).sort();
-      if (values.length > 1) { choice(bar, facet[0], facet[1], values); }
+      if (values.length > 1) { choice(inside, facet[0], facet[1], values); }
     });
+    if (inside.firstChild) { bar.appendChild(more); more.open = facets.some(function (facet) { return read()[facet[0]]; }); }
     bar.appendChild(clear);
     var before = lone ? lone.parentNode : boards;
     if (tabs.length > 1) { before = doc.querySelector(".tabs"); }

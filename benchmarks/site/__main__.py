@@ -1,9 +1,9 @@
-"""Build the leaderboard of invented results, from files: CPU time, memory, sizes, sorting; or take pictures of every kind of page.
+"""Build the leaderboard of invented results, from files: CPU time, memory, sizes, sorting; or take pictures of its pages.
 
-    python -m benchmarks.site                                # 10, 40 and 200 models x 100 tasks, and 40 x 105
-    python -m benchmarks.site --models 40 --tasks 105
-    python -m benchmarks.site --screenshots DIR              # 390, 1024 and 1440 pixels; needs playwright and a Chromium
-    python -m benchmarks.site --screenshots docs/pictures --readme   # the pictures of the README and the documentation
+python -m benchmarks.site                                # 10, 40 and 200 models x 100 tasks, and 40 x 105
+python -m benchmarks.site --models 40 --tasks 105
+python -m benchmarks.site --screenshots DIR              # 390, 1024 and 1440 pixels; needs playwright and a Chromium
+python -m benchmarks.site --screenshots docs/pictures --readme   # the pictures of the README and the documentation
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ def one_size(n_models: int, n_tasks: int) -> None:
         first = _apart(folder, out)
         print(f"{n_models} models x {n_tasks} tasks, {count} results: {_said(first)}")
         extra = next(invented(1, 1, missing=0, seed=99))
-        write_result(folder / "extra/result.json", extra.model_copy(update={"config_hash": "f" * 16, "model": extra.model.model_copy(update={"name": "Newcomer"})}))
+        write_result(
+            folder / "extra/result.json",
+            extra.model_copy(update={"config_hash": "f" * 16, "model": extra.model.model_copy(update={"name": "Newcomer"})}),
+        )
         again = _apart(folder, out)
         print(f"  one result more: {again['changed']:.0f} files written, {_said(again)}")
         seconds = sort_time(out)

@@ -11,7 +11,6 @@ from ehrbench.leaderboard.text import interval, number, show
 from ehrbench.results.supplements import Correlation, Facts, HeadToHead, HumanStats, Interval
 from ehrbench.tables import to_csv
 
-
 Titled = Callable[[str], str]
 """What a suite is called."""
 

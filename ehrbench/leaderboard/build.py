@@ -46,7 +46,7 @@ def build(
     """Build the site into ``out``; of a site that is there, only the files that change are written.
 
     Args:
-        folders: searched for ``result.json``, ``*.results.json`` and supplements; ``models.yaml`` in them adds to the shipped one.
+        folders: searched for ``result.json``, ``*.results.json`` and supplements; ``models.yaml`` there adds to the shipped one.
         out: the site's folder; made if absent.
         title: stands at the head of every page.
         data_dir: searched for text and identifiers that must not stand in the site; runs' private parts always are.
@@ -115,5 +115,3 @@ def _without_folder(message: str, folders: Sequence[Path]) -> str:
     for folder in sorted((str(f) for f in folders), key=len, reverse=True):
         message = message.replace(folder.rstrip("/") + "/", "")
     return message.replace(str(asset_dir("published")) + "/", "")
-
-

@@ -1,4 +1,4 @@
-"""The data of the comparison page: every shown number once, so that any models can be laid side by side in the reader's browser."""
+"""The data of the comparison page: every shown number once, so that a reader can lay any models side by side."""
 
 from __future__ import annotations
 

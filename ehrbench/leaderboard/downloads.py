@@ -34,7 +34,9 @@ def table_json(table: Table) -> str:
         )
         for record in _records(table)
     )
-    return f'{{"title":{json.dumps(table.title, ensure_ascii=False)},"conditions":{where},"cells":[\n' + ",\n".join(lines) + "\n]}\n"
+    return (
+        f'{{"title":{json.dumps(table.title, ensure_ascii=False)},"conditions":{where},"cells":[\n' + ",\n".join(lines) + "\n]}\n"
+    )
 
 
 def results_json(entries: Sequence[Entry]) -> str:
@@ -58,7 +60,14 @@ def _conditions(table: Table) -> dict[str, Any]:
     setting = table.setting
     if setting is None:
         return dict.fromkeys(CONDITIONS)
-    values = ("synthetic" if setting.synthetic else "real", setting.protocol, setting.track, setting.policy, setting.window, setting.prompt)
+    values = (
+        "synthetic" if setting.synthetic else "real",
+        setting.protocol,
+        setting.track,
+        setting.policy,
+        setting.window,
+        setting.prompt,
+    )
     return dict(zip(CONDITIONS, values, strict=True))
 
 

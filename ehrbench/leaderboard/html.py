@@ -67,7 +67,9 @@ def size_class(parameters: float | None) -> str:
     """A model's size as a filter offers it."""
     if parameters is None:
         return ""
-    return next((name for limit, name in ((3e9, "under 3B"), (15e9, "3–15B"), (80e9, "15–80B")) if parameters < limit), "over 80B")
+    return next(
+        (name for limit, name in ((3e9, "under 3B"), (15e9, "3–15B"), (80e9, "15–80B")) if parameters < limit), "over 80B"
+    )
 
 
 def grid(table: Table, root: str, notes: Notes, facets: Facets, compact: bool = False) -> Markup:
@@ -143,7 +145,8 @@ def _group_heads(columns: Sequence[Column]) -> list[str]:
         else:
             heads.append((column.group, 1))
     return [
-        f'<th scope="colgroup" colspan="{n}"><bdi>{escape(name)}</bdi></th>' if name else f'<td colspan="{n}"></td>' for name, n in heads
+        f'<th scope="colgroup" colspan="{n}"><bdi>{escape(name)}</bdi></th>' if name else f'<td colspan="{n}"></td>'
+        for name, n in heads
     ]
 
 
@@ -234,6 +237,3 @@ def _bar(cell: Cell, scale: Scale) -> str:
     x = px(scale(cell.value))
     line = "" if cell.low is None or cell.high is None else f'<path d="M{px(scale(cell.low))} 5H{px(scale(cell.high))}"/>'
     return f'<svg class="bar" viewBox="0 0 {BAR:.0f} 10" aria-hidden="true">{line}<circle cx="{x}" cy="5" r="2.5"/></svg>'
-
-
-

@@ -66,7 +66,7 @@ def make_section(suite: str, setting: Setting, entries: Sequence[Entry], average
     stored: dict[str, list[Entry]] = defaultdict(list)
     for entry in averages:
         stored[row_name(entry.row)].append(entry)
-    stander = Stander(columns, stored, names.shares_patients(suite))
+    stander = Stander(columns, stored, names.shares_patients(suite), means=not is_average(setting))
     found: dict[str, list[int]] = defaultdict(list)
     for k, column in enumerate(columns):
         found[_category(column)].append(k)

@@ -10,7 +10,6 @@ from ehrbench.leaderboard.entries import Entry, RowKey, Setting
 from ehrbench.leaderboard.layout import Section, Slugs, setting_parts
 from ehrbench.leaderboard.names import Names
 from ehrbench.leaderboard.profile import Spot, profile_chart
-
 from ehrbench.leaderboard.tables import Cell, metric_cell
 from ehrbench.leaderboard.text import show, tokens
 from ehrbench.results.models import ModelCard, ModelRegistry
@@ -177,6 +176,3 @@ def provenance(entry: Entry) -> list[tuple[str, str]]:
         lines.append((key, value if isinstance(value, str) else json.dumps(value, sort_keys=True)))
     lines += [("Caveat", caveat) for caveat in result.caveats]
     return [(show(key, 60), show(value)) for key, value in lines]
-
-
-

@@ -93,9 +93,7 @@ def _tab(name: str, entries: Sequence[Entry], slug: Slugs, names: Names, make: S
     return Tab(name, title, note, tuple(boards), _table(name, boards, entries, slug))
 
 
-def _suite_boards(
-    tab: str, suite: str, entries: Sequence[Entry], slug: Slugs, names: Names, make: SectionMaker
-) -> list[Board]:
+def _suite_boards(tab: str, suite: str, entries: Sequence[Entry], slug: Slugs, names: Names, make: SectionMaker) -> list[Board]:
     by_setting: dict[Setting, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_setting[entry.setting].append(entry)
@@ -124,14 +122,14 @@ def _parts(section: Section) -> list[tuple[int, ...]]:
     kinds: dict[Kind, list[int]] = defaultdict(list)
     for k, column in enumerate(section.columns):
         kinds[column.kind].append(k)
-    if len(kinds) > 1 and (len(section.columns) <= FEW_TASKS or (is_average(section.setting) and len(kinds) == len(section.columns))):
+    if len(kinds) > 1 and (
+        len(section.columns) <= FEW_TASKS or (is_average(section.setting) and len(kinds) == len(section.columns))
+    ):
         return [tuple(which) for _, which in sorted(kinds.items(), key=lambda pair: pair[1])]
     return [tuple(range(len(section.columns)))] if section.columns else []
 
 
-def _board(
-    tab: str, section: Section, which: tuple[int, ...], elsewhere: int, slug: Slugs, names: Names, several: bool
-) -> Board:
+def _board(tab: str, section: Section, which: tuple[int, ...], elsewhere: int, slug: Slugs, names: Names, several: bool) -> Board:
     whole = len(which) == len(section.columns)
     standing = section.standing if whole and section.standing is not None else section.stander.standing(which)
     setting = section.setting
@@ -174,7 +172,9 @@ def _table(name: str, boards: Sequence[Board], entries: Sequence[Entry], slug: S
             Column(
                 key=board.id,
                 label=standing.label,
-                sub=", ".join(filter(None, [board.tag, *setting_parts(board.section.setting._replace(track="")), _over(standing)[2:]])),
+                sub=", ".join(
+                    filter(None, [board.tag, *setting_parts(board.section.setting._replace(track="")), _over(standing)[2:]])
+                ),
                 href=board.href,
                 higher_is_better=standing.higher_is_better,
                 span=standing.span,
@@ -224,6 +224,3 @@ def _merged(key: RowKey) -> RowKey:
 def _brief(cell: Cell) -> Cell:
     """Without how its interval was made, which the pages of suites and tasks say: the first page stays small."""
     return replace(cell, notes=tuple(note for note in cell.notes if not note.startswith("Interval:")))
-
-
-

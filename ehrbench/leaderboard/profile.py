@@ -60,7 +60,9 @@ def profile_chart(spots: Sequence[Spot], title: str) -> Markup | None:
         css = {1: "good", -1: "bad", 0: "run"}[spot.verdict]
         parts.append(text(_NAMES, y + 4, name, "name", "end"))
         parts.append(line(x(spot.low), y, x(spot.high), y, f"bar {css}"))
-        parts.append(dot(x(spot.value), y, f"dot {css}", value_title(spot.title, spot.value, spot.low, spot.high, spot.span), 3.5))
+        parts.append(
+            dot(x(spot.value), y, f"dot {css}", value_title(spot.title, spot.value, spot.low, spot.high, spot.span), 3.5)
+        )
     height = 14 + len(shown) * _STEP + 10
     parts.append(text(left, height, "worst of the field", "note"))
     parts.append(text(right, height, "best", "note", "end"))

@@ -60,17 +60,19 @@ def better_than(
         paired: for pairs that were compared item by item, whether the first has the greater value beyond chance; that decides.
     """
     value, low, high = np.array(estimates, dtype=float).reshape(-1, 3).T
-    greater = value[:, None] - value[None, :] > np.hypot((value - low)[:, None], (high - value)[None, :])
+    greater: Better = value[:, None] - value[None, :] > np.hypot((value - low)[:, None], (high - value)[None, :])
     for (i, j), known in (paired or {}).items():
         greater[i, j] = known
     np.fill_diagonal(greater, False)
-    return greater if higher_is_better else greater.T
+    return greater if higher_is_better else np.ascontiguousarray(greater.T)
 
 
 def ranges_of(better: Better) -> list[RankRange]:
     """Each model's places: one more than the models better than it, to all models less those that it is better than."""
     n = len(better)
-    return [RankRange(1 + int(above), n - int(below)) for above, below in zip(better.sum(axis=0), better.sum(axis=1), strict=True)]
+    return [
+        RankRange(1 + int(above), n - int(below)) for above, below in zip(better.sum(axis=0), better.sum(axis=1), strict=True)
+    ]
 
 
 def rank_ranges(

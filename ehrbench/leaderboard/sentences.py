@@ -7,7 +7,7 @@ from ehrbench.leaderboard.ranks import Estimate
 from ehrbench.leaderboard.standing import Standing
 from ehrbench.leaderboard.text import and_list, in_words, number, plural, show
 
-MAX_NAMED = 3
+MAX_NAMED = 2
 
 
 def lead_sentence(standing: Standing) -> str:
@@ -26,15 +26,11 @@ def lead_sentence(standing: Standing) -> str:
     if len(tied) == 1:
         return f"{_name(a)} leads with {cell.text}."
     if len(tied) == len(ranked):
-        return f"No model can be told from another: all {in_words(len(ranked))} are tied. {_name(a)} has the best value, {cell.text}."
-    others = and_list([_name(key) for key in tied[1 : MAX_NAMED + 1]])
-    rest = len(tied) - 1 - MAX_NAMED
-    more = f" and {in_words(rest)} more" if rest > 0 else ""
+        all_of = "both" if len(ranked) == 2 else f"all {in_words(len(ranked))}"
+        return f"No model can be told from another: {all_of} are tied. {_name(a)} has the best value, {cell.text}."
+    named = f": {and_list([_name(key) for key in tied])}" if len(tied) <= MAX_NAMED else ""
     return (
-        f"{in_words(len(tied)).capitalize()} are tied for first: {_name(tied[0])}, {others}{more}. "
-        f"{_name(a)} is {_gap(standing, ahead)} ahead of {_name(b)}."
-        if rest > 0
-        else f"{in_words(len(tied)).capitalize()} are tied for first: {and_list([_name(key) for key in tied])}. "
+        f"{in_words(len(tied)).capitalize()} are tied for first{named}. "
         f"{_name(a)} is {_gap(standing, ahead)} ahead of {_name(b)}."
     )
 
@@ -44,11 +40,10 @@ def coverage_sentence(standing: Standing) -> str:
     if standing.n_tasks < 2:
         return ""
     if standing.measure == "win rate" and standing.n_runs and standing.n_complete < standing.n_runs:
-        return (
-            f"{standing.n_complete} of {plural(standing.n_runs, 'model')} "
-            f"{'has' if standing.n_complete == 1 else 'have'} all {standing.n_tasks} tasks, so models are compared on the tasks that "
-            "both of a pair have."
-        )
+        n = in_words(standing.n_complete).replace("no", "none").capitalize() if standing.n_complete <= 1 else standing.n_complete
+        have = "has" if standing.n_complete == 1 else "have"
+        tasks = f"{n} of {plural(standing.n_runs, 'model')} {have} all {standing.n_tasks} tasks"
+        return f"{tasks}, so models are compared on the tasks that both of a pair have."
     if standing.measure == "win rate":
         return f"The {standing.n_tasks} tasks are measured in different units, so models are compared task by task."
     return f"Mean of {standing.n_tasks} tasks, all measured alike."
@@ -57,7 +52,7 @@ def coverage_sentence(standing: Standing) -> str:
 def _unranked(standing: Standing) -> str:
     known = [key for key, cell in standing.cells.items() if cell.value is not None]
     if not known:
-        return "No model has a number here."
+        return "There is nothing to compare yet." if standing.n_runs else "No model has a number here."
     best = known[0]
     printed = all(key.kind != "run" for key in known)
     value = f"{_name(best)} has the best {'printed value' if printed else 'value'}, {standing.cells[best].text}"
@@ -73,7 +68,8 @@ def _said(standing: Standing, key: RowKey) -> str:
 
 def _gap(standing: Standing, ahead: Estimate) -> str:
     ends = f"[{number(ahead.low, standing.span)}, {number(ahead.high, standing.span)}]"
-    return f"{number(ahead.value, standing.span)} {ends}"
+    unit = " in mean win rate" if standing.measure == "win rate" else ""
+    return f"{number(ahead.value, standing.span)} {ends}{unit}"
 
 
 def _name(key: RowKey) -> str:

@@ -40,7 +40,13 @@ class Site:
     """Everything the pages are made from, and the pages."""
 
     def __init__(
-        self, entries: Sequence[Entry], extra: Supplements, registry: ModelRegistry, names: Names, title: str, problems: Sequence[str]
+        self,
+        entries: Sequence[Entry],
+        extra: Supplements,
+        registry: ModelRegistry,
+        names: Names,
+        title: str,
+        problems: Sequence[str],
     ) -> None:
         """Sort entries by suite, task and model, and prepare what every page knows."""
         self._entries = entries
@@ -55,9 +61,7 @@ class Site:
             self._by_suite[entry.result.suite].append(entry)
             self._by_task[entry.result.task].append(entry)
             self._by_model[entry.row.name].append(entry)
-        self._averages = {
-            suite: [entry for entry in own if is_average(entry.setting)] for suite, own in self._by_suite.items()
-        }
+        self._averages = {suite: [entry for entry in own if is_average(entry.setting)] for suite, own in self._by_suite.items()}
         self._suites = sorted(self._by_suite, key=lambda suite: (names.suite_title(suite).lower(), suite))
         self._slug = self._slugs()
         self._sections: dict[tuple[str, Setting, int], Section] = {}
@@ -318,7 +322,19 @@ class Site:
             [entry.row.name, entry.result.kind, entry.result.suite, entry.result.task, *entry.setting, entry.result.config_hash]
             for entry in self._entries
         ]
-        header = ["model", "kind", "suite", "task", "synthetic", "protocol", "track", "context", "window", "prompt", "config_hash"]
+        header = [
+            "model",
+            "kind",
+            "suite",
+            "task",
+            "synthetic",
+            "protocol",
+            "track",
+            "context",
+            "window",
+            "prompt",
+            "config_hash",
+        ]
         self._files["data/results.csv"] = to_csv(header, lines)
         self._page(
             "about.html",
@@ -326,26 +342,35 @@ class Site:
             counts=counts(self._entries),
             newest=newest(self._entries),
             n_results=len(self._entries),
-            digest=hash_data([line for line in self._files["data/results.csv"].splitlines()]),
+            digest=hash_data(self._files["data/results.csv"]),
             changes=changelog(self._entries, self._names),
             papers=papers(self._entries, self._names),
             problems=[show(problem, 300) for problem in self._problems],
             results=[
-                {"label": self._names.task(task).title, "id": show(task, 100), "href": f"data/results--{self._slug['task'][task]}.json"}
+                {
+                    "label": self._names.task(task).title,
+                    "id": show(task, 100),
+                    "href": f"data/results--{self._slug['task'][task]}.json",
+                }
                 for task in sorted(self._by_task)
             ],
         )
 
     def _search(self) -> list[dict[str, str]]:
         """What the first page's search looks through."""
-        found = [{"kind": "benchmark", "name": self._names.suite_title(s), "href": f"suites/{self._slug['suite'][s]}.html"} for s in self._suites]
+        found = [
+            {"kind": "benchmark", "name": self._names.suite_title(s), "href": f"suites/{self._slug['suite'][s]}.html"}
+            for s in self._suites
+        ]
         for name in sorted(self._by_model, key=lambda name: (name.lower(), name)):
             aliases = sorted({entry.result.model.name for entry in self._by_model[name]} - {name})
             line = {"kind": "model", "name": show(name, 64), "href": f"models/{self._slug['model'][name]}.html"}
             found.append(line | ({"also": show(" ".join(aliases), 120)} if aliases else {}))
         for task in sorted(self._by_task):
             title = self._names.task(task).title
-            found.append({"kind": "task", "name": title, "also": show(task, 80), "href": f"tasks/{self._slug['task'][task]}.html"})
+            found.append(
+                {"kind": "task", "name": title, "also": show(task, 80), "href": f"tasks/{self._slug['task'][task]}.html"}
+            )
         labels = {metric.name: metric.label for entry in self._entries for metric in entry.result.metrics}
         for name, label in sorted(labels.items()):
             place = f"methods.html#metric-{self._slug['metric'][name]}"
@@ -382,5 +407,3 @@ def _each_once(sections: Sequence[Section]) -> list[Section]:
         if key not in best or len(section.entries) > len(best[key].entries):
             best[key] = section
     return [best[key] for key in sorted(best, key=lambda key: (key[0], key[1].order()))]
-
-

@@ -20,6 +20,9 @@ from ehrbench.leaderboard.text import count, interval, number, plural
 from ehrbench.leaderboard.winrate import Season, TaskEstimates, WinRates, gap, printed_win_rates
 from ehrbench.results.schema import MetricResult
 
+MIN_COVERAGE = 0.5
+"""Share of the tasks that a model must have to take part in win rates: few tasks say little, and may be the easy ones."""
+
 Measure = Literal["metric", "mean", "win rate"]
 
 
@@ -57,18 +60,23 @@ class Standing:
 class Stander:
     """Makes standings over all tasks of a suite and over parts of them, from the same draws."""
 
-    def __init__(self, columns: Sequence[TaskColumn], averages: Mapping[str, Sequence[Entry]], shared: bool) -> None:
+    def __init__(
+        self, columns: Sequence[TaskColumn], averages: Mapping[str, Sequence[Entry]], shared: bool, means: bool = True
+    ) -> None:
         """Prepare one suite under one setting.
 
         Args:
             columns: its tasks.
             averages: averages that were resampled over tasks jointly, by ``row_name``.
             shared: whether the same patients stand behind several tasks.
+            means: whether means say anything; a mean of averages does not.
         """
+        self._may_average = means
         self._columns = columns
         self._averages = averages
         self._rows = list(dict.fromkeys(key for column in columns for key in column.cells))
-        self._ranked = [key for key in self._rows if any(key in column.estimates for column in columns)]
+        needed = MIN_COVERAGE * len(columns)
+        self._ranked = [key for key in self._rows if sum(key in column.estimates for column in columns) >= max(1, needed)]
         self._at = {key: k for k, key in enumerate(self._ranked)}
         self._shared = shared
         self._season: Season | None = None
@@ -82,10 +90,12 @@ class Stander:
         complete = [key for key in rows if _has_all(key, columns)]
         n_complete = sum(key in runs for key in complete)
         alike = len({column.kind for column in columns}) == 1
-        whole = n_complete == len(runs) if runs else bool(complete)
+        needed = MIN_COVERAGE * len(columns)
+        enough = [key for key in runs if sum(key in column.estimates for column in columns) >= needed]
+        whole = n_complete == len(enough) if runs else bool(complete)
         if len(columns) == 1:
             cells, better = self._metric(columns[0], rows)
-        elif alike and whole:
+        elif alike and whole and self._may_average:
             cells, better = self._mean(columns, rows)
         else:
             cells, better, rates = self._win_rate(chosen, rows)
@@ -95,7 +105,7 @@ class Stander:
     def means(self, which: Sequence[int]) -> dict[RowKey, Cell] | None:
         """Means of the rows that have every task, unranked; None where the tasks are not measured alike."""
         columns = [self._columns[k] for k in which]
-        if len(columns) < 2 or len({column.kind for column in columns}) > 1:
+        if len(columns) < 2 or len({column.kind for column in columns}) > 1 or not self._may_average:
             return None
         rows = [key for key in self._rows if any(key in column.cells for column in columns)]
         return {key: replace(cell, rank=None) for key, cell in self._mean(columns, rows)[0].items()}
@@ -133,9 +143,9 @@ class Stander:
         Otherwise the interval's ends are the means of the tasks' ends: exact if their errors move together, else too wide.
         """
         have = [column.cells[key] for column in columns if key in column.cells and column.cells[key].value is not None]
-        metric = {"metric": f"mean of {columns[0].kind.family}"}
+        metric = f"mean of {columns[0].kind.family}"
         if len(have) < len(columns):
-            return Cell(missing=f"{len(have)} of {len(columns)} tasks", **metric)
+            return Cell(missing=f"{len(have)} of {len(columns)} tasks", metric=metric)
         span = columns[0].kind.range
         printed = key.kind != "run"
         joint = self._joint(columns, key)
@@ -144,7 +154,8 @@ class Stander:
         n_text = plural(len(columns), "task") + (f", n {count(n)}" if n is not None else "")
         if joint is not None and joint.value is not None:
             low, high = joint.low, joint.high
-            value, notes = joint.value, (f"Interval: {joint.interval}.",)
+            value = joint.value
+            notes: tuple[str, ...] = (f"Interval: {joint.interval}.",)
         else:
             value = fmean(cell.value for cell in have if cell.value is not None)
             ends = [(cell.low, cell.high) for cell in have if cell.low is not None and cell.high is not None]
@@ -167,7 +178,7 @@ class Stander:
             n_text=n_text,
             notes=notes,
             marks=marks,
-            **metric,
+            metric=metric,
         )
 
     def _joint(self, columns: Sequence[TaskColumn], key: RowKey) -> MetricResult | None:
@@ -190,7 +201,9 @@ class Stander:
             return self._printed_win_rate(columns, rows, have), {}, None
         if self._season is None:
             tasks = [
-                TaskEstimates({self._at[key]: one for key, one in column.estimates.items()}, column.higher_is_better)
+                TaskEstimates(
+                    {self._at[key]: one for key, one in column.estimates.items() if key in self._at}, column.higher_is_better
+                )
                 for column in self._columns
             ]
             self._season = Season(tasks, len(self._ranked), shared=self._shared)
@@ -204,7 +217,8 @@ class Stander:
             of = f"{have[key]} of {plural(len(columns), 'task')}"
             one = rates.estimates[self._at[key]] if key in self._at else None
             if one is None:
-                cells[key] = Cell(missing=of, metric="mean win rate")
+                few = " (too few to rank)" if key.kind == "run" and have[key] < MIN_COVERAGE * len(columns) else ""
+                cells[key] = Cell(missing=of + few, metric="mean win rate")
                 continue
             cells[key] = Cell(
                 text=number(one.value),
@@ -272,7 +286,9 @@ class Stander:
             else:
                 ahead = difference(_estimate(cells[a]), _estimate(cells[b]))
                 found = (
-                    paired_difference(columns[0].chosen[a], columns[0].chosen[b], columns[0].primary) if len(columns) == 1 else None
+                    paired_difference(columns[0].chosen[a], columns[0].chosen[b], columns[0].primary)
+                    if len(columns) == 1
+                    else None
                 )
                 if found is not None and found.low is not None and found.high is not None:
                     ahead = Estimate(found.value, found.low, found.high)

@@ -15,6 +15,9 @@ from ehrbench.leaderboard.strip import strip_chart
 from ehrbench.leaderboard.tables import Cell, Column, Table, by_row
 from ehrbench.leaderboard.text import plural, show
 
+MAX_STRIP = 8
+"""Models in the chart of a section: the map below it has all."""
+
 
 def section_view(section: Section, slug: Slugs, names: Names) -> dict[str, Any]:
     """A section as the template shows it."""
@@ -27,7 +30,7 @@ def section_view(section: Section, slug: Slugs, names: Names) -> dict[str, Any]:
         "runs": section.runs,
         "sentence": lead_sentence(standing) if standing else "",
         "coverage": coverage_sentence(standing) if standing else "",
-        "figure": strip_chart(standing, f"{names.suite_title(section.suite)}, {title}") if standing else None,
+        "figure": strip_chart(standing, f"{names.suite_title(section.suite)}, {title}", MAX_STRIP) if standing else None,
         "table": section_table(section, slug, names),
         "average": is_average(section.setting),
     }

@@ -125,7 +125,9 @@ def metric_cell(metric: MetricResult | None, entry: Entry, rank: RankRange | Non
     elif metric.low is None:
         notes.append("The paper prints no interval." if printed else "No interval was computed.")
     if missed and metric.strict_value is not None:
-        notes.append(f"Over all items, one without an answer counting as worst; {number(metric.value, metric.range)} over the rest.")
+        notes.append(
+            f"Over all items, one without an answer counting as worst; {number(metric.value, metric.range)} over the rest."
+        )
     if metric.n_undefined:
         notes.append(f"Not defined for {metric.n_undefined} answered items.")
     if metric.note:

@@ -138,7 +138,9 @@ def differences(table: Table, entries: Sequence[Entry]) -> dict[str, Any] | None
     if not columns:
         return None
     column = max(columns, key=lambda one: len(one.estimates))
-    keys = sorted(column.estimates, key=lambda k: -column.estimates[k].value if column.higher_is_better else column.estimates[k].value)
+    keys = sorted(
+        column.estimates, key=lambda k: -column.estimates[k].value if column.higher_is_better else column.estimates[k].value
+    )
     keys = keys[:MAX_MATRIX]
     if len(keys) < 2:
         return None

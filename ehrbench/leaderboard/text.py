@@ -59,7 +59,7 @@ def and_list(parts: Sequence[str]) -> str:
 
 def in_words(n: int) -> str:
     """A small number in words."""
-    words = "no one two three four five six seven eight nine ten eleven twelve".split()
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
     return words[n] if 0 <= n < len(words) else count(n)
 
 

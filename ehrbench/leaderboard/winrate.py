@@ -9,13 +9,13 @@ interval. Rank ranges come from the same draws. Tasks that rest on the same pati
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ehrbench.leaderboard.ranks import Better, Estimate
-from ehrbench.stats.estimate import wilson
 
 DRAWS = 1000
 _Z = 1.959963984540054
@@ -63,7 +63,7 @@ class Season:
         won = np.zeros((DRAWS, self.n_models))
         pairings = np.zeros(self.n_models)
         n_tasks = np.zeros(self.n_models, dtype=int)
-        for models, places in (self._tasks if which is None else [self._tasks[k] for k in which]):
+        for models, places in self._tasks if which is None else [self._tasks[k] for k in which]:
             if models:
                 won[:, models] += places
                 pairings[models] += len(models) - 1
@@ -109,9 +109,16 @@ def gap(rates: WinRates, a: int, b: int) -> Estimate:
     return Estimate(float(drawn.mean()), float(low), float(high))
 
 
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    """Wilson's interval of a share of ``n`` trials, which need not be a whole number of them."""
+    z2 = _Z**2 / n
+    centre, half = (share + z2 / 2) / (1 + z2), _Z / (1 + z2) * sqrt(share * (1 - share) / n + z2 / (4 * n))
+    return max(0.0, centre - half) if share > 0 else 0.0, min(1.0, centre + half) if share < 1 else 1.0
+
+
 def _estimate(share: npt.NDArray[np.float64], n_tasks: int) -> Estimate:
     low, high = (float(end) for end in np.quantile(share, [1 - _SURE, _SURE]))
     if low == high:
         # Won or lost in every draw: as many trials as tasks, as a single mean without variation has as many as patients.
-        low, high = wilson(round(low * n_tasks), n_tasks)
+        low, high = _wilson(low, n_tasks)
     return Estimate(float(share.mean()), low, high)

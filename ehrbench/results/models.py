@@ -83,7 +83,9 @@ def read_models(folders: Iterable[Path]) -> tuple[ModelRegistry, list[str]]:
     for card, place in cards.values():
         for alias in card.aliases:
             if (other := taken.setdefault(_key(alias), card.name)) != card.name:
-                faults.append(f"{place}: '{alias[:60]}' stands for '{card.name[:60]}' and for '{other[:60]}': the first one is used")
+                faults.append(
+                    f"{place}: '{alias[:60]}' stands for '{card.name[:60]}' and for '{other[:60]}': the first one is used"
+                )
     for card, place in cards.values():
         if (cycle := _cycle(card.name, kept)) is not None:
             faults.append(f"{place}: the base of '{card.name[:60]}' leads back to it ({' → '.join(cycle)[:200]}): left out")

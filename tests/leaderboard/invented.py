@@ -76,16 +76,19 @@ def _result(name: str, task: str, suite: str, kind: str, value: float, n_items: 
         outcomes={"answered": n, "api_error": lost} if lost else {"answered": n},
         metrics=[primary, second],
         primary=primary.name,
-        usage=Usage(calls=n_items, prompt_tokens=n_items * rng.randrange(600, 4000), answer_tokens=n_items * rng.randrange(5, 90), seconds=60.0),
+        usage=Usage(
+            calls=n_items,
+            prompt_tokens=n_items * rng.randrange(600, 4000),
+            answer_tokens=n_items * rng.randrange(5, 90),
+            seconds=60.0,
+        ),
         environment={"ehrbench": "0.1.0", "python": "3.11.9", "platform": "Linux x86_64"},
         date=f"2026-{1 + int(hash_data(name)[:4], 16) % 11:02d}-{1 + int(hash_data(name)[4:8], 16) % 28:02d}",
         command=f"ehrbench run --model {name} --tasks {task}",
     )
 
 
-def _metric(
-    kind: str, value: float, half: float, n: int, strict: float | None, majority: float | None
-) -> MetricResult:
+def _metric(kind: str, value: float, half: float, n: int, strict: float | None, majority: float | None) -> MetricResult:
     return MetricResult(
         name={"accuracy": "accuracy", "bleu": "bleu_1", "f1": "f1", "auroc": "auroc"}.get(kind, "exact_match"),
         label=LABELS.get(kind, "Exact match"),
