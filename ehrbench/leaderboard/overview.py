@@ -118,13 +118,13 @@ def _n_rows(entries: Sequence[Entry]) -> int:
 
 
 def _parts(section: Section) -> list[tuple[int, ...]]:
-    """All tasks together; each kind of metric on its own where the tasks are few or are averages themselves."""
+    """All tasks together; each kind of metric on its own where the tasks are few; each average on its own."""
     kinds: dict[Kind, list[int]] = defaultdict(list)
     for k, column in enumerate(section.columns):
         kinds[column.kind].append(k)
-    if len(kinds) > 1 and (
-        len(section.columns) <= FEW_TASKS or (is_average(section.setting) and len(kinds) == len(section.columns))
-    ):
+    if is_average(section.setting):
+        return [(k,) for k in range(len(section.columns))]
+    if 1 < len(kinds) and len(section.columns) <= FEW_TASKS:
         return [tuple(which) for _, which in sorted(kinds.items(), key=lambda pair: pair[1])]
     return [tuple(range(len(section.columns)))] if section.columns else []
 

@@ -25,7 +25,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def ranks(results: Path, site: Path) -> dict[str, tuple[str, str]]:
     build([results], site)
-    (path,) = (site / "data").glob("suites-medalign-synthetic_clean*.csv")
+    (path,) = (site / "data").glob("suites-medalign--synthetic_clean*.csv")
     with path.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["metric"] == "chrf_pp"]
     return {row["model"]: (row["rank_best"], row["rank_worst"]) for row in rows}
