@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ehrbench.assets import asset_dir
 from ehrbench.errors import UsageError
 from ehrbench.leaderboard.text import show
+from ehrbench.registry import suites
 from ehrbench.results.groups import load_groups
 from ehrbench.tasks.catalog import read_catalog
 
@@ -36,7 +37,8 @@ class SuiteInfo(_Part):
     """What the site says of a suite."""
 
     suite: str
-    title: str
+    title: str = ""
+    """Where its registration has none."""
     description: str = ""
     paper: str = ""
     access: str = ""
@@ -71,8 +73,11 @@ class Names:
         self._shared: dict[str, bool] = {}
 
     def suite(self, suite: str) -> SuiteInfo:
-        """A suite; its id where it has no file."""
-        return self._suites.get(suite) or SuiteInfo(suite=suite, title=show(suite, 40))
+        """A suite, from its file and its registration; its id where it has neither."""
+        info = self._suites.get(suite) or SuiteInfo(suite=suite)
+        known = suites().get(suite)
+        title = info.title or (known.title if known else show(suite, 40))
+        return info.model_copy(update={"title": title, "description": info.description or (known.about if known else "")})
 
     def suite_title(self, suite: str) -> str:
         """A suite as people call it."""
