@@ -20,6 +20,7 @@ from ehrbench.models.arguments import refuse_secrets
 from ehrbench.models.capabilities import Likelihood, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.choices import log_sums, normalised
 from ehrbench.models.hf.checkpoint import require_weights, resolve, weights_hash
+from ehrbench.models.hf.coverage import require_loadable
 from ehrbench.models.local import versions
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, ModelIdentity, Request, Response, Tokenizer
 from ehrbench.models.thinking import split
@@ -37,6 +38,8 @@ _LOCAL = (
     "ipex",
     "dummy",
 )
+_TRANSFORMERS = ("hf", "hf-auto", "huggingface")
+"""Those that load a checkpoint as transformers does by itself: what the files lack is filled with random numbers."""
 _PORTION = 64
 """Requests given to lm-eval at once; what it answers is stored before the next are given."""
 
@@ -199,10 +202,16 @@ class LmEvalModel:
     @cached_property
     def _model(self) -> Any:
         try:
+            if self._backend in _TRANSFORMERS:
+                trusts = self._arguments.get("trust_remote_code", "").lower() in ("true", "on", "1")
+                folder = resolve(self._arguments["pretrained"], self._arguments.get("revision"))
+                require_loadable(folder, trust_remote_code=trusts)
             registry: Any = import_module("lm_eval.api.registry")
             return registry.get_model(self._backend).create_from_arg_obj(
                 {key: _value(value) for key, value in self._arguments.items()}
             )
+        except EhrbenchError:
+            raise
         except ImportError as error:
             raise MissingError(
                 f"lm-eval's model '{self._backend}' needs {error.name or error}, not installed here: pip install "

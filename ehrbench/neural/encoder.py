@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,12 +39,13 @@ class TextEncoder:
 
         Raises:
             MissingError: the folder is not a checkpoint.
-            UsageError: the checkpoint cannot be loaded, or has fewer layers.
+            UsageError: the checkpoint cannot be loaded, its files lack weights that are used, or it has fewer layers.
         """
         import torch
         from transformers import AutoModel, AutoTokenizer
 
         from ehrbench.models.hf.checkpoint import require_weights
+        from ehrbench.models.hf.coverage import load_whole
 
         require_weights(folder)
         self._torch = torch
@@ -50,7 +53,7 @@ class TextEncoder:
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=getattr(torch, dtype))
+            model = load_whole(AutoModel, folder, needed=partial(_is_used, layer), dtype=getattr(torch, dtype))
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise UsageError(
                 f"the checkpoint in {folder} cannot be loaded ({type(error).__name__}): expected the folder of an encoder that "
@@ -102,6 +105,14 @@ class TextEncoder:
                 found[k] = Encoded(states[row, :n].clone(), counts)
             done(len(chosen))
         return found  # type: ignore[return-value]  # every place is filled
+
+
+def _is_used(layer: int, model: Any, weight: str) -> bool:
+    """Whether a weight takes part in the states after ``layer`` layers: neither the pooler nor the layers above do."""
+    if "pooler." in weight:
+        return False
+    found = re.search(r"(?:^|\.)layer\.(\d+)\.", weight)
+    return found is None or int(found[1]) < layer
 
 
 def _keep_layers(model: Any, layer: int, folder: Path) -> None:

@@ -15,7 +15,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,39 @@ Done = Callable[[int], None]
 
 class LoadError(Exception):
     """The checkpoint cannot be loaded; the text holds no item's text."""
+
+
+def _require_covered(missing: Iterable[str]) -> None:
+    """Refuse a checkpoint without some of its model's weights: libraries fill those with random numbers and say nothing."""
+    needed = sorted(name for name in missing if "pooler." not in name and not name.endswith("position_ids"))
+    if needed:
+        shown = ", ".join(needed[:3]) + (", …" if len(needed) > 3 else "")
+        raise LoadError(f"its files lack {len(needed)} of the model's weights ({shown}), which would be random numbers")
+
+
+def _require_whole_shapes(report: dict[str, Any]) -> None:
+    """Refuse what transformers reports as missing, or as of another shape than the configuration says."""
+    _require_covered([*report["missing_keys"], *(key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"])])
+
+
+@contextmanager
+def _loads_noted() -> Iterator[list[tuple[Any, list[str]]]]:
+    """Note, for every module that is given a state, which of its weights were not in there; ``strict=False`` drops that."""
+    import torch
+
+    noted: list[tuple[Any, list[str]]] = []
+    plain = torch.nn.Module.load_state_dict
+
+    def load(module: Any, *args: Any, **options: Any) -> Any:
+        found = plain(module, *args, **options)
+        noted.append((module, list(found.missing_keys)))
+        return found
+
+    torch.nn.Module.load_state_dict = load
+    try:
+        yield noted
+    finally:
+        torch.nn.Module.load_state_dict = plain
 
 
 def _device(asked: str | None) -> str:
@@ -64,7 +98,12 @@ class Comet:
 
     def __init__(self, options: dict[str, Any]) -> None:
         folder = Path(options["checkpoint"])
-        self._model = self._load(folder, options.get("encoder")).to(_device(options.get("device"))).eval()
+        with _loads_noted() as noted:
+            model = self._load(folder, options.get("encoder"))
+        for module, missing in noted:
+            if module is model:
+                _require_covered(missing)
+        self._model = model.to(_device(options.get("device"))).eval()
         self._batch = int(options.get("batch") or 16)
         self._device = _device(options.get("device"))
         self._encoder = self._model.encoder
@@ -169,7 +208,10 @@ class Bleurt:
         if getattr(config, "model_type", "") != "bleurt":
             raise LoadError("its config.json is not of the type 'bleurt'")
         self._device = _device(options.get("device"))
-        model = BleurtForSequenceClassification.from_pretrained(folder, config=config, local_files_only=True)
+        model, report = BleurtForSequenceClassification.from_pretrained(
+            folder, config=config, local_files_only=True, output_loading_info=True
+        )
+        _require_whole_shapes(report)
         self._model = model.to(self._device).eval()
         self._tokenizer = BleurtTokenizer.from_pretrained(folder, local_files_only=True)
         self._batch = int(options.get("batch") or 16)
@@ -219,7 +261,9 @@ class UniEval:
         folder = options["checkpoint"]
         self._device = _device(options.get("device"))
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._model = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True).to(self._device).eval()
+        model, report = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+        _require_whole_shapes(report)
+        self._model = model.to(self._device).eval()
         self._batch = int(options.get("batch") or 8)
         self._yes, self._no = (self._tokenizer(word)["input_ids"][0] for word in ("Yes", "No"))
         if self._yes == self._no:

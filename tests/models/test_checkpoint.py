@@ -10,19 +10,20 @@ from ehrbench.errors import MissingError, UsageError
 from ehrbench.home import home_dir
 from ehrbench.models.hf import checkpoint
 from ehrbench.models.hf.checkpoint import require_weights, resolve, weights_hash
+from tests.tiny.files import empty_safetensors
 
 
-def folder_of(root: Path, weights: bytes = b"weights", config: bytes = b"{}") -> Path:
+def folder_of(root: Path, weights: str = "weights", config: bytes = b"{}") -> Path:
     root.mkdir(parents=True)
     (root / "config.json").write_bytes(config)
-    (root / "model.safetensors").write_bytes(weights)
+    empty_safetensors(root / "model.safetensors", weights)
     return root
 
 
 def test_hash_follows_content_and_not_place(tmp_path: Path) -> None:
     a, b = folder_of(tmp_path / "a"), folder_of(tmp_path / "b")
     assert weights_hash(a) == weights_hash(b)
-    assert weights_hash(a) != weights_hash(folder_of(tmp_path / "c", b"weightz"))
+    assert weights_hash(a) != weights_hash(folder_of(tmp_path / "c", "weightz"))
     assert weights_hash(a) != weights_hash(folder_of(tmp_path / "d", config=b'{"rope_theta": 1}'))
 
 
@@ -33,7 +34,7 @@ def test_a_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytes
     plain = checkpoint.hash_file
     monkeypatch.setattr(checkpoint, "hash_file", lambda path: (read.append(path.name), plain(path))[1])
     assert weights_hash(folder) == first and read == []
-    (folder / "model.safetensors").write_bytes(b"weights")  # same bytes, new time
+    empty_safetensors(folder / "model.safetensors", "weights")  # same bytes, new time
     os.utime(folder / "model.safetensors", ns=(1, 1))
     assert weights_hash(folder) == first and read == ["model.safetensors"]
     for kept in (home_dir() / "hashes").iterdir():
@@ -42,10 +43,11 @@ def test_a_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_hubs_own_hash_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    digest = hashlib.sha256(b"weights").hexdigest()
     blobs = tmp_path / "blobs"
     blobs.mkdir()
-    (blobs / digest).write_bytes(b"weights")
+    content = empty_safetensors(tmp_path / "weights", "weights").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    (blobs / digest).write_bytes(content)
     folder = tmp_path / "snapshots" / "abc"
     folder.mkdir(parents=True)
     (folder / "config.json").write_bytes(b"{}")
@@ -59,7 +61,7 @@ def test_the_hubs_own_hash_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_safetensors_go_before_pickles(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "a")
-    (folder / "pytorch_model.bin").write_bytes(b"x")
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x02")
     assert [file.name for file in require_weights(folder)] == ["model.safetensors"]
     (folder / "model.safetensors").unlink()
     (folder / "training_args.bin").write_bytes(b"x")

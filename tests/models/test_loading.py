@@ -11,12 +11,13 @@ from typer.testing import CliRunner
 from ehrbench.cli.models import app
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.models.loading import MODELS, load_model, split_spec
+from tests.tiny.files import empty_safetensors
 
 
 def checkpoint(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(b"")
+    empty_safetensors(folder / "model.safetensors")
     return folder
 
 

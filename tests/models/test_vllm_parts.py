@@ -19,6 +19,7 @@ from ehrbench.models.vllm.choices import choice_logs
 from ehrbench.models.vllm.copies import Placement
 from ehrbench.models.vllm.lora import read_adapter
 from ehrbench.models.vllm.memory import cache_bytes_per_token, require_memory, weights_bytes
+from tests.tiny.files import empty_safetensors
 
 GB = 10**9
 
@@ -95,7 +96,7 @@ def test_cache_of_a_token() -> None:
 
 def test_weights_in_the_type_they_are_loaded_in(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "model.safetensors").write_bytes(b"\0" * 1000)
+    (tmp_path / "model.bin").write_bytes(b"\x80" + b"\0" * 999)
     assert weights_bytes(tmp_path, "float32", "bfloat16") == 500
     assert weights_bytes(tmp_path, "bfloat16", "float32") == 2000
     assert weights_bytes(tmp_path, "", "auto") == 1000
@@ -137,7 +138,7 @@ def test_adapters(tmp_path: Path) -> None:
     settings.write_text(json.dumps({"peft_type": "LORA", "r": 12}))
     with pytest.raises(MissingError, match="the copy is not complete"):
         read_adapter(tmp_path)
-    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+    empty_safetensors(tmp_path / "adapter_model.safetensors")
     found = read_adapter(tmp_path)
     assert found.rank == 16 and found.folder == str(tmp_path.resolve())
     settings.write_text(json.dumps({"peft_type": "IA3"}))
@@ -179,3 +180,34 @@ def test_records_that_were_asked_about_long_ago_are_forgotten(monkeypatch: pytes
     for record in ("b", "c", "d"):
         placement.end(placement.begin(record))
     assert placement.begin("a") == 1, "a new home, where there is least to do"
+
+
+@pytest.mark.parametrize(
+    ("drop", "message"),
+    [
+        ("model.layers.1.self_attn.q_proj.lora_A", r"1 modules have one of their two matrices only \(model.layers.1.self_attn.q"),
+        ("v_proj", "adapter_config.json names v_proj, which have no weights"),
+        (
+            "model.layers.1.self_attn.q_proj",
+            r"1 modules of the checkpoint .* have no weights \(model.layers.1.self_attn.q_proj\)",
+        ),
+        ("nothing", ""),
+    ],
+)
+def test_an_adapter_that_lacks_weights_is_refused(tmp_path: Path, drop: str, message: str) -> None:
+    modules = [f"model.layers.{layer}.self_attn.{name}_proj" for layer in (0, 1) for name in "qv"]
+    base, adapter = tmp_path / "base", tmp_path / "adapter"
+    tensor = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    for folder in (base, adapter):
+        folder.mkdir()
+    (base / "config.json").write_text("{}")
+    empty_safetensors(base / "model.safetensors", header={f"{module}.weight": tensor for module in modules})
+    settings = {"peft_type": "LORA", "r": 4, "target_modules": ["q_proj", "v_proj"]}
+    (adapter / "adapter_config.json").write_text(json.dumps(settings))
+    names = [f"base_model.model.{module}.lora_{half}.weight" for module in modules for half in "AB"]
+    empty_safetensors(adapter / "adapter_model.safetensors", header={name: tensor for name in names if drop not in name})
+    if not message:
+        read_adapter(adapter, base)
+        return
+    with pytest.raises(UsageError, match=message):
+        read_adapter(adapter, base)

@@ -16,6 +16,7 @@ from typing import Any
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.hashing import hash_data, hash_file, hash_text
 from ehrbench.home import home_dir
+from ehrbench.models.hf.weight_files import is_git_lfs_pointer, require_whole
 
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 _NOT_WEIGHTS = {"training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth"}
@@ -68,10 +69,15 @@ def read_json(path: Path) -> dict[str, Any]:
         UsageError: the file is not a JSON object.
     """
     try:
-        data = json.loads(path.read_text("utf-8"))
+        content = path.read_bytes()
+        data = json.loads(content)
     except FileNotFoundError:
         return {}
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
+        if isinstance(error, ValueError) and is_git_lfs_pointer(content):
+            raise MissingError(
+                f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` in the repository it came from"
+            ) from None
         raise UsageError(f"cannot read {path}: {type(error).__name__}; expected a JSON object, so copy the file again") from None
     if not isinstance(data, dict):
         raise UsageError(f"cannot read {path}: found a JSON {type(data).__name__}, expected an object; copy the file again")
@@ -82,7 +88,7 @@ def require_weights(folder: Path) -> list[Path]:
     """A checkpoint's weight files, in order of their names.
 
     Raises:
-        MissingError: the folder is not a checkpoint that can be run.
+        MissingError: the folder is not a checkpoint that can be run: a file is missing, was cut short or is a Git LFS pointer.
     """
     if not (folder / "config.json").is_file():
         if (folder / "adapter_config.json").is_file():
@@ -97,6 +103,8 @@ def require_weights(folder: Path) -> list[Path]:
             missing = sorted(set(index.get("weight_map", {}).values()) - {file.name for file in files})
             if missing:
                 raise MissingError(f"{folder} lacks {len(missing)} of its weight files, the first is {missing[0]}: copy it again")
+            for file in files:
+                require_whole(file)
             return files
     raise MissingError(f"{folder} has a config.json but no weights (*.safetensors or *.bin): the copy is not complete")
 

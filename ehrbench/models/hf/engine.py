@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ehrbench.errors import UsageError
+from ehrbench.errors import EhrbenchError, UsageError
+from ehrbench.models.hf.coverage import load_whole
 from ehrbench.models.hf.rows import Generated, Row
 
 
@@ -178,9 +179,11 @@ def _load(folder: Path, options: LoadOptions) -> Any:
     if options.device_map:
         extra["device_map"] = options.device_map
     try:
-        return transformers.AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, trust_remote_code=options.trust_remote_code, **extra
+        return load_whole(
+            transformers.AutoModelForCausalLM, folder, dtype=dtype, trust_remote_code=options.trust_remote_code, **extra
         )
+    except EhrbenchError:
+        raise
     except torch.OutOfMemoryError:
         raise UsageError(
             f"the weights in {folder} do not fit on {options.device}: use device_map=auto, or a smaller model"

@@ -13,6 +13,7 @@ from typing import Any
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.models.hf.checkpoint import read_json, resolve
+from ehrbench.models.hf.weight_files import is_git_lfs_pointer
 from ehrbench.models.protocol import Tokens
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -109,6 +110,8 @@ def load_tokenizer(path_or_id: str, revision: str | None = None) -> HFTokenizer:
             f"AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
         )
     content = path.read_bytes()
+    if is_git_lfs_pointer(content):
+        raise MissingError(f"{path} is a Git LFS pointer, not the tokenizer: run `git lfs pull` in the repository it came from")
     config = read_json(folder / "tokenizer_config.json")
     return HFTokenizer(
         name=name,

@@ -94,7 +94,7 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
             "guided=choices: this model thinks before it answers, and vLLM has to be told where its thinking ends: give "
             "--model-arg reasoning_parser=NAME (deepseek_r1, qwen3 …), or thinking=off"
         )
-    adapter = None if (path := own.text("lora")) is None else read_adapter(Path(path).expanduser())
+    adapter = None if (path := own.text("lora")) is None else read_adapter(Path(path).expanduser(), folder)
     saved = saved_dtype(config)
     # vLLM's own "auto" halves the precision of float32 weights; the saved type is what was published.
     dtype = given.engine.get("dtype") or (saved if saved in ("float32", "float16", "bfloat16") else "auto")

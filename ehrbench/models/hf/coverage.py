@@ -1,0 +1,91 @@
+"""Loading a checkpoint through transformers, which fills what the files lack with random numbers unless somebody asks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ehrbench.errors import UsageError
+
+log = logging.getLogger(__name__)
+
+_SHOWN = 3
+
+
+def load_whole(
+    auto_class: Any, folder: Path, *, needed: Callable[[Any, str], bool] = lambda model, name: True, **options: Any
+) -> Any:
+    """Load a model whose every weight comes from the checkpoint's files.
+
+    Tied weights need not be in the files, and transformers does not report them. Weights in the files that the model has no use
+    for are named in a warning: the configuration may be that of a smaller model.
+
+    Args:
+        auto_class: for instance ``transformers.AutoModelForCausalLM``.
+        folder: the checkpoint.
+        needed: given the model and the name of a missing weight, whether the caller uses it.
+        options: further arguments of ``from_pretrained``.
+
+    Raises:
+        UsageError: weights are missing, or are of another shape than the configuration says.
+    """
+    model, report = auto_class.from_pretrained(
+        folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True, **options
+    )
+    require_covered(folder, report, lambda name: needed(model, name))
+    return model
+
+
+def require_loadable(folder: Path, *, trust_remote_code: bool = False) -> None:
+    """Check that a checkpoint's files cover its model without reading the weights, for engines that do not ask.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if find_spec("accelerate") is None:  # transformers needs it to make a model without memory
+        return
+    transformers: Any = import_module("transformers")
+    load_whole(transformers.AutoModelForCausalLM, folder, device_map="meta", trust_remote_code=trust_remote_code)
+
+
+def require_covered(folder: Path, report: Mapping[str, Any], needed: Callable[[str], bool] = lambda name: True) -> None:
+    """Refuse a checkpoint whose files do not cover its model.
+
+    Args:
+        folder: the checkpoint, for messages.
+        report: transformers' loading report: ``missing_keys``, ``mismatched_keys``, ``unexpected_keys``.
+        needed: whether the caller uses the weight of this name.
+
+    Raises:
+        UsageError: naming the first weights.
+    """
+    missing = sorted(filter(needed, report.get("missing_keys", ())))
+    if missing:
+        raise UsageError(
+            f"the weight files in {folder} lack {len(missing)} of the model's weights ({listed(missing)}), which would be random "
+            "numbers: copy the checkpoint again, or correct its config.json"
+        )
+    wrong = sorted((name, tuple(found), tuple(expected)) for name, found, expected in report.get("mismatched_keys", ()))
+    wrong = [one for one in wrong if needed(one[0])]
+    if wrong:
+        name, found, expected = wrong[0]
+        raise UsageError(
+            f"{len(wrong)} weights in {folder} are of another shape than config.json says ({name}: found {list(found)}, expected "
+            f"{list(expected)}): the configuration and the weights are of different models; copy the checkpoint again"
+        )
+    surplus = sorted(report.get("unexpected_keys", ()))
+    if surplus:
+        log.warning(
+            "%d weights in %s have no place in the model that its config.json describes (%s): they are not used",
+            *(len(surplus), folder, listed(surplus)),
+        )
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first few names, and that there are more."""
+    names = list(names)
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

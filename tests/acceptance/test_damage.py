@@ -1,0 +1,163 @@
+"""Damaged checkpoints, one row each: what is wrong, how the command ends, and what it says. None ends in a number in silence."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from ehrbench import cli
+from tests.tiny.models import tiny_llama
+
+pytestmark = pytest.mark.hf
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+torch.set_num_threads(1)
+
+POINTER = (
+    "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
+)
+
+
+class Ended(NamedTuple):
+    code: int
+    errors: str
+    out: str
+    results: list[dict[str, Any]]
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run three items of a task on the sample in this process, as the command line does."""
+
+    def run(model: str, *more: str, tasks: str = "medalign", limit: int = 3) -> Ended:
+        out = tmp_path / "out"
+        arguments = ["run", "--model", model, "--tasks", tasks, "--data-dir", "sample", "--limit", str(limit), "--quiet"]
+        window = [] if "--max-model-len" in more else ["--max-model-len", "768"]
+        metrics = ["--metrics", "rouge_l"] if tasks == "medalign" else []
+        short = ["--max-tokens", "8", *window, *metrics, "--out", str(out)]
+        monkeypatch.setattr("sys.argv", ["ehrbench", *arguments, *short, *more])
+        code: Any = 0
+        try:
+            cli.main()
+        except SystemExit as exit_:
+            code = exit_.code
+        said = capsys.readouterr()
+        results = [json.loads(path.read_text()) for path in sorted(out.rglob("result.json"))]
+        return Ended(int(code or 0), said.err, said.out, results)
+
+    return run
+
+
+def weights(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a checkpoint's tensors."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def settings(folder: Path, **changes: Any) -> None:
+    """Change a checkpoint's configuration."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+
+
+def without_head(folder: Path) -> None:
+    weights(folder, lambda tensors: tensors.pop("lm_head.weight"))
+
+
+def tied_without_head(folder: Path) -> None:
+    without_head(folder)
+    settings(folder, tie_word_embeddings=True)
+
+
+def without_a_layer(folder: Path) -> None:
+    weights(folder, lambda tensors: [tensors.pop(name) for name in list(tensors) if ".layers.1." in name])
+
+
+def of_another_width(folder: Path) -> None:
+    settings(folder, intermediate_size=96)
+
+
+def of_a_smaller_model(folder: Path) -> None:
+    settings(folder, num_hidden_layers=1)
+
+
+def cut_short(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def pointer_for_weights(folder: Path) -> None:
+    (folder / "model.safetensors").write_text(POINTER + "size 4976698672\n")
+
+
+def pointer_for_configuration(folder: Path) -> None:
+    (folder / "config.json").write_text(POINTER + "size 654\n")
+
+
+def pointer_for_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text(POINTER + "size 9085657\n")
+
+
+def torn_pickle(folder: Path) -> None:
+    path = folder / "pytorch_model.bin"
+    torch.save({"x": torch.zeros(1000)}, path)
+    path.write_bytes(path.read_bytes()[:-600])
+    (folder / "model.safetensors").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "code", "message"),
+    [
+        (without_head, 2, r"lack 1 of the model's weights \(lm_head.weight\), which would be random"),
+        (tied_without_head, 0, ""),
+        (without_a_layer, 2, r"lack 9 of the model's weights \(model.layers.1.input_layernorm.weight, "),
+        (of_another_width, 2, r"6 weights in .* are of another shape than config.json says \(model.layers.0.mlp.down_proj"),
+        (of_a_smaller_model, 0, r"9 weights in .* have no place in the model that its config.json describes \(model.layers.1."),
+        (cut_short, 3, r"model.safetensors has [\d,]+ of its [\d,]+ bytes: the copy is not complete"),
+        (pointer_for_weights, 3, r"model.safetensors is a Git LFS pointer of \d+ bytes, not the weights: run `git lfs pull`"),
+        (pointer_for_configuration, 3, r"config.json is a Git LFS pointer"),
+        (pointer_for_tokenizer, 3, r"tokenizer.json is a Git LFS pointer"),
+        (torn_pickle, 3, r"pytorch_model.bin ends after [\d,]+ bytes, before its table of contents"),
+    ],
+)
+def test_damaged_files(
+    damage: Callable[[Path], None], code: int, message: str, tmp_path: Path, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tiny_llama(tmp_path / "m")
+    damage(folder)
+    ended = run(f"hf:{folder}")
+    assert ended.code == code, ended.errors
+    assert re.search(message, ended.errors + caplog.text), ended.errors
+    assert bool(ended.results) is (code == 0), "a refused checkpoint leaves no number"
+
+
+@pytest.mark.parametrize(
+    ("missing", "code", "message"),
+    [
+        ("transformer.layer.1.ffn.lin1.weight", 5, r"lack 1 of the model's weights \(transformer.layer.1.ffn.lin1.weight\)"),
+        ("transformer.layer.3.ffn.lin1.weight", 0, ""),  # above the layer whose states are taken
+    ],
+)
+def test_an_encoder_without_a_weight_gives_no_score(missing: str, code: int, message: str, tmp_path: Path, run: Run) -> None:
+    from tests.tiny.encoders import tiny_distilbert
+
+    folder = tiny_distilbert(tmp_path / "encoder")
+    weights(folder, lambda tensors: tensors.pop(missing))
+    arguments = ("--metric-arg", f"bertscore.checkpoint={folder}", "--metric-arg", "bertscore.layer=2")
+    ended = run("baseline:newest", "--budget-tokenizer", "words", "--metrics", "bertscore,rouge_l", *arguments)
+    assert ended.code == code, ended.errors
+    assert re.search(message, ended.errors), ended.errors
+    found = {metric["name"]: metric["value"] for metric in ended.results[0]["metrics"]}
+    assert found["rouge_l"] is not None
+    assert (found["bertscore"] is None) is (code == 5)
