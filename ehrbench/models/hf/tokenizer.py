@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.hashing import hash_data
+from ehrbench.models.hf.added_tokens import add_named_tokens, read_named_tokens
 from ehrbench.models.hf.checkpoint import read_json, resolve
 from ehrbench.models.hf.weight_files import is_git_lfs_pointer
 from ehrbench.models.protocol import Tokens
@@ -27,7 +29,7 @@ class HFTokenizer:
     name: str
     """The last part of the folder or hub id."""
     fingerprint: str
-    """SHA-256 of ``tokenizer.json``."""
+    """SHA-256 of ``tokenizer.json``, and of the tokens that other files add to it."""
     folder: Path
     config: Mapping[str, Any]
     """``tokenizer_config.json``; empty where there is none."""
@@ -113,14 +115,18 @@ def load_tokenizer(path_or_id: str, revision: str | None = None) -> HFTokenizer:
     if is_git_lfs_pointer(content):
         raise MissingError(f"{path} is a Git LFS pointer, not the tokenizer: run `git lfs pull` in the repository it came from")
     config = read_json(folder / "tokenizer_config.json")
+    backend = _backend(path, content)
+    named = read_named_tokens(folder)
+    added = add_named_tokens(backend, named)
+    digest = hashlib.sha256(content).hexdigest()
     return HFTokenizer(
         name=name,
-        fingerprint=hashlib.sha256(content).hexdigest(),
+        fingerprint=hash_data([digest, added]) if added else digest,
         folder=folder,
         config=config,
         chat_templates=_chat_templates(folder, config),
-        special_tokens=_special_tokens({**read_json(folder / "special_tokens_map.json"), **config}),
-        backend=_backend(path, content),
+        special_tokens=named.special,
+        backend=backend,
     )
 
 
@@ -155,17 +161,6 @@ def _chat_templates(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
     if (path := folder / "chat_template.jinja").is_file():
         templates["default"] = path.read_text("utf-8")
     return templates
-
-
-def _special_tokens(config: Mapping[str, Any]) -> dict[str, str]:
-    tokens: dict[str, str] = {}
-    for name, value in config.items():
-        if not name.endswith("_token"):
-            continue
-        content = value.get("content") if isinstance(value, Mapping) else value
-        if isinstance(content, str):
-            tokens[name] = content
-    return tokens
 
 
 def _valid(text: str) -> str:
