@@ -49,7 +49,7 @@ def in_portions(requests: Iterable[R], characters: int = 1 << 26) -> Iterator[li
 
 def run_in_batches(
     sizes: Mapping[int, Size],
-    run: Callable[[Sequence[int]], Sequence[T]],
+    run: Callable[[Sequence[int]], Sequence[T | Exception]],
     limits: BatchLimits,
     lower: Callable[[BatchLimits], None] = lambda limits: None,
 ) -> Iterator[tuple[int, T | Exception, float]]:
@@ -60,7 +60,7 @@ def run_in_batches(
 
     Args:
         sizes: the items, by number.
-        run: given items' numbers, returns an outcome for each in the same order.
+        run: given items' numbers, returns an outcome for each in the same order: a result, or the exception of that item alone.
         limits: of a batch, to start with.
         lower: told the limits that a lack of memory has brought down, for the calls after this one.
 
@@ -107,7 +107,9 @@ def _padded(batch: Sequence[int], sizes: Mapping[int, Size]) -> int:
     return len(batch) * (max(sizes[item].prompt for item in batch) + max(sizes[item].answer for item in batch))
 
 
-def _attempt(batch: Sequence[int], run: Callable[[Sequence[int]], Sequence[T]]) -> Sequence[T | Exception] | Exception:
+def _attempt(
+    batch: Sequence[int], run: Callable[[Sequence[int]], Sequence[T | Exception]]
+) -> Sequence[T | Exception] | Exception:
     try:
         return run(batch)
     except EhrbenchError:
@@ -118,7 +120,9 @@ def _attempt(batch: Sequence[int], run: Callable[[Sequence[int]], Sequence[T]]) 
         return error.with_traceback(None)
 
 
-def _isolate(batch: Sequence[int], failure: Exception, run: Callable[[Sequence[int]], Sequence[T]]) -> list[T | Exception]:
+def _isolate(
+    batch: Sequence[int], failure: Exception, run: Callable[[Sequence[int]], Sequence[T | Exception]]
+) -> list[T | Exception]:
     """The outcomes of a batch that failed as a whole, found by halving it."""
     if len(batch) == 1:
         return [failure]

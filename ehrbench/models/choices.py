@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ehrbench.models.finite import require_finite
 from ehrbench.models.hf.tokenizer import HFTokenizer
 
 _TAIL = 256
@@ -75,6 +76,11 @@ def log_sums(values: Sequence[float], lengths: Sequence[int]) -> list[float]:
 
 
 def normalised(logs: Sequence[float]) -> tuple[tuple[float, ...], float]:
-    """The choices' shares, which sum to 1, and the mass that they held before."""
+    """The choices' shares, which sum to 1, and the mass that they held before.
+
+    Raises:
+        NotFiniteError: a logarithm is not a number, or all choices have probability 0.
+    """
     total = np.logaddexp.reduce(logs)
+    require_finite([total])
     return tuple(float(share) for share in np.exp(np.asarray(logs) - total)), float(np.exp(total))

@@ -19,6 +19,7 @@ from ehrbench.models.answers import cut_at_stop
 from ehrbench.models.arguments import refuse_secrets
 from ehrbench.models.capabilities import Likelihood, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.choices import log_sums, normalised
+from ehrbench.models.finite import NotFiniteError, failure
 from ehrbench.models.hf.checkpoint import require_weights, resolve, weights_hash
 from ehrbench.models.hf.coverage import require_loadable
 from ehrbench.models.local import versions
@@ -131,7 +132,7 @@ class LmEvalModel:
                 except EhrbenchError:  # the model cannot be made: that is no fault of the item
                     raise
                 except Exception as error:
-                    yield Response(request.id, finish="error", error=type(error).__name__)
+                    yield Response(request.id, finish="error", error=failure(error))
                     continue
                 if self._overflows(n, request.max_tokens):
                     yield Response(request.id, finish="overflow", prompt_tokens=n)
@@ -158,7 +159,11 @@ class LmEvalModel:
                     yield ChoiceResponse(found.id, finish=found.finish, error=found.error, prompt_tokens=found.prompt_tokens)
                     continue
                 sizes = [len(dict.fromkeys(choice)) for choice in by_id[found.id].choices]
-                shares, mass = normalised(log_sums([one.value for one in found.likelihoods], sizes))
+                try:
+                    shares, mass = normalised(log_sums([one.value for one in found.likelihoods], sizes))
+                except NotFiniteError as error:
+                    yield ChoiceResponse(found.id, finish="error", error=failure(error), prompt_tokens=found.prompt_tokens)
+                    continue
                 yield ChoiceResponse(found.id, shares, prompt_tokens=found.prompt_tokens, seconds=found.seconds, mass=mass)
 
     def log_likelihoods(self, requests: Iterable[LikelihoodRequest]) -> Iterator[LikelihoodResponse]:
@@ -181,12 +186,10 @@ class LmEvalModel:
             outcomes = iter(self._ask(calls))
             for request, n in ready:
                 found = [next(outcomes) for _ in request.texts]
-                failure = next((outcome for outcome, _ in found if isinstance(outcome, Exception)), None)
+                failed = next((outcome for outcome, _ in found if isinstance(outcome, Exception)), None)
                 seconds = sum(took for _, took in found)
-                if failure is not None:
-                    yield LikelihoodResponse(
-                        request.id, finish="error", error=type(failure).__name__, prompt_tokens=n, seconds=seconds
-                    )
+                if failed is not None:
+                    yield LikelihoodResponse(request.id, finish="error", error=failure(failed), prompt_tokens=n, seconds=seconds)
                 else:
                     yield LikelihoodResponse(
                         request.id, tuple(_likelihood(outcome) for outcome, _ in found), prompt_tokens=n, seconds=seconds
@@ -273,7 +276,7 @@ class LmEvalModel:
 
     def _response(self, request: Request, n: int | None, outcome: Any, seconds: float) -> Response:
         if isinstance(outcome, Exception):
-            return Response(request.id, finish="error", error=type(outcome).__name__, prompt_tokens=n, seconds=seconds)
+            return Response(request.id, finish="error", error=failure(outcome), prompt_tokens=n, seconds=seconds)
         made = self._count(str(outcome))
         answer, reasoning, closed = split(str(outcome))
         if not closed:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,11 @@ from typing import Any
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.models.arguments import Arguments
 from ehrbench.models.hf.chat import Chat, load_chat
+from ehrbench.models.hf.config import setting
 from ehrbench.models.hf.tokenizer import HFTokenizer, load_tokenizer
+from ehrbench.models.hf.window import OwnWindow, own_window
+
+log = logging.getLogger(__name__)
 
 CHAT_ARGUMENTS = {
     "thinking": "on or off: the chat template's thinking switch",
@@ -19,8 +24,9 @@ CHAT_ARGUMENTS = {
     "chat_template_kwargs": "JSON object of further template variables",
     "template_date": "YYYY-MM-DD or today: what a template that asks for the date is told",
     "prompt_suffix": "text after the template's cue for the answer; \\n is a new line",
+    "window": "tokens that the model holds, where its files say another number",
 }
-"""The ``--model-arg`` names that ``read_chat`` reads."""
+"""The ``--model-arg`` names that this module reads."""
 
 
 def read_chat(tokenizer: HFTokenizer, given: Arguments) -> Chat:
@@ -47,29 +53,41 @@ def read_chat(tokenizer: HFTokenizer, given: Arguments) -> Chat:
     )
 
 
-def window(config: Mapping[str, Any], max_model_len: int | None, name: str) -> int | None:
-    """Tokens of prompt and answer together: the checkpoint's own limit, or the smaller one that was asked for.
+def read_window(name: str, folder: Path, config: Any, tokenizer: HFTokenizer, given: Arguments) -> OwnWindow:
+    """The window of a checkpoint, after a warning where nothing says how long it is."""
+    stated = given.integer("window", 1, 1) if given.text("window") is not None else None
+    own = own_window(folder, config, tokenizer.config, stated)
+    if own.tokens is None:
+        log.warning(
+            "no file of '%s' says how many tokens it holds, so no record is cut for it: give --max-model-len N, or "
+            "--model-arg window=N if you know it",
+            name,
+        )
+    return own
+
+
+def require_vocabulary(name: str, config: Any, tokenizer: HFTokenizer) -> None:
+    """Check that the tokens which begin and end a text are in the model's vocabulary.
 
     Raises:
-        UsageError: the window asked for is larger than the model's.
+        UsageError: one is named and has no id, or an id for which the model has no weights.
     """
-    own: int | None = None
-    for part in (config, config.get("text_config") or {}):
-        for key in ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length", "n_ctx"):
-            if own is None and isinstance(part.get(key), int):
-                own = part[key]
-    if own is not None and max_model_len is not None and max_model_len > own:
-        raise UsageError(
-            f"--max-model-len {max_model_len} is more than the {own} tokens that '{name}' can hold: give at most {own}"
-        )
-    return own if max_model_len is None else max_model_len
+    size = setting(config, "vocab_size")
+    for key in ("bos_token", "eos_token"):
+        token = tokenizer.special_tokens.get(key)
+        number = None if token is None else tokenizer.token_id(token)
+        if token is not None and (number is None or (isinstance(size, int) and number >= size)):
+            known = "has no id" if number is None else f"has the id {number}, and the model's vocabulary ends at {size}"
+            raise UsageError(
+                f"the tokenizer of '{name}' names {token} as its {key}, which {known}: the tokenizer and the weights are of "
+                "different models, so copy both again"
+            )
 
 
-def saved_dtype(config: Mapping[str, Any]) -> str:
+def saved_dtype(config: Any) -> str:
     """The type of the weights that a checkpoint's configuration names; ``auto`` where it names none."""
-    text: Mapping[str, Any] = config.get("text_config") or {}
-    found = next((part[key] for part in (config, text) for key in ("dtype", "torch_dtype") if part.get(key)), "auto")
-    return str(found)
+    found = next((found for key in ("dtype", "torch_dtype") if (found := setting(config, key)) is not None), "auto")
+    return str(found).removeprefix("torch.")
 
 
 def load_named_tokenizer(name: str, folder: Path) -> HFTokenizer:

@@ -73,26 +73,28 @@ class Engine:
         """
         import torch
 
-        from ehrbench.models.hf.steps import Draw, Until
+        from ehrbench.models.hf.steps import Draw, Until, Watch
 
         ids, mask = self._padded([row.ids for row in rows])
         width = ids.shape[1]
         until = Until(rows, width, self.device)
+        watch = Watch(rows, width, self.device)
         draw = [Draw(rows, width, self.device)] if any(row.temperature > 0 for row in rows) else []
         with torch.inference_mode():
             out = self.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
                 max_new_tokens=max(row.max_tokens for row in rows),
-                logits_processor=draw,
+                logits_processor=[watch, *draw],
                 stopping_criteria=[until],
             )
         eos = set(self.eos)
         found = []
-        for row, tokens, end in zip(rows, out[:, width:].tolist(), until.ends(), strict=True):
+        for row, tokens, end, broken in zip(rows, out[:, width:].tolist(), until.ends(), watch.first_steps(), strict=True):
             tokens = tokens[: min(row.max_tokens, end)]
             place = next((i for i, token in enumerate(tokens) if token in eos), None)
-            found.append(Generated(tokens, ended=False) if place is None else Generated(tokens[:place], ended=True))
+            finite = broken > (len(tokens) - 1 if place is None else place)
+            found.append(Generated(tokens[:place], ended=place is not None, finite=finite))
         return found
 
     def first_log_probabilities(self, prompts: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]]) -> list[list[float]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 from zlib import crc32
@@ -18,13 +19,24 @@ from ehrbench.models.arguments import Arguments
 from ehrbench.models.batches import BatchLimits, Size, in_portions, run_in_batches
 from ehrbench.models.capabilities import Likelihood, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.choices import SpellingReader, Spellings, log_sums, normalised
+from ehrbench.models.finite import NotFiniteError, failure
 from ehrbench.models.hf.chat import Chat
-from ehrbench.models.hf.checkpoint import read_json, require_weights, resolve, weights_hash
+from ehrbench.models.hf.checkpoint import require_weights, resolve, weights_hash
+from ehrbench.models.hf.config import load_config
 from ehrbench.models.hf.engine import Engine, LoadOptions
 from ehrbench.models.hf.rows import Generated, Row
 from ehrbench.models.hf.tokenizer import HFTokenizer
+from ehrbench.models.hf.window import usable_window
 from ehrbench.models.likelihoods import Scored, tokens_of
-from ehrbench.models.local import CHAT_ARGUMENTS, load_named_tokenizer, read_chat, saved_dtype, versions, window
+from ehrbench.models.local import (
+    CHAT_ARGUMENTS,
+    load_named_tokenizer,
+    read_chat,
+    read_window,
+    require_vocabulary,
+    saved_dtype,
+    versions,
+)
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, ModelIdentity, Request, Response, Tokenizer
 
 ARGUMENTS = {
@@ -41,6 +53,8 @@ ARGUMENTS = {
 """Every ``--model-arg`` of the backend."""
 
 T = TypeVar("T")
+Shares = tuple[tuple[float, ...], float]
+"""Of the choices, with the mass that they held."""
 
 
 class _Prompt(NamedTuple):
@@ -79,13 +93,16 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
         rows=None if given.text("batch_size", "auto") == "auto" else given.integer("batch_size", 1, 1),
         tokens=None if given.text("batch_tokens", "auto") == "auto" else given.integer("batch_tokens", 1, 1),
     )
-    config = read_json(folder / "config.json")
+    config = load_config(folder, trust_remote_code=options.trust_remote_code)
+    require_vocabulary(name, config, tokenizer)
+    own = read_window(name, folder, config, tokenizer, given)
     identity = ModelIdentity(
         name=tokenizer.name,
         backend="hf",
         revision=weights_hash(folder),
         settings={
             "dtype": options.dtype if options.dtype != "auto" else saved_dtype(config),
+            **({"window": own.tokens} if given.text("window") is not None else {}),
             **({"attn_implementation": options.attn_implementation} if options.attn_implementation else {}),
             **({"trust_remote_code": True} if options.trust_remote_code else {}),
             "tokenizer": tokenizer.fingerprint,
@@ -94,7 +111,7 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
         },
         versions=versions(("torch", "transformers", "tokenizers")),
     )
-    return HFModel(folder, tokenizer, chat, identity, window(config, max_model_len, name), options, limits)
+    return HFModel(folder, tokenizer, chat, identity, usable_window(own, max_model_len, name), options, limits)
 
 
 class HFModel:
@@ -146,7 +163,7 @@ class HFModel:
                 text = self._chat.text(request.messages)
                 ids = self._chat.ids(text)
             except Exception as error:  # one bad item never costs the batch
-                yield Response(request.id, finish="error", error=type(error).__name__)
+                yield Response(request.id, finish="error", error=failure(error))
                 continue
             limit = token_limit(self._chat, request)
             if self._overflows(len(ids) + limit):
@@ -156,16 +173,15 @@ class HFModel:
             else:
                 prompts[i] = _Prompt(array("i", ids), limit, self._chat.opens_thinking(text))
 
-        def run(batch: Sequence[int]) -> list[Generated]:
-            return self._engine.generate([self._row(listed[i], prompts[i]) for i in batch])
+        def run(batch: Sequence[int]) -> list[Generated | NotFiniteError]:
+            found = self._engine.generate([self._row(listed[i], prompts[i]) for i in batch])
+            return [one if one.finite else NotFiniteError() for one in found]
 
         sizes = {i: Size(len(prompt.ids), prompt.limit) for i, prompt in prompts.items()}
         for i, outcome, seconds in self._in_batches(sizes, run):
             request, prompt = listed[i], prompts.pop(i)
             if isinstance(outcome, Exception):
-                yield Response(
-                    request.id, finish="error", error=type(outcome).__name__, prompt_tokens=len(prompt.ids), seconds=seconds
-                )
+                yield Response(request.id, finish="error", error=failure(outcome), prompt_tokens=len(prompt.ids), seconds=seconds)
                 continue
             answer = read_answer(self._chat, request, outcome.ids, ended=outcome.ended, opened=prompt.opened)
             yield Response(request.id, **answer._asdict(), prompt_tokens=len(prompt.ids), seconds=seconds)
@@ -189,7 +205,7 @@ class HFModel:
                 ids = self._chat.ids(text)
                 spellings = self._spellings.read(text, request.choices, request.whole)
             except Exception as error:
-                yield ChoiceResponse(request.id, finish="error", error=type(error).__name__)
+                yield ChoiceResponse(request.id, finish="error", error=failure(error))
                 continue
             rows, longest = 1, 1
             if spellings.collide:
@@ -200,29 +216,27 @@ class HFModel:
             else:
                 prompts[i] = _Question(array("i", ids), spellings, Size(rows * len(ids), rows * longest))
 
-        def first(batch: Sequence[int]) -> list[list[float]]:
+        def first(batch: Sequence[int]) -> list[Shares | NotFiniteError]:
             groups = [prompts[i].spellings.first for i in batch]
             found = self._engine.first_log_probabilities([prompts[i].ids for i in batch], [sum(tokens, []) for tokens in groups])
-            return [log_sums(values, [len(tokens) for tokens in group]) for values, group in zip(found, groups, strict=True)]
+            return [_shares(log_sums(values, list(map(len, group)))) for values, group in zip(found, groups, strict=True)]
 
-        def whole(batch: Sequence[int]) -> list[list[float]]:
+        def whole(batch: Sequence[int]) -> list[Shares | NotFiniteError]:
             rows = [(i, tokens) for i in batch for choice in prompts[i].spellings.sequences for tokens in choice]
             found = iter(
                 self._engine.sequence_log_probabilities([prompts[i].ids for i, _ in rows], [tokens for _, tokens in rows])
             )
             sizes = [[len(choice) for choice in prompts[i].spellings.sequences] for i in batch]
-            return [log_sums([next(found) for _ in range(sum(lengths))], lengths) for lengths in sizes]
+            return [_shares(log_sums([next(found) for _ in range(sum(lengths))], lengths)) for lengths in sizes]
 
         for run, collide in ((first, False), (whole, True)):
             sizes = {i: prompt.size for i, prompt in prompts.items() if prompt.spellings.collide is collide}
             for i, outcome, seconds in self._in_batches(sizes, run):
                 request, n = listed[i], len(prompts[i].ids)
                 if isinstance(outcome, Exception):
-                    yield ChoiceResponse(
-                        request.id, finish="error", error=type(outcome).__name__, prompt_tokens=n, seconds=seconds
-                    )
+                    yield ChoiceResponse(request.id, finish="error", error=failure(outcome), prompt_tokens=n, seconds=seconds)
                 else:
-                    shares, mass = normalised(outcome)
+                    shares, mass = outcome
                     yield ChoiceResponse(request.id, shares, prompt_tokens=n, seconds=seconds, mass=mass)
 
     def log_likelihoods(self, requests: Iterable[LikelihoodRequest]) -> Iterator[LikelihoodResponse]:
@@ -237,7 +251,7 @@ class HFModel:
             try:
                 texts = [tokens_of(self._tokenizer, text, self.context_length) for text in request.texts]
             except Exception as error:
-                yield LikelihoodResponse(request.id, finish="error", error=type(error).__name__)
+                yield LikelihoodResponse(request.id, finish="error", error=failure(error))
                 continue
             longest = max((len(part.before) + len(part.scored) - 1 for parts in texts for part in parts), default=0)
             if self._overflows(longest):
@@ -245,11 +259,11 @@ class HFModel:
             else:
                 asked[i] = texts
 
-        def run(batch: Sequence[int]) -> list[list[Likelihood]]:
+        def run(batch: Sequence[int]) -> list[list[Likelihood] | NotFiniteError]:
             rows = [part for i in batch for parts in asked[i] for part in parts if part.scored]
             scores = self._engine.score_endings([row.before for row in rows], [row.scored for row in rows]) if rows else []
             found = iter(scores)
-            return [
+            likelihoods = [
                 [
                     Likelihood(sum(value for value, _ in windows), all(greedy for _, greedy in windows))
                     for parts in asked[i]
@@ -257,15 +271,14 @@ class HFModel:
                 ]
                 for i in batch
             ]
+            return [one if all(isfinite(value) for value, _ in one) else NotFiniteError() for one in likelihoods]
 
         lengths = {i: [len(part.before) + len(part.scored) for parts in texts for part in parts] for i, texts in asked.items()}
         sizes = {i: Size(max(each, default=1) * max(1, len(each)), 0) for i, each in lengths.items()}
         for i, outcome, seconds in self._in_batches(sizes, run):
             n = sum(lengths[i])
             if isinstance(outcome, Exception):
-                yield LikelihoodResponse(
-                    listed[i].id, finish="error", error=type(outcome).__name__, prompt_tokens=n, seconds=seconds
-                )
+                yield LikelihoodResponse(listed[i].id, finish="error", error=failure(outcome), prompt_tokens=n, seconds=seconds)
             else:
                 yield LikelihoodResponse(listed[i].id, tuple(outcome), prompt_tokens=n, seconds=seconds)
 
@@ -290,7 +303,7 @@ class HFModel:
         return Engine(self._folder, self._options, [] if eos is None else [eos], padding)
 
     def _in_batches(
-        self, sizes: Mapping[int, Size], run: Callable[[Sequence[int]], Sequence[T]]
+        self, sizes: Mapping[int, Size], run: Callable[[Sequence[int]], Sequence[T | Exception]]
     ) -> Iterator[tuple[int, T | Exception, float]]:
         if not sizes:
             return
@@ -308,6 +321,13 @@ class HFModel:
         rule = stop_rule(self._chat, request.stop) if request.stop else None
         seed = request.seed if request.seed is not None else crc32(request.id.encode("utf-8", "surrogatepass"))
         return Row(prompt.ids, prompt.limit, request.temperature, request.top_p, seed, rule)
+
+
+def _shares(logs: Sequence[float]) -> Shares | NotFiniteError:
+    try:
+        return normalised(logs)
+    except NotFiniteError as error:  # this item's alone; the others of its batch keep their numbers
+        return error
 
 
 def _load_options(given: Arguments) -> LoadOptions:

@@ -27,3 +27,5 @@ class Generated(NamedTuple):
     """The new tokens, without the end token."""
     ended: bool
     """An end token was generated."""
+    finite: bool = True
+    """False where a token was chosen by scores that are not numbers."""

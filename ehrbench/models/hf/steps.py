@@ -1,6 +1,6 @@
-"""What happens between two tokens of the ``hf`` backend: when a row ends, and how a sampled row draws. Imports torch.
+"""What happens between two tokens of the ``hf`` backend: when a row ends, how a sampled row draws. Imports torch.
 
-Both are called as transformers' ``StoppingCriteria`` and ``LogitsProcessor`` are.
+They are called as transformers' ``StoppingCriteria`` and ``LogitsProcessor`` are.
 """
 
 from __future__ import annotations
@@ -39,6 +39,27 @@ class Until:
     def ends(self) -> list[int]:
         """How many tokens belong to each row; what comes after them is padding."""
         return self._ends
+
+
+class Watch:
+    """Notes at which step a row's scores first were not numbers; search goes on, and would take the vocabulary's first token."""
+
+    def __init__(self, rows: Sequence[Row], width: int, device: Any) -> None:
+        self._first = torch.full((len(rows),), torch.iinfo(torch.long).max, device=device)
+        self._width = width
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """The scores as they are."""
+        # The largest is NaN where any is; minus infinity may stand for a token that the model never says.
+        broken = ~torch.isfinite(scores.amax(-1))
+        step = torch.full_like(self._first, input_ids.shape[1] - self._width)
+        self._first = torch.where(broken, torch.minimum(self._first, step), self._first)
+        return scores
+
+    def first_steps(self) -> list[int]:
+        """For each row the first step with such scores; a number beyond all steps where there was none."""
+        found: list[int] = self._first.tolist()
+        return found
 
 
 class Draw:

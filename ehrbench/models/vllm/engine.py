@@ -115,6 +115,7 @@ def quiet() -> None:
     """Settings of vLLM's process that an evaluation needs; what the user has set stays."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")  # it reports its use over the network
+    os.environ.setdefault("VLLM_ALLOW_LONG_MAX_MODEL_LEN", "1")  # the window is settled before; it reads scaled ones otherwise
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # standard output is for results
 

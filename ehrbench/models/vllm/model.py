@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,11 +21,14 @@ from ehrbench.models.answers import read_answer, stop_rule, token_limit
 from ehrbench.models.arguments import Arguments
 from ehrbench.models.capabilities import LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.choices import SpellingReader, Spellings, normalised
+from ehrbench.models.finite import failure, require_finite
 from ehrbench.models.hf.chat import Chat
 from ehrbench.models.hf.checkpoint import read_json, require_weights, resolve, weights_hash
+from ehrbench.models.hf.config import load_config, setting
 from ehrbench.models.hf.tokenizer import HFTokenizer
+from ehrbench.models.hf.window import usable_window
 from ehrbench.models.likelihoods import Scored, tokens_of
-from ehrbench.models.local import load_named_tokenizer, read_chat, saved_dtype, versions, window
+from ehrbench.models.local import load_named_tokenizer, read_chat, read_window, require_vocabulary, saved_dtype, versions
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, ModelIdentity, Request, Response, Tokenizer
 from ehrbench.models.server.loop import background_loop
 from ehrbench.models.server.pump import pump
@@ -38,6 +41,8 @@ from ehrbench.models.vllm.memory import cache_bytes_per_token, require_memory, w
 
 _CHUNK = 128
 """Tokens asked for in one call."""
+_ALIKE = 4
+"""So many equal tokens at an answer's end are looked at: scores that are not numbers choose the same token every time."""
 
 
 class _Prompt(NamedTuple):
@@ -76,7 +81,6 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
     folder = resolve(name, args.get("revision"))
     require_weights(folder)
     tokenizer = load_named_tokenizer(name, folder)
-    config = read_json(folder / "config.json")
     quiet()
     try:
         engine_args: Any = import_module("vllm.engine.arg_utils").EngineArgs
@@ -87,6 +91,9 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
         ) from None
     given = read_arguments(args, engine_args)
     own = Arguments("vllm", given.own, OWN_ARGUMENTS)
+    config = load_config(folder, trust_remote_code=bool(given.engine.get("trust_remote_code")))
+    require_vocabulary(name, config, tokenizer)
+    held = read_window(name, folder, config, tokenizer, own)
     chat = read_chat(tokenizer, own)
     guided = own.choice("guided", ("choices", "off"), "off") == "choices"
     if guided and chat.thinks and "reasoning_parser" not in given.engine:
@@ -98,7 +105,7 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
     saved = saved_dtype(config)
     # vLLM's own "auto" halves the precision of float32 weights; the saved type is what was published.
     dtype = given.engine.get("dtype") or (saved if saved in ("float32", "float16", "bfloat16") else "auto")
-    length = window(config, max_model_len, name)
+    length = usable_window(held, max_model_len, name)
     identity = ModelIdentity(
         name=tokenizer.name,
         backend="vllm",
@@ -106,6 +113,7 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
         settings={
             **given.settings,
             "dtype": dtype,
+            **({"window": held.tokens} if own.text("window") is not None else {}),
             **({"lora": adapter.hash} if adapter else {}),
             **({"guided": "choices"} if guided else {}),
             "tokenizer": tokenizer.fingerprint,
@@ -120,6 +128,7 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
     arguments = {
         "enable_prefix_caching": True,
         "disable_log_stats": True,
+        **({"hf_overrides": partial(_with_positions, held.tokens)} if own.text("window") is not None else {}),
         **given.engine,
         "model": str(folder),
         "dtype": dtype,
@@ -130,6 +139,12 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
         **({"enable_lora": True, "max_lora_rank": adapter.rank} if adapter else {}),
     }
     return VllmModel(folder, tokenizer, chat, identity, length, arguments, adapter, guided)
+
+
+def _with_positions(tokens: int | None, config: Any) -> Any:
+    """The engine's configuration with as many positions as the user says that the model holds."""
+    config.get_text_config().max_position_embeddings = tokens
+    return config
 
 
 class VllmModel:
@@ -230,7 +245,7 @@ class VllmModel:
             text = self._chat.text(request.messages)
             ids = self._chat.ids(text)
         except Exception as error:  # one bad item never costs the run
-            return Response(request.id, finish="error", error=type(error).__name__)
+            return Response(request.id, finish="error", error=failure(error))
         limit = token_limit(self._chat, request)
         if self._overflows(len(ids) + limit):
             return Response(request.id, finish="overflow", prompt_tokens=len(ids))
@@ -254,12 +269,26 @@ class VllmModel:
         )
         try:
             done = await self._engine.complete(job)
+            await self._require_numbers(prompt, done)
             answer = read_answer(self._chat, request, done.ids, ended=done.ended, opened=prompt.opened)
         except EhrbenchError:
             raise
         except Exception as error:
-            return Response(request.id, finish="error", error=type(error).__name__, prompt_tokens=n)
+            return Response(request.id, finish="error", error=failure(error), prompt_tokens=n)
         return Response(request.id, **answer._asdict(), prompt_tokens=n, cached_tokens=done.cached, seconds=done.seconds)
+
+    async def _require_numbers(self, prompt: _Prompt, done: Done) -> None:
+        """Ask for the last token's probability where an answer looks as if its scores were not numbers: one token over and over.
+
+        Raises:
+            NotFiniteError: it is not a number.
+        """
+        tail = done.ids[-_ALIKE:]
+        if not tail or len(set(tail)) > 1:
+            return
+        ids = [*prompt.ids, *done.ids[:-1]]
+        again = await self._engine.complete(Job(ids, 1, wanted=(tail[-1],), prefix=prompt.request.prefix))
+        require_finite(again.log_probabilities.values())
 
     def _prepare_choice(self, request: ChoiceRequest) -> _Question | ChoiceResponse:
         try:
@@ -267,7 +296,7 @@ class VllmModel:
             ids = self._chat.ids(text)
             spellings = self._spellings.read(text, request.choices, request.whole)
         except Exception as error:
-            return ChoiceResponse(request.id, finish="error", error=type(error).__name__)
+            return ChoiceResponse(request.id, finish="error", error=failure(error))
         longest = max(len(tokens) for choice in spellings.sequences for tokens in choice) if spellings.collide else 1
         if self._overflows(len(ids) + longest):
             return ChoiceResponse(request.id, finish="overflow", prompt_tokens=len(ids))
@@ -295,7 +324,7 @@ class VllmModel:
         except EhrbenchError:
             raise
         except Exception as error:
-            return ChoiceResponse(request.id, finish="error", error=type(error).__name__, prompt_tokens=n)
+            return ChoiceResponse(request.id, finish="error", error=failure(error), prompt_tokens=n)
         seconds = sum(call.seconds for call in calls)
         return ChoiceResponse(request.id, shares, prompt_tokens=n, cached_tokens=calls[0].cached, seconds=seconds, mass=mass)
 
@@ -304,7 +333,7 @@ class VllmModel:
         try:
             texts = [tokens_of(self._tokenizer, text, window) for text in request.texts]
         except Exception as error:
-            return LikelihoodResponse(request.id, finish="error", error=type(error).__name__)
+            return LikelihoodResponse(request.id, finish="error", error=failure(error))
         lengths = [len(part.before) + len(part.scored) for parts in texts for part in parts]
         if self._overflows(max(lengths, default=0) + 1):
             return LikelihoodResponse(request.id, finish="overflow", prompt_tokens=max(lengths) - 1)
@@ -320,10 +349,11 @@ class VllmModel:
 
         try:
             found = await text_likelihoods(texts.texts, complete, pieces=self._engine.scores_in_pieces)
+            require_finite(one.value for one in found)
         except EhrbenchError:
             raise
         except Exception as error:
-            return LikelihoodResponse(id_, finish="error", error=type(error).__name__, prompt_tokens=texts.n_tokens)
+            return LikelihoodResponse(id_, finish="error", error=failure(error), prompt_tokens=texts.n_tokens)
         return LikelihoodResponse(id_, found, prompt_tokens=texts.n_tokens, seconds=perf_counter() - began)
 
     def _overflows(self, tokens: int) -> bool:
@@ -334,7 +364,7 @@ def _eos(folder: Path, tokenizer: HFTokenizer) -> list[int]:
     """Tokens that end an answer: those of the checkpoint's generation settings (else its configuration), and the tokenizer's."""
     found: set[int] = set()
     for name in ("generation_config.json", "config.json"):
-        ids = read_json(folder / name).get("eos_token_id")
+        ids = setting(read_json(folder / name), "eos_token_id")
         if ids is not None:
             found.update([ids] if isinstance(ids, int) else ids)
             break
