@@ -16,7 +16,7 @@ def positive_choice(scorable: Scorable) -> str:
 
 
 def score_probability(scorables: Sequence[Scorable]) -> list[Statistics | None]:
-    """(label 0 or 1, probability of 1) of each item; None where the model gave no probability."""
+    """(label 0 or 1, probability of 1) of each item; None where the model gave none, or none from 0 to 1."""
     return [_label_and_probability(scorable) for scorable in scorables]
 
 
@@ -30,8 +30,11 @@ def _label_and_probability(scorable: Scorable) -> Statistics | None:
     if scorable.probabilities is None:
         return None
     positive = positive_choice(scorable)
+    probability = scorable.probabilities[positive]
+    if not 0 <= probability <= 1 + 1e-6:  # stored by an older release, or made elsewhere; NaN is neither
+        return None
     gold = scorable.references[0].strip().casefold() == positive.casefold()
-    return float(gold), scorable.probabilities[positive]
+    return float(gold), probability
 
 
 def _probability(statistics: Statistics) -> float:

@@ -72,7 +72,8 @@ class SpellingReader:
 def log_sums(values: Sequence[float], lengths: Sequence[int]) -> list[float]:
     """Logarithms of the summed probabilities of consecutive groups of log-probabilities, a group's size in ``lengths``."""
     edges = np.cumsum([0, *lengths])
-    return [float(np.logaddexp.reduce(values[a:b])) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    with np.errstate(invalid="ignore"):  # NaN is for ``normalised`` to report
+        return [float(np.logaddexp.reduce(values[a:b])) for a, b in zip(edges[:-1], edges[1:], strict=True)]
 
 
 def normalised(logs: Sequence[float]) -> tuple[tuple[float, ...], float]:
@@ -81,6 +82,7 @@ def normalised(logs: Sequence[float]) -> tuple[tuple[float, ...], float]:
     Raises:
         NotFiniteError: a logarithm is not a number, or all choices have probability 0.
     """
-    total = np.logaddexp.reduce(logs)
+    with np.errstate(invalid="ignore"):
+        total = np.logaddexp.reduce(logs)
     require_finite([total])
     return tuple(float(share) for share in np.exp(np.asarray(logs) - total)), float(np.exp(total))

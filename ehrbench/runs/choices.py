@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from ehrbench.errors import UsageError
 from ehrbench.models.capabilities import MeetsServerByFile
+from ehrbench.models.finite import NOT_A_NUMBER
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Model, Request, Response
 from ehrbench.readers.item import Item
 from ehrbench.runs.likelihoods import WithLikelihoods
 from ehrbench.runs.repeats import WithRepeats, answers_wanted
 from ehrbench.runs.wrapped import Wrapped
 from ehrbench.tasks.schema import TaskSpec
+
+_SLACK = 1e-6
+"""Rounding that a sum of probabilities may have."""
 
 
 class WithProbabilities(Wrapped):
@@ -83,7 +88,9 @@ def choice_spellings(task: TaskSpec, item: Item) -> tuple[tuple[str, ...], ...]:
 
 
 def likeliest(request: Request, response: ChoiceResponse) -> Response:
-    """Probabilities of the choices as a response whose text is the likeliest choice."""
+    """Probabilities of the choices as a response whose text is the likeliest choice; an error where one is no probability."""
+    if not all(0 <= share <= 1 + _SLACK for share in response.probabilities):  # NaN is neither
+        response = replace(response, probabilities=(), finish="error", error=NOT_A_NUMBER)
     text = ""
     if response.probabilities:
         text = max(zip(response.probabilities, request.choices, strict=True), key=lambda pair: pair[0])[1]
@@ -101,8 +108,6 @@ def likeliest(request: Request, response: ChoiceResponse) -> Response:
 
 def labelled(request: Request, answer: Response) -> Response:
     """An answer whose first word is a choice, as probabilities of 0 and 1; an answer that names none has none."""
-    from dataclasses import replace
-
     words = answer.text.split()
     first = words[0].strip(".,;:!*\"'").casefold() if words else ""
     match = [float(choice.casefold() == first) for choice in request.choices]

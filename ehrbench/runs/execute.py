@@ -12,6 +12,7 @@ from ehrbench.models.protocol import Model
 from ehrbench.readers import Dataset
 from ehrbench.readers.data_dir import chosen_data_dir, is_sample
 from ehrbench.readers.item import gold_class
+from ehrbench.runs.alike import AlikeFailures
 from ehrbench.runs.choices import answering_model
 from ehrbench.runs.engine import Sink, drive
 from ehrbench.runs.events import ItemFinished, Listener, TaskStarted, ignore
@@ -45,7 +46,7 @@ def generate(
         on_event: told that the task starts and of each finished item.
 
     Raises:
-        UsageError: another process works on the same run.
+        UsageError: another process works on the same run, or the model gives no numbers for any item.
     """
     tell_golds(run.model, run.dataset)
     config = run.config()
@@ -78,14 +79,17 @@ def generate(
                 say(f"{run.task.task}: {len(store.finished)} of {len(items)} items are finished already")
             on_event(TaskStarted(run.task.task, len(items), len(store.finished)))
             with RunProgress(run.task.task, len(items), len(store.finished), quiet) as progress:
+                alike = AlikeFailures(len(store.finished))
 
                 def finish(prediction: Prediction) -> None:
                     store.finish(prediction)
                     progress.add(prediction)
                     on_event(ItemFinished(run.task.task, prediction))
+                    alike.add(prediction)
 
                 work = plan_work(run, [item for item in items if item.id not in store.finished], model_key(run.model.identity))
                 drive(work, answering_model(run.task, run.model), Sink(finish, store.keep_call, store.stored))
+                alike.end()
             return folder, store.finalise()
 
 

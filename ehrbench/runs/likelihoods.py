@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from math import isfinite
 
 from ehrbench.errors import UsageError
 from ehrbench.models.capabilities import GivesLikelihoods, LikelihoodRequest
+from ehrbench.models.finite import NOT_A_NUMBER
 from ehrbench.models.protocol import Model, Request, Response
 from ehrbench.runs.wrapped import Wrapped
 
@@ -33,6 +35,8 @@ class WithLikelihoods(Wrapped):
         """Score one round."""
         asked = (LikelihoodRequest(request.id, request.spellings) for request in requests)
         for found in self._scorer.log_likelihoods(asked):
+            if not all(isfinite(one.value) for one in found.likelihoods):
+                found = found._replace(likelihoods=(), finish="error", error=NOT_A_NUMBER)
             yield Response(
                 id=found.id,
                 text=json.dumps([[one.value, one.greedy] for one in found.likelihoods]) if found.finish == "stop" else "",

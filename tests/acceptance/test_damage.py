@@ -161,3 +161,33 @@ def test_an_encoder_without_a_weight_gives_no_score(missing: str, code: int, mes
     found = {metric["name"]: metric["value"] for metric in ended.results[0]["metrics"]}
     assert found["rouge_l"] is not None
     assert (found["bertscore"] is None) is (code == 5)
+
+
+def with_nan_everywhere(folder: Path) -> None:
+    weights(folder, lambda tensors: tensors["model.norm.weight"].fill_(float("nan")))
+
+
+def with_one_nan(folder: Path) -> None:
+    weights(folder, lambda tensors: tensors["model.layers.0.mlp.down_proj.weight"].__setitem__((3, 5), float("nan")))
+
+
+def overflowing(folder: Path) -> None:
+    weights(folder, lambda tensors: tensors["model.layers.1.mlp.down_proj.weight"].mul_(60_000.0))
+
+
+@pytest.mark.parametrize("task", ["medalign", "ehr_bench.risk.Inpatient_Mortality", "meds_likelihood.medqa"])
+@pytest.mark.parametrize(
+    ("damage", "arguments"),
+    [(with_nan_everywhere, ()), (with_one_nan, ()), (overflowing, ("--model-arg", "dtype=float16"))],
+)
+def test_a_model_that_gives_no_numbers_stops(
+    damage: Callable[[Path], None], arguments: tuple[str, ...], task: str, tmp_path: Path, run: Run
+) -> None:
+    folder = tiny_llama(tmp_path / "m", context=4096)
+    damage(folder)
+    ended = run(f"hf:{folder}", *arguments, tasks=task)
+    assert ended.code == 2, ended.errors
+    assert "all 3 items failed in the same way: the model's output is not a number" in ended.errors
+    assert not ended.results
+    outcomes = {row["outcome"] for path in tmp_path.rglob("predictions.jsonl") for row in map(json.loads, path.open())}
+    assert outcomes == {"api_error"}

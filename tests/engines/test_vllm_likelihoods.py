@@ -17,7 +17,7 @@ from ehrbench.models.capabilities import LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.loading import load_model
 from ehrbench.models.server.loop import background_loop
 from ehrbench.models.vllm import likelihoods as vllm_likelihoods
-from ehrbench.models.vllm.engine import Done, Job
+from ehrbench.models.vllm.calls import Done, Job
 from tests.engines.vllm_server import ENGINE, WINDOW
 
 pytestmark = pytest.mark.vllm

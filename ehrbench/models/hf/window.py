@@ -72,19 +72,20 @@ def usable_window(own: OwnWindow, asked: int | None, name: str) -> int | None:
 
 def _positions(config: Any) -> Iterator[tuple[int, str]]:
     """Windows that the parts of a configuration state: tokens, and in words how they are scaled."""
+    scaled_already = any(_SCALED_ALREADY in str(value(part, "model_type")) for part in language_parts(config))
     for part in language_parts(config):
         for key in _KEYS:
             stated = value(part, key)
             if isinstance(stated, int) and stated > 0:
-                yield _scaled(part, stated)
+                yield (stated, "") if scaled_already else _stretched(part, stated)
                 break
 
 
-def _scaled(part: Any, stated: int) -> tuple[int, str]:
+def _stretched(part: Any, stated: int) -> tuple[int, str]:
     for rope in _ropes(part):
         kind = rope.get("rope_type") or rope.get("type")
         factor = rope.get("factor")
-        if kind not in _STRETCHING or not isinstance(factor, int | float) or _SCALED_ALREADY in str(value(part, "model_type")):
+        if kind not in _STRETCHING or not isinstance(factor, int | float):
             continue
         original = rope.get("original_max_position_embeddings") or stated
         reach = int(original * factor)

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from ehrbench.models.server.loop import background_loop
-from ehrbench.models.vllm.engine import Calls, Done, Job, Progress, engine_stopped
+from ehrbench.models.vllm.calls import Calls, Done, Job, Progress, engine_stopped
 
 _MOST_HOMES = 4096
 """Records whose copy is remembered: more than are asked about at once."""
@@ -73,7 +73,7 @@ class CopiedEngine:
         return import_module("vllm.v1.engine.async_llm").AsyncLLM.from_engine_args(arguments_class(**arguments))
 
     async def complete(self, job: Job) -> Done:
-        """Make one call; see ``vllm_engine.Engine``."""
+        """Make one call; see ``calls.Engine``."""
         self._made += 1
         progress = Progress(job)
         output: Any = None

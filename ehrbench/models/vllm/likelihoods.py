@@ -14,7 +14,7 @@ from math import fsum
 
 from ehrbench.models.capabilities import Likelihood
 from ehrbench.models.likelihoods import Scored
-from ehrbench.models.vllm.engine import Done, Job
+from ehrbench.models.vllm.calls import Done, Job
 
 PIECE = 256
 """Tokens whose log-probabilities are made at once: as many rows as vLLM tries out with its own default of ``max_num_seqs``."""

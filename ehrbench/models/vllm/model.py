@@ -33,8 +33,9 @@ from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Mod
 from ehrbench.models.server.loop import background_loop
 from ehrbench.models.server.pump import pump
 from ehrbench.models.vllm.arguments import OWN_ARGUMENTS, read_arguments
+from ehrbench.models.vllm.calls import Done, Engine, Job
 from ehrbench.models.vllm.choices import choice_logs
-from ehrbench.models.vllm.engine import Done, Engine, Job, quiet, start
+from ehrbench.models.vllm.engine import quiet, start
 from ehrbench.models.vllm.likelihoods import text_likelihoods
 from ehrbench.models.vllm.lora import Adapter, read_adapter
 from ehrbench.models.vllm.memory import cache_bytes_per_token, require_memory, weights_bytes
