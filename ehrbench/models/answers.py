@@ -41,7 +41,7 @@ def read_answer(chat: Chat, request: Request, ids: Sequence[int], *, ended: bool
     total = len(ids) + ended
     # Some models mark their thinking with special tokens, so these are taken out only after the split.
     raw = chat.tokenizer.decode(ids, skip_special_tokens=False)
-    answer, reasoning, closed = split(raw, opened=opened)
+    answer, reasoning, closed = split(raw, opened=opened, tags=chat.tags)
     if not closed:
         return Answer("", "reasoning_length", _clean(chat, reasoning), 0, total)
     thought = answer != raw
@@ -76,10 +76,10 @@ def stop_rule(chat: Chat, stop: Sequence[str]) -> Callable[[list[int]], bool]:
             return cut_at_stop(decode(ids[-reach:]), stop)[1]
         if mark is None:
             # The thinking is long: until it ends, only its last tokens are looked at.
-            if not split(decode(ids[-_MARKER:], skip_special_tokens=False), opened=True).closed:
+            if not split(decode(ids[-_MARKER:], skip_special_tokens=False), opened=True, tags=chat.tags).closed:
                 return False
             mark = max(0, len(ids) - _MARKER)
-        found = split(decode(ids[mark:], skip_special_tokens=False), opened=True)
+        found = split(decode(ids[mark:], skip_special_tokens=False), opened=True, tags=chat.tags)
         return found.closed and cut_at_stop(found.answer, stop)[1]
 
     return finished

@@ -14,6 +14,7 @@ from ehrbench.models.hf.chat import Chat, load_chat
 from ehrbench.models.hf.config import setting
 from ehrbench.models.hf.tokenizer import HFTokenizer, load_tokenizer
 from ehrbench.models.hf.window import OwnWindow, own_window
+from ehrbench.models.thinking_tags import read_tags
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ CHAT_ARGUMENTS = {
     "chat_template_kwargs": "JSON object of further template variables",
     "template_date": "YYYY-MM-DD or today: what a template that asks for the date is told",
     "prompt_suffix": "text after the template's cue for the answer; \\n is a new line",
+    "think_tags": "the markers round the model's thinking, as <thought>,</thought>, where its files do not show them",
     "window": "tokens that the model holds, where its files say another number",
 }
 """The ``--model-arg`` names that this module reads."""
@@ -50,6 +52,7 @@ def read_chat(tokenizer: HFTokenizer, given: Arguments) -> Chat:
         extra=given.json_object("chat_template_kwargs"),
         suffix=(given.text("prompt_suffix") or "").replace("\\n", "\n"),
         template=template,
+        tags=None if (tags := given.text("think_tags")) is None else read_tags(tags),
     )
 
 

@@ -35,8 +35,16 @@ TAGS: tuple[Tags, ...] = (
     Tags("[THINK]", "[/THINK]"),  # Magistral
     Tags("<seed:think>", "</seed:think>"),  # Seed-OSS
     Tags("<unused94>", "<unused95>"),  # MedGemma 27B
+    Tags("<|channel>thought", "<channel|>"),  # Gemma 4
+    Tags("◁think▷", "◁/think▷"),  # Kimi
+    Tags("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A
 )
-"""The markers that are looked for unless others are given."""
+"""The markers that are always looked for; ``thinking_tags`` finds further ones."""
+
+_LIKE_A_THOUGHT = re.compile(
+    r"\s*(?:<\|?|\[|◁)[\w :.-]*(?:think|thought|reason|reflect|scratchpad|analysis|channel>)[\w :.-]*(?:\|?>|\]|▷)?",
+    re.IGNORECASE,
+)
 
 _FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
 _MESSAGE_END = re.compile(r"<\|(?:end|return|call|start)\|>")
@@ -74,6 +82,11 @@ def split(text: str, *, opened: bool = False, tags: Sequence[tuple[str, str]] = 
     if opened:
         return Split("", text.strip() or None, closed=False)
     return Split(text, None, closed=True)
+
+
+def looks_like_thought(answer: str) -> bool:
+    """Whether an answer begins with what looks like a marker of thinking, although no pair that is known was found in it."""
+    return _LIKE_A_THOUGHT.match(answer) is not None
 
 
 def _split_harmony(text: str) -> Split:

@@ -19,7 +19,8 @@ from ehrbench.hashing import hash_text
 from ehrbench.models.hf.chat_template import compile_template, variables
 from ehrbench.models.hf.tokenizer import HFTokenizer
 from ehrbench.models.protocol import Message
-from ehrbench.models.thinking import TAGS
+from ehrbench.models.thinking import TAGS, Tags
+from ehrbench.models.thinking_tags import find_tags
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,8 @@ class Chat:
     """Text after the template's own cue for the answer."""
     thinks: bool = False
     """The model is expected to think before it answers."""
+    tags: Sequence[Tags] = TAGS
+    """The markers round this model's thinking; its own come first."""
     bos: str | None = None
     """The token that begins every prompt, where the tokenizer has such a rule."""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -75,11 +78,12 @@ class Chat:
         text = self._text(messages, self.off)
         if text.endswith(_HARMONY_CUE):
             return text + _HARMONY_FINAL
-        closing = _opened(text)
+        closing = _opened(text, self.tags)
         if closing is not None:
             return f"{text.rstrip()}\n\n{closing}\n\n"
         if self.thinks and self.off == self.variables:  # the model opens the block itself, and there is no switch
-            return text + "<think>\n\n</think>\n\n"
+            opening, closing = self.tags[0]
+            return f"{text}{opening}\n\n{closing}\n\n"
         return text
 
     def ids(self, text: str) -> list[int]:
@@ -100,7 +104,7 @@ class Chat:
 
     def opens_thinking(self, text: str) -> bool:
         """Whether a prompt ends inside a block of thinking, which the model then continues."""
-        return _opened(text) is not None
+        return _opened(text, self.tags) is not None
 
     def _text(self, messages: Sequence[Message], variables: Mapping[str, Any]) -> str:
         if self.render_template is None:
@@ -122,6 +126,7 @@ def load_chat(
     extra: Mapping[str, Any] | None = None,
     suffix: str = "",
     template: str | None = None,
+    tags: Tags | None = None,
 ) -> Chat:
     """Read a checkpoint's chat template and settle how its prompts are made.
 
@@ -133,6 +138,7 @@ def load_chat(
         extra: further variables of the template, for instance ``{"reasoning_effort": "low"}``.
         suffix: text added after the template's cue for the answer, for instance an empty block of thinking.
         template: Jinja source to use in place of the checkpoint's own; ``none`` takes none (a base model).
+        tags: the markers round the model's thinking, where nothing of the checkpoint shows them.
 
     Raises:
         UsageError: the template cannot be used, or thinking is to be turned on and the template has no switch.
@@ -140,8 +146,10 @@ def load_chat(
     source = tokenizer.chat_template if template is None else template
     if source == "none":
         source = None
+    found = find_tags(source, tokenizer.config, tokenizer.added_tokens)
+    known = found if tags is None else (tags, *found)
     if source is None:
-        return _base_chat(tokenizer, thinking, reasoning, suffix)
+        return _base_chat(tokenizer, thinking, reasoning, suffix, known)
     used = variables(source)
     switch = next((name for name in _SWITCHES if name in used), None)
     if thinking and switch is None and "<|channel|>" not in source:
@@ -164,9 +172,9 @@ def load_chat(
         log.warning("the chat template of '%s' does not begin with %s, its tokenizer does: one is added", tokenizer.name, bos)
     cue = rendered(chosen) + suffix
     if thinking is False:
-        suffix += _closing(cue)
+        suffix += _closing(cue, known)
         cue = rendered(chosen) + suffix
-    thinks = reasoning if reasoning is not None else _thinks(cue, rendered, on, off, thinking)
+    thinks = reasoning if reasoning is not None else _thinks(cue, rendered, on, off, thinking, known)
     settings = {
         "chat_template": hash_text(source),
         "thinking": thinks,
@@ -175,8 +183,10 @@ def load_chat(
         **({"template_date": date or DEFAULT_DATE} if "strftime_now" in used else {}),
         **({"template_variables": dict(extra)} if extra else {}),
         **({"prompt_suffix": suffix} if suffix else {}),
+        **({"think_tags": list(tags)} if tags is not None else {}),
     }
-    return Chat(tokenizer, render, {**constant, **chosen}, {**constant, **off}, merge, suffix, bool(thinks), bos, settings)
+    switched = {**constant, **chosen}
+    return Chat(tokenizer, render, switched, {**constant, **off}, merge, suffix, bool(thinks), known, bos, settings)
 
 
 def merged(messages: Sequence[Message]) -> list[Message]:
@@ -192,14 +202,15 @@ def merged(messages: Sequence[Message]) -> list[Message]:
     return turns
 
 
-def _base_chat(tokenizer: HFTokenizer, thinking: bool | None, reasoning: bool | None, suffix: str) -> Chat:
+def _base_chat(tokenizer: HFTokenizer, thinking: bool | None, reasoning: bool | None, suffix: str, tags: Sequence[Tags]) -> Chat:
     if thinking:
         raise UsageError(
             f"thinking=on: '{tokenizer.name}' has no chat template, so there is nothing to switch; leave it out, or say "
             "reasoning=on for a model that thinks by itself"
         )
     settings = {"chat_template": None, "thinking": bool(reasoning), **({"prompt_suffix": suffix} if suffix else {})}
-    return Chat(tokenizer, None, suffix=suffix, thinks=bool(reasoning), bos=_beginning(tokenizer), settings=settings)
+    bos = _beginning(tokenizer)
+    return Chat(tokenizer, None, suffix=suffix, thinks=bool(reasoning), tags=tags, bos=bos, settings=settings)
 
 
 def _beginning(tokenizer: HFTokenizer) -> str | None:
@@ -245,32 +256,33 @@ def _thinks(
     on: Mapping[str, Any],
     off: Mapping[str, Any],
     thinking: bool | None,
+    tags: Sequence[Tags],
 ) -> bool:
     """Whether a model with this template thinks before it answers."""
-    if _opened(cue) is not None or cue.endswith(_HARMONY_CUE):
+    if _opened(cue, tags) is not None or cue.endswith(_HARMONY_CUE):
         return True
-    if any(cue.rstrip().endswith(tags.closing) for tags in TAGS):
+    if any(cue.rstrip().endswith(pair.closing) for pair in tags):
         return False
     if not on:
         return False
     return thinking if thinking is not None else rendered({}) == rendered(on) != rendered(off)
 
 
-def _closing(cue: str) -> str:
+def _closing(cue: str, tags: Sequence[Tags]) -> str:
     """What ends the thinking that a template begins without being asked, so that thinking can be turned off nevertheless."""
     if cue.endswith(_HARMONY_CUE):
         return _HARMONY_FINAL
-    closing = _opened(cue)
+    closing = _opened(cue, tags)
     return "" if closing is None else f"\n{closing}\n\n"
 
 
-def _opened(text: str) -> str | None:
+def _opened(text: str, tags: Sequence[Tags]) -> str | None:
     """The closing tag that a prompt's last, unfinished block of thinking waits for.
 
     Only a tag at the very end counts: a record or a question may quote one.
     """
     end = text.rstrip()
-    return next((tags.closing for tags in TAGS if end.endswith(tags.opening)), None)
+    return next((pair.closing for pair in tags if end.endswith(pair.opening)), None)
 
 
 def _now(date: str | None) -> Callable[[], datetime.datetime]:

@@ -45,6 +45,11 @@ class HFTokenizer:
         """The Jinja source of the chat template, or None."""
         return self.chat_templates.get("default")
 
+    @property
+    def added_tokens(self) -> list[str]:
+        """The texts of the tokens that are matched whole before anything else."""
+        return [token.content for token in self.backend.get_added_tokens_decoder().values()]
+
     def encode(self, text: str) -> Tokens:
         """Tokenise a text without adding special tokens.
 
