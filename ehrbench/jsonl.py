@@ -22,6 +22,26 @@ def encode(row: Mapping[str, Any]) -> bytes:
     return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
 
 
+def parse(text: str | bytes, **options: Any) -> Any:
+    """Plain data of a JSON text, whatever the text is.
+
+    Args:
+        text: from a file or a server.
+        options: of ``json.loads``.
+
+    Raises:
+        json.JSONDecodeError: not JSON, nested more deeply than the interpreter can follow, or a number of thousands of digits.
+    """
+    try:
+        return json.loads(text, **options)
+    except RecursionError:
+        raise json.JSONDecodeError("nested too deeply", "", 0) from None
+    except ValueError as error:
+        if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)) or "digits" not in str(error):
+            raise
+        raise json.JSONDecodeError("a number has too many digits", "", 0) from None
+
+
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a file, a torn last line left out.
 
@@ -33,7 +53,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                row = json.loads(line)
+                row = parse(line)
             except ValueError:
                 if not line.endswith(b"\n"):
                     return

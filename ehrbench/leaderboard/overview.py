@@ -124,7 +124,7 @@ def _parts(section: Section) -> list[tuple[int, ...]]:
         kinds[column.kind].append(k)
     if is_average(section.setting):
         return [(k,) for k in range(len(section.columns))]
-    if 1 < len(kinds) and len(section.columns) <= FEW_TASKS:
+    if len(kinds) > 1 and len(section.columns) <= FEW_TASKS:
         return [tuple(which) for _, which in sorted(kinds.items(), key=lambda pair: pair[1])]
     return [tuple(range(len(section.columns)))] if section.columns else []
 

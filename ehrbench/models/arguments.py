@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ehrbench.errors import UsageError, unknown_name
+from ehrbench.jsonl import parse
 
 _SECRET_NAME = re.compile(
     r"(.*[_-])?(key|apikey|secret|password|passwd|authorization|credentials?)|((hf|auth|access|api|bearer)[_-]?)?token",
@@ -99,7 +99,7 @@ class Arguments:
     def json_object(self, name: str) -> dict[str, Any]:
         """A JSON object; empty where it was not given."""
         try:
-            data = json.loads(self._given.get(name, "{}"))
+            data = parse(self._given.get(name, "{}"))
         except ValueError:
             data = None
         if not isinstance(data, dict):

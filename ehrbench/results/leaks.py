@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import IO, NamedTuple
+
+from ehrbench.jsonl import parse
 
 RUN = 8
 """Words in a row that count as quoted."""
@@ -147,7 +148,7 @@ def _jsonl_leaks(site: SiteText, path: Path) -> Iterator[Finding]:
     with path.open(encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, 1):
             try:
-                row = json.loads(line)
+                row = parse(line)
             except ValueError:
                 continue
             if isinstance(row, dict) and isinstance(row.get("item"), str) and (place := site.names(row["item"])) is not None:
@@ -208,7 +209,7 @@ def _pieces(name: str, text: str) -> Iterator[tuple[int, str]]:
     elif name.endswith(".json"):
         for line, content in enumerate(text.splitlines(), 1):
             for string in re.findall(r'"(?:[^"\\]|\\.)*"', content):
-                yield line, json.loads(string)
+                yield line, parse(string)
     else:
         for line, content in enumerate(text.splitlines(), 1):
             yield line, re.sub(r"(?<![\w.-])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.-])", " ", content)

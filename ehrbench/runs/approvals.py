@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ehrbench.errors import UsageError
 from ehrbench.home import home_dir
-from ehrbench.jsonl import write_atomically
+from ehrbench.jsonl import parse, write_atomically
 
 
 class Approval(NamedTuple):
@@ -59,7 +59,7 @@ def load_approvals() -> list[Approval]:
     if not path.exists():
         return []
     try:
-        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        rows: list[dict[str, Any]] = parse(path.read_text(encoding="utf-8"))
         return [Approval(**row) for row in rows]
     except (ValueError, TypeError):
         raise UsageError(f"{path} is damaged: mend it, or delete it and record the approvals again") from None

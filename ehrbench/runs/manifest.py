@@ -15,7 +15,7 @@ from typing import Any
 
 import ehrbench
 from ehrbench.errors import UsageError
-from ehrbench.jsonl import write_atomically
+from ehrbench.jsonl import parse, write_atomically
 from ehrbench.runs.folder import RunFolder
 
 PACKAGES = (
@@ -95,7 +95,7 @@ def read_manifest(folder: RunFolder) -> dict[str, Any]:
         UsageError: it is damaged.
     """
     try:
-        manifest: dict[str, Any] = json.loads(folder.manifest.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = parse(folder.manifest.read_text(encoding="utf-8"))
         manifest["config"], manifest["config_hash"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{folder.manifest} is not a manifest; restore it or run again") from None

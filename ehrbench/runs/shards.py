@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ehrbench.errors import UsageError
-from ehrbench.jsonl import read_rows, write_atomically, write_rows
+from ehrbench.jsonl import parse, read_rows, write_atomically, write_rows
 from ehrbench.readers.item import Item
 from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.manifest import read_manifest
@@ -153,7 +153,7 @@ def _merge(shards: Sequence[RunFolder], run: str) -> Merged:
 def _finished(folder: RunFolder) -> dict[int, Prediction]:
     """A shard's predictions by place."""
     try:
-        places = json.loads(_places(folder).read_text(encoding="utf-8"))
+        places = parse(_places(folder).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise UsageError(f"{_places(folder)} is missing or damaged; run this shard again, which repeats no call") from None
     predictions = read_predictions(folder.predictions)

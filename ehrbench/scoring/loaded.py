@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ehrbench.errors import UsageError
+from ehrbench.jsonl import parse
 from ehrbench.readers.data_dir import open_dataset
 from ehrbench.readers.item import Item
 from ehrbench.records.record import Record
@@ -50,7 +50,7 @@ def load_run(folder: RunFolder, data_dir: str | None = None) -> LoadedRun:
     manifest = read_manifest(folder)
     task = TaskSpec.model_validate(manifest["task"])
     if data_dir is None and folder.origin.exists():
-        data_dir = json.loads(folder.origin.read_text(encoding="utf-8"))["data_dir"]
+        data_dir = parse(folder.origin.read_text(encoding="utf-8"))["data_dir"]
     dataset = open_dataset(task, data_dir)
     if dataset.digest() != manifest["config"]["data_hash"]:
         raise UsageError(

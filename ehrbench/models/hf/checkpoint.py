@@ -5,7 +5,6 @@ Nothing is ever downloaded here.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.hashing import hash_data, hash_file, hash_text
 from ehrbench.home import home_dir
+from ehrbench.jsonl import parse
 from ehrbench.models.hf.weight_files import is_git_lfs_pointer, require_whole
 
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
@@ -70,10 +70,10 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = path.read_bytes()
-        data = json.loads(content)
+        data = parse(content)
     except FileNotFoundError:
         return {}
-    except (ValueError, OSError, RecursionError) as error:
+    except (ValueError, OSError) as error:
         if isinstance(error, ValueError) and is_git_lfs_pointer(content):
             raise MissingError(
                 f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` in the repository it came from"

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from ehrbench.errors import MissingError, UsageError, unknown_name
 from ehrbench.hashing import hash_file
+from ehrbench.jsonl import parse
 from ehrbench.models.arguments import Arguments
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, ModelIdentity, Request, Response, Tokenizer
 
@@ -164,7 +165,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                 return
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    row = json.loads(line)
+                    row = parse(line)
                     if not isinstance(row, dict):
                         raise UsageError(f"{path}:{number}: expected a JSON object with an id and an answer")
                     yield number, row
@@ -187,9 +188,9 @@ def _probability(path: Path, line: int, given: Any) -> Mapping[str, float] | flo
     if given is None:
         return None
     try:
-        data = json.loads(given) if isinstance(given, str) else given
+        data = parse(given) if isinstance(given, str) else given
         numbers = {str(name): float(p) for name, p in data.items()} if isinstance(data, dict) else {"": float(data)}
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         numbers = {"": math.nan}
     if not all(0 <= p <= 1 for p in numbers.values()):
         raise UsageError(f"{path}:{line}: expected a probability from 0 to 1, or a JSON object from choice to probability")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.jsonl import parse
 from ehrbench.models.server.reply import Usage
 
 
@@ -36,7 +36,7 @@ def read_prices(path: str, model: str) -> Prices:
         UsageError: not such a file, or the model is not in it.
     """
     try:
-        data = json.loads(Path(path).expanduser().read_text("utf-8"))
+        data = parse(Path(path).expanduser().read_text("utf-8"))
     except OSError:
         raise MissingError(f"--model-arg prices={path}: there is no such file") from None
     except ValueError:

@@ -10,7 +10,6 @@ Times that have a zone, in the data or as a ``prediction_time``, are put into UT
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,6 +19,7 @@ import polars as pl
 from pydantic import model_validator
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.jsonl import parse
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.readers.meds.extract import Meds, open_meds
@@ -87,7 +87,7 @@ def _asked(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line.decode("utf-8-sig"))
+                row = parse(line.decode("utf-8-sig"))
             except ValueError:
                 row = None
             if not isinstance(row, dict) or not all(isinstance(row.get(key), str) and row[key] for key in ("id", "question")):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.jsonl import parse
 from ehrbench.suites.ehr_bench.items import gold_labels
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _entry(place: str, item: str, row: Mapping[str, str]) -> Entry:
     from ehrbench.suites.ehr_bench.build.sample import HOURS, Sample
 
     try:
-        gold = json.loads(row["target"])
+        gold = parse(row["target"])
     except ValueError:
         raise UsageError(f"{place}: 'target' is not JSON") from None
     labels, plain = gold_labels(place, gold)

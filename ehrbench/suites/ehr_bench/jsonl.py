@@ -12,6 +12,7 @@ from typing import Any
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.hashing import hash_file
+from ehrbench.jsonl import parse
 from ehrbench.readers.dataset import Dataset
 from ehrbench.records.ehr_r1 import markdown_record, split_patient_block
 from ehrbench.records.record import Record
@@ -36,7 +37,7 @@ def read_jsonl(root: Path, path: Path, options: Options) -> Dataset:
     def load(record_id: str) -> Record:
         with path.open("rb") as file:
             file.seek(places[record_id])
-            text: str = json.loads(file.readline())["input"]
+            text: str = parse(file.readline())["input"]
         return markdown_record(record_id, split_patient_block(text)[1] if options.patient_apart else text)
 
     return Dataset(
@@ -52,7 +53,7 @@ def read_jsonl(root: Path, path: Path, options: Options) -> Dataset:
 def _is_open(root: Path, path: Path) -> bool:
     """Whether ``ehrbench data prepare`` built this very file from the open demo: its manifest has the file's hash."""
     try:
-        manifest = json.loads((root / "manifest.json").read_text(encoding="utf-8"))
+        manifest = parse((root / "manifest.json").read_text(encoding="utf-8"))
         built = manifest["files"].get(path.name) if manifest["open_data"] is True else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
@@ -78,7 +79,7 @@ def _rows(path: Path, task: str) -> Iterator[tuple[Row, int]]:
 
 def _row(place: str, line: bytes, task: str) -> Row | None:
     try:
-        data = json.loads(line)
+        data = parse(line)
         info = data["task_info"]
         if info["task"] != task:
             return None
@@ -113,7 +114,7 @@ def _gold(place: str, info: Mapping[str, Any], output: object) -> object:
         return info["label"]
     if isinstance(info.get("target"), str):
         try:
-            return json.loads(info["target"])
+            return parse(info["target"])
         except ValueError:
             raise UsageError(f"{place}: task_info.target is not JSON, and there is no task_info.label") from None
     return str(output or "").split("\n")

@@ -6,7 +6,6 @@ they fit and made again when they do not.
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.hashing import hash_file
+from ehrbench.jsonl import parse
 from ehrbench.readers.dataset import Dataset
 from ehrbench.records.ehr_r1 import markdown_record, split_patient_block
 from ehrbench.records.record import Record
@@ -182,7 +182,7 @@ def _unnamed(absent: Mapping[Path, int], manifest: Mapping[str, Any], root: Path
 def _manifest(root: Path) -> Mapping[str, Any]:
     """What ``ehrbench data prepare`` says of a folder that it built; nothing for a release."""
     try:
-        manifest = json.loads((root / "manifest.json").read_text(encoding="utf-8"))
+        manifest = parse((root / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     ours = isinstance(manifest, dict) and manifest.get("format") == "ehrbench ehr_bench"

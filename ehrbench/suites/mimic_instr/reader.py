@@ -8,7 +8,6 @@ are paraphrased and therefore have no typed gold.
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.hashing import hash_text
+from ehrbench.jsonl import parse
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.readers.reader import ReaderOptions, reader
@@ -138,7 +138,7 @@ def _manifest(root: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise MissingError(f"{root} has no manifest.json, so its preparation did not finish; {PREPARE} again")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse(path.read_text(encoding="utf-8"))
     except ValueError:
         manifest = None
     if not isinstance(manifest, dict) or manifest.get("format") != "ehrbench mimic_instr" or manifest.get("format_version") != 1:
@@ -187,7 +187,7 @@ def jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             if not line.strip():
                 continue
             try:
-                data = json.loads(line.decode("utf-8-sig"))
+                data = parse(line.decode("utf-8-sig"))
             except ValueError:
                 data = None
             if not isinstance(data, dict):

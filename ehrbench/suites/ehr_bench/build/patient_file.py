@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from ehrbench.errors import UsageError
+from ehrbench.jsonl import parse
 from ehrbench.suites.ehr_bench.build.index_mapping import IndexMapping
 from ehrbench.suites.ehr_bench.build.layout import SOURCES
 from ehrbench.suites.ehr_bench.build.markdown import time_text
@@ -108,7 +109,7 @@ class PatientFile:
 
 def _raw_items(place: str, text: str | None) -> list[Mapping[str, Any]]:
     try:
-        rows = json.loads(text or "")
+        rows = parse(text or "")
     except ValueError:
         rows = None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):

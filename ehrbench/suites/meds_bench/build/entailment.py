@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.jsonl import parse
 from ehrbench.suites.meds_bench.build.release import Instance
 
 DISCRIMINATIVE = "NLI/task41_test_mednli_textual_entailment_discrimitive.json"
@@ -39,7 +39,7 @@ def read_pairs(source: Path) -> tuple[list[Instance], list[Instance]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = parse(line)
                 premise, hypothesis, label = (row[key] for key in ("sentence1", "sentence2", "gold_label"))
             except (ValueError, KeyError, TypeError):
                 raise UsageError(f"{path}:{number}: expected an object with sentence1, sentence2 and gold_label") from None

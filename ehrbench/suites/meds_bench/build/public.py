@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.jsonl import parse
 from ehrbench.suites.meds_bench.build.release import Draw, Instance
 
 MEQSUM_FILE = "Text_summarization/task114_medqsum_text_summurization.json"
@@ -64,7 +64,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, object]]:
             yield from _xlsx(path)
         elif kind == ".jsonl":
             with path.open(encoding="utf-8-sig") as file:
-                yield from (json.loads(line) for line in file if line.strip())
+                yield from (parse(line) for line in file if line.strip())
         elif kind in (".csv", ".tsv"):
             csv.field_size_limit(2**31 - 1)
             with path.open(encoding="utf-8-sig", newline="") as file:
