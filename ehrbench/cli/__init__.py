@@ -28,6 +28,7 @@ from ehrbench.cli import (
     tasks,
     verify,
 )
+from ehrbench.cli.logs import start_logging
 
 app = typer.Typer(
     name="ehrbench",
@@ -72,7 +73,7 @@ def _print_version(wanted: bool) -> None:
 def _root(
     version: bool = typer.Option(False, "--version", is_eager=True, callback=_print_version, help="Print the version and leave."),
 ) -> None:
-    pass
+    start_logging()
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ehrbench.cli.logs import start_logging
 from ehrbench.cli.run import run
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def requests(
     from ehrbench.tasks.catalog import load_catalog
 
     silence_libraries()
+    start_logging(given["verbose"], given["log_file"])
     options = read_options({"executor": None, "shard": None, **given, "out": results})
     chosen = load_catalog(options.include_paths).select(given["tasks"], options.protocol)
     model = server_of(load_model(given["model"], options.model_args, options.max_model_len))
@@ -93,6 +95,7 @@ def ingest(
     from ehrbench.tasks.catalog import load_catalog
 
     silence_libraries()
+    start_logging(given["verbose"], given["log_file"])
     options = read_options({"executor": None, "shard": None, **given})
     arguments = parse_arguments(given["metric_arg"] or ())
     catalog = load_catalog(options.include_paths)

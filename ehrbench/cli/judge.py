@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ehrbench.cli.logs import LogFile, Verbose, start_logging
+
 
 def judge(
     runs: Annotated[list[Path], typer.Argument(help="Run folders to judge, of one model; several are also pooled.")],
@@ -19,6 +21,8 @@ def judge(
     data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
     out: Annotated[Path, typer.Option(help="Where the judge's own runs go.")] = Path("results"),
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Judge answers against a reference model's. The same command goes on where it was stopped; no verdict is bought twice."""
@@ -34,6 +38,7 @@ def judge(
     if protocol not in ("clean", "paper"):
         raise UsageError(f"--protocol is '{protocol}': expected clean or paper")
     silence_libraries()
+    start_logging(verbose, log_file)
     candidates = [load_run(open_run(path), data_dir) for path in runs]
     references = {r.task.task: r for r in (load_run(open_run(path), data_dir) for path in reference)}
     for candidate in candidates:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ehrbench.cli.completion import complete_tasks
+from ehrbench.cli.logs import LogFile, Verbose, start_logging
 
 
 def run(
@@ -71,6 +72,8 @@ def run(
     ] = False,
     no_score: Annotated[bool, typer.Option("--no-score", help="Stop after the answers; `ehrbench score` goes on.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Run tasks. The same command again continues an interrupted run and repeats nothing that is finished."""
@@ -81,6 +84,7 @@ def run(
     from ehrbench.runs.policy import silence_libraries
     from ehrbench.tasks.catalog import load_catalog
 
+    start_logging(verbose, log_file)
     options = read_options(dict(locals()))
     arguments = parse_arguments(metric_arg or ())
     names = metric_names(metrics, arguments)

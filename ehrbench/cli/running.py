@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,8 +24,8 @@ class Finished(NamedTuple):
     """A task that was run."""
 
     folder: Path
-    n_failed: int
-    """Items without an answer."""
+    failures: Mapping[str, int]
+    """Items without an answer, by outcome."""
     run: LoadedRun | None = None
     result: Result | None = None
     n_broken: int = 0
@@ -89,8 +90,6 @@ def _groups(finished: Sequence[Finished], catalog: Catalog, options: RunOptions,
 
 def answer_and_score(run: Any, metrics: list[str] | None, arguments: dict[str, str], no_score: bool, quiet: bool) -> Finished:
     """Generate and score one task."""
-    from collections import Counter
-
     from ehrbench.results.schema import SCORED_OUTCOMES
     from ehrbench.runs.execute import generate
     from ehrbench.scoring.loaded import load_run
@@ -98,7 +97,7 @@ def answer_and_score(run: Any, metrics: list[str] | None, arguments: dict[str, s
     from ehrbench.terminal.output import scoring_progress
 
     folder, predictions = generate(run, quiet=quiet, say=lambda line: typer.echo(f"ehrbench: {line}", err=True))
-    failed = sum(p.outcome not in SCORED_OUTCOMES for p in predictions)
+    failed: Counter[str] = Counter(p.outcome for p in predictions if p.outcome not in SCORED_OUTCOMES)
     reasons = Counter(f"{p.outcome}: {p.error}" for p in predictions if p.outcome not in SCORED_OUTCOMES)
     for reason, count in reasons.most_common(5):
         first = next(p.item for p in predictions if f"{p.outcome}: {p.error}" == reason)
@@ -148,6 +147,14 @@ def read_options(given: dict[str, Any]) -> RunOptions:
     return RunOptions(**{**values, "model_args": arguments, "include_paths": tuple(given["include_path"] or ())})
 
 
+_NEXT_STEPS = {
+    "api_error": "the same command tries them again",
+    "overflow": "the same command would end so again: give the model's window as --max-model-len, so that records are fitted "
+    "into it, or choose --context refine",
+    "refused": "a content filter took them, and the same command would end so again",
+}
+
+
 def report(finished: Sequence[Finished], catalog: Catalog, options: RunOptions, *, allow_partial: bool, as_json: bool) -> None:
     """Print what was run, and leave with the exit code that says whether all of it has answers."""
     from ehrbench.cli.groups import print_groups
@@ -164,11 +171,8 @@ def report(finished: Sequence[Finished], catalog: Catalog, options: RunOptions, 
                 print_result(one.result)
             typer.echo(f"\n{one.folder}")
         print_groups(groups)
-    failed = sum(one.n_failed for one in finished)
-    if failed:
-        typer.echo(
-            f"ehrbench: {failed} items ended without an answer; the same command tries those that failed on the server again",
-            err=True,
-        )
+    failed: Counter[str] = sum((Counter(one.failures) for one in finished), Counter())
+    for outcome, n in failed.items():
+        typer.echo(f"ehrbench: {n} items ended without an answer: {outcome}; {_NEXT_STEPS[outcome]}", err=True)
     if failed or any(one.n_broken or one.n_open for one in finished):
         raise typer.Exit(INCOMPLETE_EXIT_CODE)

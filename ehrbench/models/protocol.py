@@ -53,6 +53,11 @@ class Request:
     """The closed set the answer is taken from; never the gold."""
 
 
+Doubt = Literal["prompt_count", "choice_not_listed"]
+"""Why an answer that stands is doubtful. ``prompt_count``: the server counted fewer tokens than the prompt has, probably those
+that it did not have in its cache. ``choice_not_listed``: the server did not list a choice, whose probability is the most that it
+can be."""
+
 Finish = Literal["stop", "length", "reasoning_length", "overflow", "refused", "error"]
 """How a call ended. ``reasoning_length``: tokens ran out before the thinking ended. ``overflow``: the prompt does not fit.
 ``refused``: a provider's content filter. ``error``: no answer after the retries."""
@@ -84,6 +89,9 @@ class Response:
     """Of the item's choices, where they were asked for."""
     hard: bool = False
     """The probabilities are 0 and 1, made from a label, because the model gives none."""
+    mass: float | None = None
+    """How much of the whole distribution the choices held, before normalising; None where unknown."""
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,10 @@ class ChoiceResponse:
     seconds: float = 0.0
     mass: float | None = None
     """How much of the whole distribution the choices held, before normalising; None where unknown."""
+    cost: float | None = None
+    """In US dollars, where prices are known."""
+    attempts: int = 1
+    doubts: tuple[Doubt, ...] = ()
 
 
 class Tokens(NamedTuple):

@@ -98,6 +98,21 @@ class ContextInfo(_Part):
     """Model calls an item."""
 
 
+class AnswerInfo(_Part):
+    """What is to be known of the answers beside their scores."""
+
+    empty: Count = 0
+    """Scored items whose answer has no character: nothing was said, or nothing could be read."""
+    at_limit: Count = 0
+    """Items whose last answer ended at the token limit."""
+    doubts: dict[str, Count] = Field(default_factory=dict)
+    """Items whose answer stands and is doubtful, by the reason."""
+    choice_mass_median: float | None = None
+    """Median over items of the probability that the choices held together, before normalising; None where none is known."""
+    verdicts: dict[str, Count] = Field(default_factory=dict)
+    """Of a judge: how many verdicts were read in which way."""
+
+
 class Usage(_Part):
     """What the run took."""
 
@@ -152,6 +167,8 @@ class Result(_Part):
     strata: dict[str, list[MetricResult]] = Field(default_factory=dict)
     """Scores of subsets, named ``dimension=value``; subsets of fewer than 11 groups are left out."""
     context: ContextInfo | None = None
+    answers: AnswerInfo | None = None
+    """None for rows of papers and people."""
     usage: Usage = Field(default_factory=Usage)
     date: Annotated[str, Field(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = ""
     """The day on which the run was begun (UTC); empty where nobody noted it."""

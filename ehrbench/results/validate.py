@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_data
+from ehrbench.jsonl import parse
 from ehrbench.results.schema import SCORED_OUTCOMES, MetricResult, Result
 from ehrbench.results.store import RESULT_FILE, Problem, Stored, find_results, read_results
 
@@ -61,7 +61,7 @@ def check_manifest(result: Result, folder: Path) -> list[str]:
     if not path.is_file():
         return []
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse(path.read_text(encoding="utf-8"))
         config = manifest["config"]
     except (ValueError, KeyError, TypeError, UnicodeDecodeError):
         return ["manifest.json beside it is damaged: it is not JSON with a key 'config'"]
@@ -147,6 +147,13 @@ def _provenance(result: Result) -> Iterator[str]:
             yield "the command ran on the bundled sample, and synthetic is false"
         if re.search(r"(?:^|[\s='\"])(?:/|~/|[A-Za-z]:\\)[\w.-]", result.command):
             yield "the command names an absolute path of somebody's machine"
+    answers = result.answers
+    if answers is not None and result.n_items is not None:
+        for name, n in {"empty": answers.empty, "at_limit": answers.at_limit, **answers.doubts}.items():
+            if n > result.n_items:
+                yield f"answers.{name[:60]} is {n}, n_items is {result.n_items}"
+        if answers.choice_mass_median is not None and not 0 <= answers.choice_mass_median <= 1:
+            yield "answers.choice_mass_median lies outside 0 to 1"
     context = result.context
     shares = [] if context is None else [context.share_seen_median, *(context.share_seen_quartiles or ())]
     if any(share is not None and not 0 <= share <= 1 for share in shares):

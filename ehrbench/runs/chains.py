@@ -105,15 +105,7 @@ class ItemChain:
     def prediction(self) -> Prediction:
         """How the item ended."""
         last = self.steps[-1]
-        answer: str | None = None
-        outcome: Outcome
-        if last.finish in _UNANSWERED:
-            outcome = _UNANSWERED[last.finish]
-        elif last.finish == "reasoning_length":
-            outcome = "reasoning_truncated"
-        else:
-            answer = self.clean(last.text, self.item)
-            outcome = "unparsed" if answer is None else "answered"
+        outcome, answer = read_outcome(last, lambda text: self.clean(text, self.item))
         chances = last.probabilities
         return Prediction(
             item=self.item.id,
@@ -126,6 +118,19 @@ class ItemChain:
             notes={"previous_answer_cut_in_steps": sorted(k + 1 for k in self.previous_cut)} if self.previous_cut else {},
             **seen(self.fitted),
         )
+
+
+def read_outcome(last: Step, clean: Callable[[str], str | None]) -> tuple[Outcome, str | None]:
+    """What an item ended as, from its last step, and its answer.
+
+    A model that thought and then said nothing gave no answer, which is not the same as an empty one.
+    """
+    if last.finish in _UNANSWERED:
+        return _UNANSWERED[last.finish], None
+    if last.finish == "reasoning_length":
+        return "reasoning_truncated", None
+    answer = None if last.reasoning and not last.text.strip() else clean(last.text)
+    return "unparsed" if answer is None else "answered", answer
 
 
 def seen(fitted: Fitted | None) -> dict[str, Any]:

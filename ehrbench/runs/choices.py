@@ -102,7 +102,11 @@ def likeliest(request: Request, response: ChoiceResponse) -> Response:
         prompt_tokens=response.prompt_tokens,
         cached_tokens=response.cached_tokens,
         seconds=response.seconds,
+        cost=response.cost,
+        attempts=response.attempts,
         probabilities=response.probabilities or None,
+        mass=response.mass,
+        doubts=response.doubts,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ehrbench.readers import Dataset
 from ehrbench.readers.data_dir import chosen_data_dir, is_sample
 from ehrbench.readers.item import gold_class
 from ehrbench.runs.alike import AlikeFailures
+from ehrbench.runs.chains import ItemChain
 from ehrbench.runs.choices import answering_model
 from ehrbench.runs.engine import Sink, drive
 from ehrbench.runs.events import ItemFinished, Listener, TaskStarted, ignore
@@ -21,11 +23,13 @@ from ehrbench.runs.keys import model_key
 from ehrbench.runs.manifest import command_line, write_manifest
 from ehrbench.runs.options import config_hash
 from ehrbench.runs.plan import plan_work
-from ehrbench.runs.prediction import Prediction
+from ehrbench.runs.prediction import Prediction, Step
 from ehrbench.runs.prepared import Prepared
 from ehrbench.runs.progress import RunProgress
 from ehrbench.runs.shards import shard_folder, shard_items, write_places
 from ehrbench.runs.store import PredictionStore
+
+_log = logging.getLogger(__name__)
 
 
 def generate(
@@ -85,12 +89,25 @@ def generate(
                     store.finish(prediction)
                     progress.add(prediction)
                     on_event(ItemFinished(run.task.task, prediction))
+                    _log.info("%s", _ended(run.task.task, prediction))
                     alike.add(prediction)
 
+                def keep_call(chain: ItemChain, step: Step) -> None:
+                    store.keep_call(chain, step)
+                    progress.add_step(chain)
+                    _log.info("%s: item %s: chunk %d of %d", run.task.task, chain.item.id, len(chain.steps), chain.length)
+
                 work = plan_work(run, [item for item in items if item.id not in store.finished], model_key(run.model.identity))
-                drive(work, answering_model(run.task, run.model), Sink(finish, store.keep_call, store.stored))
+                drive(work, answering_model(run.task, run.model), Sink(finish, keep_call, store.stored))
                 alike.end()
             return folder, store.finalise()
+
+
+def _ended(task: str, prediction: Prediction) -> str:
+    """How an item ended, in ids, classes and numbers."""
+    why = f" ({prediction.error})" if prediction.error else ""
+    seconds = sum(step.seconds for step in prediction.steps)
+    return f"{task}: item {prediction.item}: {prediction.outcome}{why}, {len(prediction.steps)} calls, {seconds:.1f} s"
 
 
 def tell_golds(model: Model, dataset: Dataset) -> None:

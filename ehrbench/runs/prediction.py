@@ -28,6 +28,10 @@ class Step:
     """Of the item's choices, in their order."""
     hard: bool = False
     """The probabilities are 0 and 1, made from a label."""
+    mass: float | None = None
+    """How much of the distribution the choices held, before normalising."""
+    doubts: Sequence[str] = ()
+    """See ``models.protocol.Doubt``."""
     cached_tokens: int | None = None
     """Depends on what ran before it, as ``seconds`` and ``attempts`` do: not part of what makes two runs equal."""
     seconds: float = 0.0
@@ -48,6 +52,8 @@ class Step:
             cost=response.cost,
             probabilities=response.probabilities,
             hard=response.hard,
+            mass=response.mass,
+            doubts=response.doubts,
             cached_tokens=response.cached_tokens,
             seconds=response.seconds,
             attempts=response.attempts,
@@ -56,12 +62,14 @@ class Step:
     def row(self) -> dict[str, Any]:
         """As plain JSON, without what is unknown; clock-like values stand under ``clock``."""
         row: dict[str, Any] = {"key": self.key, "text": self.text, "finish": self.finish}
-        for name in ("reasoning", "error", "prompt_tokens", "answer_tokens", "reasoning_tokens", "cost", "probabilities"):
+        for name in ("reasoning", "error", "prompt_tokens", "answer_tokens", "reasoning_tokens", "cost", "probabilities", "mass"):
             value = getattr(self, name)
             if value is not None:
                 row[name] = value
         if self.hard:
             row["hard"] = True
+        if self.doubts:
+            row["doubts"] = list(self.doubts)
         row["clock"] = {"seconds": round(self.seconds, 4), "cached_tokens": self.cached_tokens, "attempts": self.attempts}
         return row
 

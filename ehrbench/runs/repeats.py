@@ -67,6 +67,7 @@ class WithRepeats(Wrapped):
             seconds=sum(one.seconds for one in answers),
             cost=sum(costs) if (costs := [one.cost for one in answers if one.cost is not None]) else None,
             attempts=max(one.attempts for one in answers),
+            doubts=tuple(dict.fromkeys(doubt for one in answers for doubt in one.doubts)),
         )
 
 

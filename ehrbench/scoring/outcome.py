@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median, quantiles
 from typing import Any
 
-from ehrbench.results.schema import OUTCOMES, ContextInfo, Outcome, Usage
+from ehrbench.results.schema import OUTCOMES, SCORED_OUTCOMES, AnswerInfo, ContextInfo, Outcome, Usage
 from ehrbench.runs.prediction import Prediction, Step
 
 
@@ -33,6 +33,19 @@ def context_info(config: Mapping[str, Any], predictions: Sequence[Prediction]) -
         share_seen_median=median(shares) if shares else None,
         share_seen_quartiles=(max(0.0, quartiles[0]), min(1.0, quartiles[2])) if quartiles else None,
         steps_mean=sum(len(p.steps) for p in predictions) / len(predictions) if predictions else 0.0,
+    )
+
+
+def answer_info(predictions: Sequence[Prediction]) -> AnswerInfo:
+    """What is to be known of the answers beside their scores."""
+    last = [prediction.steps[-1] for prediction in predictions if prediction.steps]
+    masses = [step.mass for step in last if step.mass is not None and step.finish == "stop"]
+    doubts = Counter(doubt for p in predictions for doubt in {doubt for step in p.steps for doubt in step.doubts})
+    return AnswerInfo(
+        empty=sum(p.outcome in SCORED_OUTCOMES and not (p.answer or "").strip() for p in predictions),
+        at_limit=sum(step.finish == "length" for step in last),
+        doubts=dict(sorted(doubts.items())),
+        choice_mass_median=median(masses) if masses else None,
     )
 
 

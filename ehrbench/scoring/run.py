@@ -11,13 +11,14 @@ from typing import NamedTuple
 from ehrbench.errors import EhrbenchError, UsageError
 from ehrbench.jsonl import read_rows, write_rows
 from ehrbench.metrics import METRICS
+from ehrbench.results.cautions import answer_cautions
 from ehrbench.results.schema import MetricResult, ModelInfo, Result
 from ehrbench.results.store import write_result
 from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.manifest import environment
 from ehrbench.scoring.baselines import baseline_value, constant_answers
 from ehrbench.scoring.loaded import LoadedRun
-from ehrbench.scoring.outcome import add_usage, context_info, count_outcomes
+from ehrbench.scoring.outcome import add_usage, answer_info, context_info, count_outcomes
 from ehrbench.scoring.scorables import join
 from ehrbench.scoring.score import Scored, check_metrics, of_plugin, resolve, score, score_rows, strata, unscored
 from ehrbench.scoring.sources import with_sources
@@ -140,6 +141,7 @@ def build_result(run: LoadedRun, metrics: list[MetricResult]) -> Result:
     manifest, config, task = run.manifest, run.manifest["config"], run.task
     predictions = [run.predictions[item.id] for item in run.items]
     context = context_info(config, predictions)
+    answers = answer_info(predictions)
     hard = any(p.hard for p in predictions)
     return Result(
         task=task.task,
@@ -160,11 +162,12 @@ def build_result(run: LoadedRun, metrics: list[MetricResult]) -> Result:
         metrics=metrics,
         primary=task.primary,
         context=context,
+        answers=answers,
         usage=add_usage(predictions),
         date=str(manifest.get("created", ""))[:10],
         environment={**manifest["environment"], "scored_with": environment()["packages"]},
         approval=manifest.get("approval"),
-        caveats=list(task.caveats),
+        caveats=[*task.caveats, *answer_cautions(answers, len(run.items))],
         command=manifest.get("command", ""),
     )
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from ehrbench.metrics import METRICS
+from ehrbench.readers.item import Item
 from ehrbench.results.schema import MetricResult, Result
 from ehrbench.results.store import read_result
+from ehrbench.runs.chains import read_outcome
 from ehrbench.runs.options import config_hash
 from ehrbench.scoring.loaded import LoadedRun
 from ehrbench.scoring.run import score_run
@@ -39,13 +42,17 @@ def _problems(run: LoadedRun, arguments: Mapping[str, str]) -> Iterator[str]:
         if item_id not in by_id or prediction.probabilities is not None:
             continue
         if prediction.outcome in ("answered", "unparsed"):
-            answer = clean(prediction.steps[-1].text, by_id[item_id], run.task.answer)
+            _, answer = read_outcome(prediction.steps[-1], partial(_clean, run, by_id[item_id]))
             if answer != prediction.answer:
                 yield f"predictions.jsonl: item {item_id}: the stored answer is not what the clean-ups make of the stored text"
     if not run.folder.result.exists():
         yield "there is no result.json; `ehrbench score` writes it"
         return
     yield from _compare(read_result(run.folder.result), run, arguments)
+
+
+def _clean(run: LoadedRun, item: Item, text: str) -> str | None:
+    return clean(text, item, run.task.answer)
 
 
 def _compare(stored: Result, run: LoadedRun, arguments: Mapping[str, str]) -> Iterator[str]:

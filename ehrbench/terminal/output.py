@@ -63,6 +63,8 @@ def print_result(result: Result) -> None:
     typer.echo(f"\n{shown}{' · synthetic sample' if result.synthetic else ''}{' · partial' if result.partial else ''}")
     outcomes = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result.outcomes.items())
     typer.echo(f"{result.n_items} items: {outcomes}")
+    for line in _about_answers(result):
+        typer.echo(line)
     if result.context and result.context.n_records_cut:
         seen = result.context.share_seen_median
         typer.echo(f"{result.context.n_records_cut} of {result.n_items} records cut; median share seen {seen:.0%}")
@@ -86,6 +88,28 @@ def print_result(result: Result) -> None:
     for metric in result.metrics:
         if metric.missing:
             typer.echo(f"{metric.label} has no value: {metric.missing}")
+
+
+def _about_answers(result: Result) -> Iterator[str]:
+    """What the run took, and what is odd about its answers."""
+    from ehrbench.results.cautions import answer_cautions
+
+    usage, answers = result.usage, result.answers
+    n = usage.prompt_tokens
+    if n or usage.answer_tokens or usage.cost is not None:
+        cached = f" ({usage.cached_tokens / n:.0%} cached)" if n and usage.cached_tokens else ""
+        parts = [f"{usage.calls:,} calls", f"{n:,} prompt tokens{cached}", f"{usage.answer_tokens:,} answer tokens"]
+        parts += [f"{usage.reasoning_tokens:,} of thinking"] if usage.reasoning_tokens else []
+        parts += [f"${usage.cost:.2f}"] if usage.cost is not None else []
+        parts += [f"{answers.empty} empty answers"] if answers and answers.empty else []
+        parts += [f"{answers.at_limit} answers at the token limit"] if answers and answers.at_limit else []
+        yield ", ".join(parts)
+    elif answers and answers.empty:
+        yield f"{answers.empty} empty answers"
+    if answers and answers.choice_mass_median is not None:
+        yield f"the choices held a median of {answers.choice_mass_median:.0%} of the probability"
+    if answers and result.n_items:
+        yield from (f"caution: {line}" for line in answer_cautions(answers, result.n_items))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from ehrbench.models.loading import load_model
 from ehrbench.models.protocol import ChoiceRequest, Message, Request, Response
-from ehrbench.models.server.prompt_cut import is_cut
+from ehrbench.models.server.prompt_cut import CountReader
 from ehrbench.models.server.reply import Usage
 from tests.support.server import Server
 
@@ -44,11 +44,11 @@ def test_the_model_s_own_tokenizer_notices_a_tenth() -> None:
     n = model.tokenizer.count(RECORD)
     for window, finish in ((n, "stop"), (n * 85 // 100, "overflow")):
         with Server(window=window) as server:
-            assert answers(server, tokenizer=TOKENIZER)[0].finish == finish
+            assert {response.id: response.finish for response in answers(server, tokenizer=TOKENIZER)}["0"] == finish
 
 
 def test_probabilities_of_part_of_a_prompt_are_none() -> None:
-    with Server(window=100, logprobs={"yes": -0.1, "no": -2.0}) as server:
+    with Server(window=300, logprobs={"yes": -0.2, "no": -2.0}) as server:
         model = load_model("openai:stub", {"base_url": server.url}, None)
         asked = ChoiceRequest("a", (Message("user", RECORD),), (("yes",), ("no",)))
         (response,) = model.choice_probabilities([asked])
@@ -56,15 +56,68 @@ def test_probabilities_of_part_of_a_prompt_are_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("usage", "cut"),
+    ("usage", "reading"),
     [
-        (Usage(), False),
-        (Usage(0), False),
-        (Usage(99), True),
-        (Usage(100), False),
-        (Usage(20, cached_tokens=80), False),
-        (Usage(20, cached_tokens=79), True),
+        (Usage(), "whole"),
+        (Usage(0), "whole"),
+        (Usage(999), "unclear"),
+        (Usage(1000), "whole"),
+        (Usage(200, cached_tokens=800), "whole"),
+        (Usage(200, cached_tokens=799), "unclear"),
+        (Usage(26), "uncached"),  # no window is so small
     ],
 )
-def test_a_server_that_says_nothing_is_not_accused(usage: Usage, cut: bool) -> None:
-    assert is_cut(usage, 100) is cut
+def test_a_server_that_says_nothing_is_not_accused(usage: Usage, reading: str) -> None:
+    assert CountReader().read(usage, 1000) == reading
+
+
+def test_what_a_small_count_means_follows_from_what_else_was_counted() -> None:
+    counts = CountReader()
+    assert counts.read(Usage(1100), 1000) == "whole"
+    assert counts.read(Usage(600), 1000) == "uncached", "its window is 1,100 at least"
+    assert counts.read(Usage(600), 5000) == "uncached", "and it would have filled it"
+    assert counts.read(Usage(1100), 5000) == "unclear"
+    counts.window = 8000
+    assert counts.read(Usage(1100), 5000) == "uncached"
+    counts.window = None
+    counts.learn(Usage(1100), Usage(1100))
+    assert counts.read(Usage(1100), 5000) == "cut"
+    counts.learn(Usage(1100), Usage(4))
+    assert counts.read(Usage(1100), 5000) == "uncached"
+
+
+@pytest.mark.parametrize("args", [{}, {"tokenizer": TOKENIZER}, {"tokenizer": "words"}, {"concurrency": "1"}])
+def test_answers_of_a_server_that_counts_what_it_had_not_cached_stand(
+    args: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The later questions about a record are counted as a few tokens: 900, then 26."""
+    with Server(uncached=True) as server:
+        model = load_model("openai:stub", {"base_url": server.url, **args}, None)
+        asked = [Request(str(i), (Message("user", f"{RECORD}Question {i}?"),), 16) for i in range(6)]
+        responses = sorted(model.generate(asked), key=lambda response: response.id)
+    assert {response.finish for response in responses} == {"stop"}
+    assert all(response.text for response in responses)
+    assert sum("prompt_count" in response.doubts for response in responses) >= 5
+    assert caplog.text.count("seems to leave out those that it had in its cache") == 1
+
+
+def test_a_server_whose_cache_was_warm_from_the_first_call_on_is_asked_once_more() -> None:
+    with Server(uncached=True) as server:
+        answers(server)
+        # Another process, which has seen no count: 300 tokens of 14,000 may be a window.
+        text = RECORD + "x" * 300
+        model = load_model("openai:stub", {"base_url": server.url}, None)
+        (response,) = model.generate([Request("a", (Message("user", text),), 16)])
+        assert server.bodies[-1]["max_tokens"] == 1
+    assert (response.finish, response.doubts) == ("stop", ("prompt_count",))
+
+
+def test_counts_are_not_checked_where_the_user_says_so() -> None:
+    with Server(window=1_000) as server:
+        assert {response.finish for response in answers(server, check_counts="off")} == {"stop"}
+
+
+def test_words_are_not_the_model_s_own_tokens() -> None:
+    """A prompt may have fewer tokens than words and marks; it is held to the bound of a model without a tokenizer."""
+    with Server(window=len(RECORD) // 5) as server:
+        assert {response.finish for response in answers(server, tokenizer="words")} == {"stop"}

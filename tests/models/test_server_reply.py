@@ -14,15 +14,15 @@ from ehrbench.models.loading import load_model
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Response
 from ehrbench.models.protocol import Request as ModelRequest
 from ehrbench.models.server.reply import Malformed, choice_masses, read_answer, read_first_token
-from tests.support.server import Server
+from tests.support.server import Raw, Server
 
 
-def reply(message: dict[str, Any], finish: str = "stop", **usage: Any) -> dict[str, Any]:
+def reply(message: dict[str, Any], finish: str | None = "stop", **usage: Any) -> dict[str, Any]:
     return {"choices": [{"message": message, "finish_reason": finish}], "usage": usage}
 
 
 def read(
-    message: dict[str, Any], finish: str = "stop", thinking: bool | None = None, **usage: Any
+    message: dict[str, Any], finish: str | None = "stop", thinking: bool | None = None, **usage: Any
 ) -> tuple[str, str, str | None]:
     answer = read_answer(reply(message, finish, **usage), thinking)
     return answer.text, answer.finish, answer.reasoning
@@ -38,7 +38,16 @@ def read(
         ({"content": "hm</think>Yes"}, "stop", ("Yes", "stop", "hm")),
         ({"content": "<think>a</think>b<think>c</think>Yes"}, "length", ("Yes", "length", "a\n\nb\nc")),
         ({"content": "<think>hm"}, "length", ("", "reasoning_length", "hm")),
-        ({"content": "<think>hm"}, "stop", ("", "stop", "hm")),
+        ({"content": "<think>hm"}, "stop", ("", "reasoning_length", "hm")),
+        ({"content": None}, "length", ("", "reasoning_length", None)),
+        ({"content": "Yes"}, "MAX_TOKENS", ("Yes", "length", None)),
+        ({"content": "Yes"}, "FinishReason.MAX_TOKENS", ("Yes", "length", None)),
+        ({"content": "Yes"}, "model_length", ("Yes", "length", None)),
+        ({"content": "Yes"}, "eos_token", ("Yes", "stop", None)),
+        ({"content": "Yes"}, "end_turn", ("Yes", "stop", None)),
+        ({"content": "Yes"}, None, ("Yes", "stop", None)),
+        ({"content": None}, "SAFETY", ("", "refused", None)),
+        ({"content": "part"}, "PROHIBITED_CONTENT", ("", "refused", None)),
         ({"content": "Yes", "reasoning_content": "hm"}, "stop", ("Yes", "stop", "hm")),
         ({"content": "Yes", "reasoning": "hm"}, "stop", ("Yes", "stop", "hm")),
         ({"content": None, "reasoning_content": "hm"}, "length", ("", "reasoning_length", "hm")),
@@ -55,7 +64,7 @@ def read(
         ({"content": "part"}, "content_filter", ("", "refused", None)),
     ],
 )
-def test_answers(message: dict[str, Any], finish: str, expected: tuple[str, str, str | None]) -> None:
+def test_answers(message: dict[str, Any], finish: str | None, expected: tuple[str, str, str | None]) -> None:
     text, ended, reasoning = read(message, finish)
     assert (text, ended) == expected[:2]
     assert (reasoning or "").split() == (expected[2] or "").split()
@@ -78,7 +87,8 @@ def test_hidden_thinking_shows_by_its_count() -> None:
 @pytest.mark.parametrize(
     "data",
     [None, [], "CANARY", 3, {}, {"choices": []}, {"choices": None}, {"choices": ["CANARY"]}, reply({}), reply({"content": 3}),
-     reply({"content": None}, "tool_calls"), reply({"content": "CANARY"}, "abort"), {"error": "CANARY"}],
+     reply({"content": None}, "tool_calls"), reply({"content": "CANARY"}, "abort"), {"error": "CANARY"},
+     reply({"content": "CANARY"}, "insufficient_system_resource"), reply({"content": "CANARY"}, "ERROR")],
 )  # fmt: skip
 def test_replies_without_an_answer(data: Any) -> None:
     with pytest.raises(Malformed) as caught:
@@ -86,7 +96,10 @@ def test_replies_without_an_answer(data: Any) -> None:
     assert "CANARY" not in str(caught.value)
 
 
-@pytest.mark.parametrize("usage", [None, [], {"prompt_tokens": "3"}, {"prompt_tokens": -1}, {"prompt_tokens_details": 3}])
+@pytest.mark.parametrize(
+    "usage",
+    [None, [], {"prompt_tokens": "3"}, {"prompt_tokens": -1}, {"prompt_tokens_details": 3}, {"prompt_tokens": 10**400}],
+)
 def test_odd_usage_is_unknown(usage: Any) -> None:
     answer = read_answer({"choices": [{"message": {"content": "a"}}], "usage": usage}, None)
     assert set(answer.usage) == {None}
@@ -175,19 +188,75 @@ def test_choice_probabilities(api: str) -> None:
     assert "echo" not in body
 
 
-def test_a_choice_that_is_not_listed_has_no_mass() -> None:
-    with Server(logprobs={"yes": -0.01}) as server:
-        assert choose(server).probabilities == (1.0, 0.0)
+def test_a_choice_that_is_not_listed_has_at_most_what_the_last_listed_token_has() -> None:
+    with Server(logprobs={"yes": math.log(0.8), "maybe": math.log(0.05)}) as server:
+        response = choose(server, top_logprobs="2")
+    assert response.probabilities == pytest.approx((0.8 / 0.85, 0.05 / 0.85))
+    assert response.doubts == ("choice_not_listed",)
+    with Server(logprobs={"yes": math.log(0.99)}) as server:  # and at most what is left over
+        assert choose(server, top_logprobs="1").probabilities == pytest.approx((0.99, 0.01))
     with Server(logprobs={"maybe": -0.01}) as server:
         response = choose(server)
-    assert (response.finish, response.error, response.probabilities) == ("error", "no choice among the 1 likeliest tokens", ())
+    assert (response.finish, response.probabilities, response.mass) == ("error", (), 0.0)
+    assert "top_logprobs=N" in (response.error or "")
+
+
+MANY = {"yes": math.log(0.5), **{f"t{i}": math.log(0.2 / 50) for i in range(50)}, "no": math.log(0.001)}
+
+
+def test_more_tokens_are_asked_for_where_a_choice_is_not_among_them() -> None:
+    with Server(logprobs=MANY) as server:
+        response = choose(server)
+        assert [body["top_logprobs"] for body in server.bodies] == [20, 1000]
+    assert response.probabilities == pytest.approx((0.5 / 0.501, 0.001 / 0.501))
+    assert response.doubts == ()
+    with Server(logprobs={**MANY, "no": -0.5}) as server:
+        choose(server)
+        assert [body["top_logprobs"] for body in server.bodies] == [20]
+    with Server(logprobs=MANY) as server:
+        assert choose(server, top_logprobs="20").doubts == ("choice_not_listed",), "what the user chose is kept to"
+        assert len(server.bodies) == 1
+
+
+def test_a_server_that_lists_no_more_is_asked_for_more_once() -> None:
+    refused = Raw.of({"error": {"message": "Requested sample logprobs of 1000, which is greater than max allowed: 20"}}, 400)
+    with Server(script=["ok", refused], logprobs=MANY) as server:
+        model = load_model("openai:stub", {"base_url": server.url, "concurrency": "1"}, None)
+        asked = [ChoiceRequest(i, (Message("user", i),), CHOICES) for i in "abc"]
+        responses = list(model.choice_probabilities(asked))
+        assert [body["top_logprobs"] for body in server.bodies] == [20, 1000, 20, 20]
+    assert {response.doubts for response in responses} == {("choice_not_listed",)}
+
+
+@pytest.mark.parametrize("value", ["-0.5", 1e308, 10**400, [-0.5], None, True, float("nan"), 0.5])
+def test_damaged_log_probabilities_cost_their_item(value: Any) -> None:
+    top = [{"token": "yes", "logprob": value}, {"token": "no", "logprob": -2.0}]
+    with pytest.raises(Malformed, match="BadLogProbs"):
+        read_first_token({"choices": [{"logprobs": {"content": [{"top_logprobs": top}]}}]})
+
+
+def test_log_probabilities_of_what_cannot_come() -> None:
+    for value in (-9999.0, float("-inf"), -(10**400)):
+        found = read_first_token({"choices": [{"logprobs": {"top_logprobs": [{"yes": 0.004, "no": value}]}}]})
+        assert found is not None
+        assert (found["yes"], math.exp(found["no"])) == (0.0, 0.0)
+    too_much = {"choices": [{"logprobs": {"top_logprobs": [{"yes": -0.1, "no": -0.1}]}}]}
+    with pytest.raises(Malformed, match="BadLogProbs"):
+        read_first_token(too_much)
+
+
+def test_costs_of_probabilities_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(json.dumps({"stub": {"input": 2.0, "output": 8.0}}))
+    with Server(logprobs={"yes": -0.1, "no": -3.0}) as server:
+        response = choose(server, prices=str(tmp_path / "p.json"))
+    assert response.cost == pytest.approx((10 * 2.0 + 1 * 8.0) / 1e6)
 
 
 def test_masses_by_beginnings_only_where_no_spelling_is_a_token() -> None:
     logprobs = {"Pne": math.log(0.5), "P": math.log(0.1), "Pan": math.log(0.2), "Sepsis": math.log(0.05), "Se": math.log(0.05)}
     masses = choice_masses(logprobs, (("Pneumonia",), ("Pancreatitis",), ("Sepsis",)))
-    assert masses == pytest.approx([0.5, 0.2, 0.05])
-    assert choice_masses({" ": 0.0, "": 0.0}, (("a",), (" b",))) == [0, 0]
+    assert masses == (pytest.approx([0.5, 0.2, 0.05]), 0)
+    assert choice_masses({" ": -9.0, "": -9.0}, (("a",), (" b",))).unlisted == 2
 
 
 def test_no_log_probabilities_is_an_error_of_the_run() -> None:
@@ -201,7 +270,7 @@ def test_no_log_probabilities_is_an_error_of_the_run() -> None:
 
 
 def test_failures_of_choice_calls_are_named() -> None:
-    with Server(script=["ok", "500", "overflow"], logprobs={"yes": 0.0}) as server:
+    with Server(script=["ok", "500", "overflow"], logprobs={"yes": -0.1, "no": -3.0}) as server:
         args = {"base_url": server.url, "max_retries": "0", "concurrency": "1"}
         model = load_model("openai:stub", args, None)
         requests = [ChoiceRequest(i, (Message("user", i),), CHOICES) for i in "abc"]

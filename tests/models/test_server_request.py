@@ -30,7 +30,9 @@ def test_the_plain_chat_body() -> None:
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Which drug?"}],
         "max_tokens": 16,
         "temperature": 0.0,
+        "stream": False,
     }
+    assert "stream" not in sent({"omit": "stream"})
 
 
 def test_sampling_fields() -> None:
@@ -104,7 +106,7 @@ def test_identity_holds_what_changes_an_answer_and_no_address() -> None:
     assert len({repr(one) for one in [plain, *others]}) == 8
 
 
-def test_window_and_description() -> None:
+def test_window_and_description(caplog: pytest.LogCaptureFixture) -> None:
     with Server(models=[{"id": "stub", "max_model_len": 4096, "root": "/data/llama", "owned_by": "vllm"}, {"id": "b"}]) as server:
         model = load_model("openai:stub", {"base_url": server.url}, None)
         assert isinstance(model, ServerModel)
@@ -122,6 +124,7 @@ def test_window_and_description() -> None:
         unlisted = load_model("openai:c", {"base_url": server.url}, None)
         assert isinstance(unlisted, ServerModel)
         assert unlisted.describe() == {}
+        assert caplog.text.count("does not list a model 'c' (it lists 'stub', 'b')") == 1
     with Server(models=[]) as server:
         model = load_model("openai:stub", {"base_url": server.url}, None)
         assert isinstance(model, ServerModel)
@@ -138,6 +141,16 @@ def test_prompt_text() -> None:
     assert templated.tokenizer is not None
     assert templated.tokenizer.count(text) > 8
     assert load_model("openai:m", {"api": "completions"}, None).prompt_text(MESSAGES) == "Be brief.\nWhich drug?"
+
+
+def test_the_token_that_begins_a_plain_prompt_is_counted() -> None:
+    """A server puts it there by itself; not counted, a prompt that fills the window is one token too long."""
+    tokenizer = str(Path(__file__).parent.parent / "tiny" / "tokenizers" / "llama3")
+    plain = load_model("openai:m", {"api": "completions", "tokenizer": tokenizer}, None)
+    assert plain.tokenizer is not None
+    assert plain.prompt_text(MESSAGES) == "<|begin_of_text|>Be brief.\nWhich drug?"
+    assert plain.tokenizer.count(plain.prompt_text(MESSAGES)) == plain.tokenizer.count("Be brief.\nWhich drug?") + 1
+    assert load_model("openai:m", {"api": "completions", "tokenizer": "words"}, None).prompt_text(MESSAGES).startswith("Be")
 
 
 def test_with_and_without_orjson_the_same_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,15 +13,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import hashlib
 import json
 import socket
 import struct
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 REASONS = {200: "OK", 307: "Temporary Redirect", 400: "Bad Request", 429: "Too Many Requests", 500: "Internal Server Error"}
 ERROR_CODES = {"overflow": "context_length_exceeded", "filter": "content_filter", "quota": "insufficient_quota"}
@@ -34,9 +36,34 @@ def prompt_of(body: Mapping[str, Any]) -> str:
     return "\n".join(message["content"] for message in body.get("messages", ()))
 
 
+@functools.cache
+def bomb(size: int = 1 << 30) -> bytes:
+    """A gzip body of about a thousandth of what it unpacks to: JSON with one long answer."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    parts = [packer.compress(b'{"choices": [{"finish_reason": "stop", "message": {"content": "')]
+    block = b"a" * (1 << 20)
+    parts += [packer.compress(block) for _ in range(size // len(block))]
+    return b"".join([*parts, packer.compress(b'"}}]}'), packer.flush()])
+
+
 def prompt_hash(text: str) -> str:
     """The name under which the counters know a prompt."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+class Raw(NamedTuple):
+    """A reply given byte for byte, where a fault's name would stand."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = {}
+    repeat: int = 1
+    """How often the body is sent: a body larger than what is held in memory."""
+
+    @classmethod
+    def of(cls, data: Any, status: int = 200, **headers: str) -> Raw:
+        """A reply of plain data as JSON."""
+        return cls(status, json.dumps(data).encode(), headers)
 
 
 class Server:
@@ -45,13 +72,13 @@ class Server:
     A fault is named by its status, with an optional Retry-After (``429:0.2``), or is one of ``reset`` (RST), ``close`` (no
     answer), ``truncated`` (body shorter than declared), ``garbage`` (not JSON), ``hang`` (silence), ``null`` (content null),
     ``nochoices``, ``overflow``, ``filter`` and ``quota`` (400, 400, 429 with that code), ``filtered`` (finish_reason),
-    ``refusal``, ``ok``.
+    ``refusal``, ``loading`` (503), ``bomb`` (a gigabyte in gzip), ``ok``; or it is a ``Raw`` reply.
     """
 
     def __init__(
         self,
         *,
-        script: Sequence[str] = (),
+        script: Sequence[str | Raw] = (),
         rates: Mapping[str, float] | None = None,
         poison: str | None = None,
         latency: float = 0.0,
@@ -61,6 +88,9 @@ class Server:
         models: Sequence[Mapping[str, Any]] = ({"id": "stub", "max_model_len": 4096},),
         redirect: str = "",
         window: int = 1 << 30,
+        uncached: bool = False,
+        loading: float = 0.0,
+        outage: tuple[int, float] | None = None,
         keep: bool = True,
         port: int = 0,
     ) -> None:
@@ -77,6 +107,9 @@ class Server:
             models: what ``/models`` lists; empty: 404.
             redirect: where a 307 points.
             window: tokens (bytes) of a prompt that it reads; it says how many and answers all the same.
+            uncached: it counts only the tokens of a prompt that it has not in its cache, and does not say how many those are.
+            loading: seconds from the first call on in which every call gets a 503 that says so.
+            outage: after so many calls it is gone for so many seconds: connections break and are refused.
             keep: hold every request's body and headers for inspection.
             port: 0 takes a free one.
         """
@@ -90,6 +123,9 @@ class Server:
         self.models = list(models)
         self.redirect = redirect
         self.window = window
+        self.uncached = uncached
+        self.loading = loading
+        self.outage = outage
         self.keep = keep
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -99,6 +135,10 @@ class Server:
         self.answered: Counter[str] = Counter()
         self.in_flight = self.peak = self.connections = self.bytes_in = 0
         self.alive: set[_Connection] = set()
+        self._cache: set[bytes] = set()
+        self._first_call: float | None = None
+        self._listening: asyncio.Server | None = None
+        self.dying: asyncio.Task[None] | None = None
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
         self._loop = asyncio.SelectorEventLoop()
@@ -131,13 +171,18 @@ class Server:
         self._thread.join()
 
     def _run(self) -> None:
-        server = self._loop.run_until_complete(self._loop.create_server(lambda: _Connection(self), sock=self._socket))
+        self._listening = self._loop.run_until_complete(self._loop.create_server(lambda: _Connection(self), sock=self._socket))
         self._loop.call_soon(self._ready.set)
         try:
             self._loop.run_forever()
         finally:
-            self._loop.remove_reader(self._socket)  # from here on nothing is accepted
-            self._loop.run_until_complete(self._hang_up(server))
+            if self.dying is not None:
+                self.dying.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    self._loop.run_until_complete(self.dying)
+            for listening in self._listening.sockets:
+                self._loop.remove_reader(listening)  # from here on nothing is accepted
+            self._loop.run_until_complete(self._hang_up(self._listening))
             self._loop.close()
 
     async def _hang_up(self, server: asyncio.Server) -> None:
@@ -153,8 +198,22 @@ class Server:
         """Serve in this thread until interrupted."""
         self._run()
 
-    def fault(self, text: str, key: str) -> str:
+    async def die(self, seconds: float) -> None:
+        """Be gone for a while: close the port, break every connection, and listen again later."""
+        assert self._listening is not None
+        self._listening.close()
+        for connection in self.alive:
+            connection.transport.abort()
+        await asyncio.sleep(seconds)
+        self._listening = await self._loop.create_server(lambda: _Connection(self), "127.0.0.1", self.port)
+
+    def fault(self, text: str, key: str) -> str | Raw:
         """Which way this call fails, or ``ok``."""
+        if self.loading:
+            now = time.monotonic()
+            self._first_call = self._first_call or now
+            if now - self._first_call < self.loading:
+                return "loading"
         if self.poison is not None and self.poison in text:
             return "400"
         if self.script:
@@ -179,6 +238,19 @@ class Server:
             return {**message, "content": " ".join(words[:limit])}, "length"
         return message, message.pop("finish_reason", "stop") if isinstance(made, dict) else "stop"
 
+    def count(self, text: str) -> int:
+        """Tokens of a prompt that the server says it read: its bytes, up to the window."""
+        raw = text.encode("utf-8", "surrogatepass")[: self.window]
+        if not self.uncached:
+            return len(raw)
+        digest, known = hashlib.sha256(), 0
+        for start in range(0, len(raw), 64):
+            digest.update(raw[start : start + 64])
+            if digest.digest() in self._cache:
+                known = min(start + 64, len(raw))
+            self._cache.add(digest.digest())
+        return max(1, len(raw) - known)
+
     def completion(self, body: dict[str, Any], text: str, key: str, fault: str) -> dict[str, Any]:
         """The JSON of a successful call."""
         chat = "messages" in body
@@ -202,9 +274,9 @@ class Server:
             else:
                 choice["logprobs"] = {"tokens": [ranked[0][0]], "top_logprobs": [dict(ranked)]}
         usage: dict[str, Any] = {
-            "prompt_tokens": min(len(text.encode("utf-8", "surrogatepass")), self.window),
+            "prompt_tokens": self.count(text),
             "completion_tokens": len((message.get("content") or "").split()),
-            "prompt_tokens_details": {"cached_tokens": 3},
+            **({} if self.uncached else {"prompt_tokens_details": {"cached_tokens": 3}}),
         }
         usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
         if "reasoning_tokens" in message:
@@ -262,14 +334,22 @@ class _Connection(asyncio.Protocol):
         server.in_flight += 1
         server.peak = max(server.peak, server.in_flight)
         fault = server.fault(text, key)
+        if server.outage and server.requests.total() >= server.outage[0] and server.dying is None:
+            server.dying = asyncio.get_running_loop().create_task(server.die(server.outage[1]))
+            return self.transport.abort()
         if server.latency:
             asyncio.get_running_loop().call_later(server.latency, self.finish, body, text, key, fault)
         else:
             self.finish(body, text, key, fault)
 
-    def finish(self, body: dict[str, Any], text: str, key: str, fault: str) -> None:
+    def finish(self, body: dict[str, Any], text: str, key: str, fault: str | Raw) -> None:
         self.server.in_flight -= 1
         if self.transport.is_closing():
+            return
+        if isinstance(fault, Raw):
+            self.write(fault.status, fault.body, fault.headers, declared=len(fault.body) * fault.repeat)
+            for _ in range(fault.repeat - 1):
+                self.transport.write(fault.body)
             return
         name, _, retry_after = fault.partition(":")
         extra = {"Retry-After": retry_after} if retry_after else {}
@@ -287,6 +367,10 @@ class _Connection(asyncio.Protocol):
             raw = json.dumps(self.server.completion(body, text, key, "ok")).encode()
             self.write(200, raw[: len(raw) // 2], {}, declared=len(raw))
             self.transport.close()
+        elif name == "loading":
+            self.send(503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}})
+        elif name == "bomb":
+            self.write(200, bomb(), {"Content-Encoding": "gzip"})
         elif name in ERROR_CODES:
             message = f"This is {ERROR_CODES[name]}: {text}"
             self.send(429 if name == "quota" else 400, {"error": {"message": message, "code": ERROR_CODES[name]}}, extra)
@@ -314,10 +398,23 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--rate", action="append", default=[], metavar="FAULT=SHARE", help="for instance 429:0.1=0.1, reset=0.1")
     parser.add_argument("--poison", help="prompts holding this text get a 400")
+    parser.add_argument("--uncached", action="store_true", help="count only tokens that are not cached")
+    parser.add_argument("--loading", type=float, default=0.0, help="seconds from the first call on in which it is loading")
+    parser.add_argument("--outage", metavar="CALLS:SECONDS", help="be gone for so long after so many calls")
     parser.add_argument("--keep", action="store_true", help="hold every request in memory")
     arguments = parser.parse_args()
+    calls, _, seconds = (arguments.outage or "").partition(":")
     rates = {name: float(share) for name, share in (rate.rsplit("=", 1) for rate in arguments.rate)}
-    server = Server(rates=rates, poison=arguments.poison, latency=arguments.latency, port=arguments.port, keep=arguments.keep)
+    server = Server(
+        rates=rates,
+        poison=arguments.poison,
+        latency=arguments.latency,
+        uncached=arguments.uncached,
+        loading=arguments.loading,
+        outage=(int(calls), float(seconds)) if calls else None,
+        port=arguments.port,
+        keep=arguments.keep,
+    )
     print(server.url, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from ehrbench.errors import UsageError
 from ehrbench.models.server.body import decode, encode
+from ehrbench.models.server.complaint import complaint_of, status_in
 from ehrbench.models.server.reply import Malformed
-from ehrbench.models.server.retry import judge_status
+from ehrbench.models.server.retry import judge_complaint, judge_status
 from ehrbench.models.server.transport import Outcome
 
 T = TypeVar("T")
@@ -83,6 +84,10 @@ class Row(NamedTuple):
             return Outcome(None, "error", self.error, 0.0, 1)
         if self.status != 200:
             verdict = judge_status(self.status, {}, encode(self.body), succeeded=True)
+            return Outcome(None, verdict.finish, verdict.error, 0.0, 1)
+        hidden = status_in(self.body)
+        if hidden is not None:
+            verdict = judge_complaint(hidden, {}, complaint_of(self.body), succeeded=True)
             return Outcome(None, verdict.finish, verdict.error, 0.0, 1)
         try:
             return Outcome(parse(self.body), "stop", None, 0.0, 1)

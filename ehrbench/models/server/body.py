@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ehrbench.jsonl import parse
 from ehrbench.models.protocol import ChoiceRequest, Message, Request
 
 TokenField = Literal["max_tokens", "max_completion_tokens"]
@@ -50,6 +51,11 @@ def generation_body(dialect: Dialect, request: Request) -> bytes:
     return _finish(dialect, data)
 
 
+def with_one_token(dialect: Dialect, body: bytes) -> bytes:
+    """The same call for a single token."""
+    return encode({**decode(body), dialect.token_field: 1})
+
+
 def choice_body(dialect: Dialect, request: ChoiceRequest) -> bytes:
     """The body of a call for the log-probabilities of the first answer token."""
     data = _start(dialect, request.messages)
@@ -78,6 +84,7 @@ def _finish(dialect: Dialect, data: dict[str, Any]) -> bytes:
     for name, value in dialect.extra.items():
         # chat_template_kwargs of the user's join ours; anything else of the user's wins.
         data[name] = {**data[name], **value} if isinstance(value, Mapping) and isinstance(data.get(name), dict) else value
+    data["stream"] = False  # some gateways stream unless they are told
     for name in dialect.omit:
         data.pop(name, None)
     return encode(data)
@@ -96,7 +103,7 @@ def decode(raw: bytes) -> Any:
     try:
         return _loads(raw)
     except ValueError:
-        return json.loads(raw)  # takes NaN, infinities and half surrogate pairs, which orjson does not
+        return parse(raw)  # takes NaN, infinities and half surrogate pairs, which orjson does not
 
 
 def _stdlib_fast(data: Any) -> bytes:
@@ -107,7 +114,7 @@ try:
     import orjson
 except ImportError:
     _fast = _stdlib_fast
-    _loads = json.loads
+    _loads = parse
 else:
     _fast = orjson.dumps
     _loads = orjson.loads

@@ -20,6 +20,7 @@ ARGUMENTS = {
     "base_url": f"address of the server, up to /v1 (openai: default {OPENAI_URL}; azure: default $AZURE_OPENAI_ENDPOINT)",
     "api": "chat (default) or completions, for base models",
     "api_key_env": "environment variable that holds the key",
+    "check_counts": "on (default): an answer to fewer tokens than the prompt has is an overflow; off: it stands",
     "concurrency": "calls in flight at most (default 32)",
     "extra_body": "JSON object of further fields of every call",
     "first_wait": "longest wait before the first retry in seconds (default 0.5); it doubles from there",
@@ -27,17 +28,20 @@ ARGUMENTS = {
     "omit": "fields that the server does not take, separated by commas (temperature,seed)",
     "prices": "JSON file of prices per million tokens",
     "reasoning_effort": "passed to the server",
-    "retry_seconds": "no attempt begins later than this after the first (default 600)",
+    "retry_seconds": "no attempt begins later than this after the first, and so long is waited for a server (default 600)",
+    "stop_after": "first calls that may all fail in the same way before the run stops (default 10); 0: any number",
     "thinking": "on or off: told to the server's chat template; on adds the reasoning allowance",
     "timeout": "seconds of one attempt (default 900)",
     "token_field": "max_tokens or max_completion_tokens",
     "tokenizer": "folder of the model's tokenizer, for counting",
-    "top_logprobs": "how many first tokens are looked at (default 20)",
+    "top_logprobs": "how many first tokens are looked at (default 20, and more where a choice is not among them)",
 }
 """What ``--model-arg`` takes, in one line each."""
 
 Render = Callable[[Sequence[Message]], str]
 _OWN_FIELDS = frozenset({"model", "messages", "prompt", "stream", "n"})
+_MORE_LOGPROBS = (1_000, 20_000)
+"""Asked for where a choice is not among the first tokens that a server lists; llama.cpp and llama-cpp-python give that many."""
 
 
 def openai(name: str, args: Mapping[str, str], max_model_len: int | None) -> ServerModel:
@@ -102,7 +106,7 @@ def _model(
         omit=frozenset(field.strip() for field in (arguments.text("omit") or "").split(",") if field.strip()),
         extra=extra,
     )
-    if own := sorted(_OWN_FIELDS & dialect.omit):
+    if own := sorted((_OWN_FIELDS - {"stream"}) & dialect.omit):
         raise UsageError(f"--model-arg omit: '{own[0]}' cannot be left out")
     patience = Patience(
         concurrency=arguments.integer("concurrency", 32, 1, 4096),
@@ -110,9 +114,10 @@ def _model(
         retry_seconds=arguments.number("retry_seconds", 600.0, 0.0),
         timeout=arguments.number("timeout", 900.0, 0.01),
         first_wait=arguments.number("first_wait", 0.5, 0.0, 60.0),
+        stop_after=arguments.integer("stop_after", 10, 0),
     )
     prices = arguments.text("prices")
-    tokenizer, render = _tokenizer(arguments.text("tokenizer"), dialect.thinking)
+    tokenizer, render = _tokenizer(arguments.text("tokenizer"), dialect.thinking, api)
     return ServerModel(
         ModelIdentity(name.rsplit("/", 1)[-1], backend, None, _settings(dialect, endpoint, arguments), _versions()),
         endpoint,
@@ -122,6 +127,8 @@ def _model(
         tokenizer=tokenizer,
         render=render,
         prices=read_prices(prices, name) if prices else None,
+        check_counts=arguments.switch("check_counts") is not False,
+        more_logprobs=() if newest_fields or arguments.text("top_logprobs") else _MORE_LOGPROBS,
     )
 
 
@@ -138,6 +145,7 @@ def _settings(dialect: Dialect, endpoint: Endpoint, arguments: Arguments) -> dic
         "omit": sorted(dialect.omit) or None,
         "extra_body": dict(dialect.extra) or None,
         "api_version": arguments.text("api_version"),
+        "top_logprobs": dialect.top_logprobs if arguments.text("top_logprobs") else None,
     }
     return {**settings, **{name: value for name, value in chosen.items() if value is not None}}
 
@@ -148,7 +156,7 @@ def _versions() -> dict[str, str]:
     return {"aiohttp": version("aiohttp")}
 
 
-def _tokenizer(path: str | None, thinking: bool | None) -> tuple[Tokenizer | None, Render | None]:
+def _tokenizer(path: str | None, thinking: bool | None, api: str) -> tuple[Tokenizer | None, Render | None]:
     """The tokenizer for counting, and what makes a prompt's text with its chat template."""
     if path is None:
         return None, None
@@ -160,8 +168,9 @@ def _tokenizer(path: str | None, thinking: bool | None) -> tuple[Tokenizer | Non
     from ehrbench.models.hf.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(path)
-    if tokenizer.chat_template is None:
-        return tokenizer, None
+    if api == "completions" or tokenizer.chat_template is None:
+        # A server puts the token that begins a text before a plain prompt; it has to be counted.
+        return tokenizer, load_chat(tokenizer, template="none").text if api == "completions" else None
     try:
         chat = load_chat(tokenizer, thinking=thinking)
     except UsageError:  # no switch in the template: the server's model thinks, or does not, by itself

@@ -7,26 +7,29 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import replace
 from typing import Any
 
 from ehrbench.errors import UsageError
 from ehrbench.models.protocol import (
     ChoiceRequest,
     ChoiceResponse,
+    Doubt,
     Message,
     ModelIdentity,
     Request,
     Response,
     Tokenizer,
 )
-from ehrbench.models.server.body import Dialect, choice_body, generation_body
+from ehrbench.models.server.body import Dialect, choice_body, generation_body, with_one_token
 from ehrbench.models.server.endpoint import Endpoint
 from ehrbench.models.server.loop import background_loop
 from ehrbench.models.server.prices import Prices
-from ehrbench.models.server.prompt_cut import is_cut, least_tokens
+from ehrbench.models.server.prompt_cut import CountReader, least_tokens
 from ehrbench.models.server.pump import pump
-from ehrbench.models.server.reply import Answer, Usage, choice_masses, read_answer, read_first_token, read_usage
+from ehrbench.models.server.reply import MOST_TOKENS, Answer, Usage, choice_masses, read_answer, read_first_token, read_usage
 from ehrbench.models.server.transport import Outcome, Patience, Transport
+from ehrbench.models.words import WORDS
 
 FirstToken = tuple[dict[str, float] | None, Usage]
 """Log-probabilities of the likeliest first tokens, and what the call used."""
@@ -51,8 +54,23 @@ class ServerModel:
         tokenizer: Tokenizer | None = None,
         render: Callable[[Sequence[Message]], str] | None = None,
         prices: Prices | None = None,
+        check_counts: bool = True,
+        more_logprobs: Sequence[int] = (),
     ) -> None:
-        """Put the parts together; see ``ehrbench.models.server.load``."""
+        """Put the parts together; see ``ehrbench.models.server.load``.
+
+        Args:
+            identity: of the model.
+            endpoint: where the server is.
+            dialect: how it wants to be asked.
+            patience: how long and how often a call is tried.
+            context_length: tokens of prompt and answer; None: what ``describe`` finds.
+            tokenizer: for counting; the model's own, or ``WORDS``.
+            render: makes a prompt's text of its messages.
+            prices: of tokens.
+            check_counts: an answer to fewer tokens than the prompt has is an overflow.
+            more_logprobs: how many first tokens are asked for next where a choice is not among those that were listed.
+        """
         self.identity = identity
         self.endpoint: str | None = endpoint.base_url
         self.is_remote = endpoint.is_remote
@@ -62,7 +80,11 @@ class ServerModel:
         self.dialect = dialect
         self._render = render
         self._prices = prices
-        self._warned = self._warned_of_cut = False
+        self._warned: set[str] = set()
+        self._check_counts = check_counts
+        self._more_logprobs = tuple(more_logprobs)
+        self._counts = CountReader()
+        self._asking_again = asyncio.Lock()
         self.call_url = endpoint.call_url
         self._models_url = endpoint.models_url
         self._transport = Transport(endpoint, patience)
@@ -72,10 +94,10 @@ class ServerModel:
 
         With a local tokenizer (``--model-arg tokenizer=PATH``) its chat template is applied.
         """
-        if self.dialect.api == "completions":
-            return "\n".join(message.content for message in messages)
         if self._render is not None:
             return self._render(messages)
+        if self.dialect.api == "completions":
+            return "\n".join(message.content for message in messages)
         return role_markers(messages)
 
     def price(self, prompt_tokens: int, answer_tokens: int) -> float | None:
@@ -101,8 +123,17 @@ class ServerModel:
         rows = listing.get("data") if isinstance(listing, dict) else None
         rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         served: dict[str, Any] = next((row for row in rows if row.get("id") == self.dialect.model), {})
+        if rows and not served:
+            names = [str(row["id"]) for row in rows if isinstance(row.get("id"), str)]
+            shown = ", ".join(f"'{name}'" for name in names[:5]) + (" …" if len(names) > 5 else "")
+            self._warn(
+                "name",
+                f"{self.endpoint} does not list a model '{self.dialect.model}' (it lists {shown or 'none by name'}); the results "
+                "are named after what was asked for, so check the name",
+            )
         window = served.get("max_model_len") or served.get("context_length")
-        if isinstance(window, int) and window > 0:
+        if isinstance(window, int) and 0 < window <= MOST_TOKENS:
+            self._counts.window = window
             if self.context_length is None:
                 self.context_length = window
             elif self.context_length > window:
@@ -143,15 +174,28 @@ class ServerModel:
             closing.cancel()
 
     def least_tokens(self, request: Request | ChoiceRequest) -> int:
-        """The fewest tokens that the server can have read of a request's prompt, if it read all of it."""
-        return least_tokens(request.messages, self.tokenizer)
+        """The fewest tokens that the server can have read of a request's whole prompt; 0 where that is not checked."""
+        if not self._check_counts:
+            return 0
+        # Words are not the model's tokens: a prompt may have fewer of those.
+        return least_tokens(request.messages, None if self.tokenizer is WORDS else self.tokenizer)
 
     def _prepare(self, request: Request) -> tuple[str, int, bytes]:
         return request.id, self.least_tokens(request), generation_body(self.dialect, request)
 
     async def _respond(self, prepared: tuple[str, int, bytes]) -> Response:
         id_, least, body = prepared
-        return self.response_of(id_, await self._transport.post(body, self.read), least)
+        outcome = await self._transport.post(body, self.read, id_)
+        if outcome.value is not None and self._counts.read(outcome.value.usage, least) == "unclear":
+            await self._ask_again(body, outcome.value.usage)
+        return self.response_of(id_, outcome, least)
+
+    async def _ask_again(self, body: bytes, usage: Usage) -> None:
+        """Make a call a second time, for a single token, to learn what the server's count of the first means."""
+        async with self._asking_again:
+            if self._counts.counts_uncached is None:
+                again = await self._transport.post(with_one_token(self.dialect, body), read_usage, "the same again")
+                self._counts.learn(usage, again.value or usage)
 
     def response_of(self, id_: str, outcome: Outcome[Answer], least: int) -> Response:
         """The response of a call that ended, wherever it was made.
@@ -164,17 +208,20 @@ class ServerModel:
         answer = outcome.value
         if answer is None:
             return Response(id_, finish=outcome.finish, error=outcome.error, seconds=outcome.seconds, attempts=outcome.attempts)
-        if self._cut(answer.usage, least):
-            n = answer.usage.prompt_tokens
-            return Response(id_, finish="overflow", prompt_tokens=n, seconds=outcome.seconds, attempts=outcome.attempts)
-        if answer.finish == "reasoning_length" and not self.dialect.allowance and not self._warned:
-            self._warned = True
-            _log.warning(
-                "%s ran out of tokens while thinking, and has no allowance for it: --model-arg thinking=on gives it the task's, "
-                "thinking=off tells the server's chat template not to think",
-                self.dialect.model,
-            )
         usage = answer.usage
+        cost = self._prices.cost(usage) if self._prices else None
+        doubts = self._doubts(usage, least)
+        if doubts is None:
+            n = usage.prompt_tokens
+            return Response(
+                id_, finish="overflow", prompt_tokens=n, seconds=outcome.seconds, cost=cost, attempts=outcome.attempts
+            )
+        if answer.finish == "reasoning_length" and not self.dialect.allowance:
+            self._warn(
+                "thinking",
+                f"{self.dialect.model} ran out of tokens while thinking, and has no allowance for it: --model-arg thinking=on "
+                "gives it the task's, thinking=off tells the server's chat template not to think",
+            )
         thought = usage.reasoning_tokens
         if thought is None and answer.reasoning is not None and self.tokenizer is not None:
             thought = self.tokenizer.count(answer.reasoning)
@@ -189,35 +236,62 @@ class ServerModel:
             reasoning_tokens=thought,
             cached_tokens=usage.cached_tokens,
             seconds=outcome.seconds,
-            cost=self._prices.cost(usage) if self._prices else None,
+            cost=cost,
             attempts=outcome.attempts,
+            doubts=doubts,
         )
 
     def read(self, data: Any) -> Answer:
         """The answer in a reply; raises ``Malformed`` where there is none."""
         return read_answer(data, self.dialect.thinking)
 
-    def _cut(self, usage: Usage, least: int) -> bool:
-        """Whether the server cut the prompt; the first time it is said aloud."""
-        if not is_cut(usage, least):
-            return False
-        if not self._warned_of_cut:
-            self._warned_of_cut = True
-            _log.warning(
-                "%s read %d tokens of a prompt that has %d or more: it cuts prompts in silence, and such items end as overflow. "
-                "Give its window as --max-model-len, so that records are fitted into it, or make it larger (Ollama: num_ctx)",
-                self.endpoint,
-                usage.prompt_tokens,
-                least,
+    def _doubts(self, usage: Usage, least: int) -> tuple[Doubt, ...] | None:
+        """What is doubtful about an answer for the tokens that the server counted; None: it answered a part of the prompt."""
+        reading = self._counts.read(usage, least)
+        if reading == "whole":
+            return ()
+        if reading == "uncached":
+            self._warn(
+                "count",
+                f"{self.endpoint} counted {usage.prompt_tokens} tokens of a prompt that has {least} or more; it seems to leave "
+                "out those that it had in its cache, so such answers stand and are counted as doubtful (prompt_count)",
             )
-        return True
+            return ("prompt_count",)
+        self._warn(
+            "cut",
+            f"{self.endpoint} read {usage.prompt_tokens} tokens of a prompt that has {least} or more: it cuts prompts in "
+            "silence, and such items end as overflow. Give its window as --max-model-len, so that records are fitted into it, or "
+            "make it larger (Ollama: num_ctx); --model-arg check_counts=off takes such answers all the same",
+        )
+        return None
+
+    def _warn(self, about: str, line: str) -> None:
+        """Say something once."""
+        if about not in self._warned:
+            self._warned.add(about)
+            _log.warning("%s", line)
 
     def _prepare_choice(self, request: ChoiceRequest) -> tuple[ChoiceRequest, int, bytes]:
         return request, self.least_tokens(request), choice_body(self.dialect, request)
 
     async def _choose(self, prepared: tuple[ChoiceRequest, int, bytes]) -> ChoiceResponse:
         request, least, body = prepared
-        return self.choice_response_of(request, await self._transport.post(body, read_first), least)
+        outcome = await self._transport.post(body, read_first, request.id)
+        if outcome.value is not None and self._counts.read(outcome.value[1], least) == "unclear":
+            await self._ask_again(body, outcome.value[1])
+        response = self.choice_response_of(request, outcome, least)
+        for most in self._more_logprobs:
+            if not (outcome.value and outcome.value[0]) or not choice_masses(outcome.value[0], request.choices).unlisted:
+                break
+            body = choice_body(replace(self.dialect, top_logprobs=most), request)
+            longer = await self._transport.post(body, read_first, request.id)
+            if longer.value is None or len(longer.value[0] or ()) <= len(outcome.value[0]):
+                self._more_logprobs = ()  # it lists no more than this
+                break
+            outcome = longer
+            found = self.choice_response_of(request, longer, least)
+            response = replace(found, cost=_sum(response.cost, found.cost), seconds=response.seconds + found.seconds)
+        return response
 
     def choice_response_of(self, request: ChoiceRequest, outcome: Outcome[FirstToken], least: int) -> ChoiceResponse:
         """The response of a call for probabilities that ended, wherever it was made.
@@ -225,28 +299,40 @@ class ServerModel:
         Raises:
             UsageError: the reply has no log-probabilities.
         """
+        common: dict[str, Any] = {"seconds": outcome.seconds, "attempts": outcome.attempts}
         if outcome.value is None:
-            return ChoiceResponse(request.id, finish=outcome.finish, error=outcome.error, seconds=outcome.seconds)
+            return ChoiceResponse(request.id, finish=outcome.finish, error=outcome.error, **common)
         logprobs, usage = outcome.value
-        if self._cut(usage, least):
-            return ChoiceResponse(request.id, finish="overflow", prompt_tokens=usage.prompt_tokens, seconds=outcome.seconds)
+        common |= {"prompt_tokens": usage.prompt_tokens, "cost": self._prices.cost(usage) if self._prices else None}
+        doubts = self._doubts(usage, least)
+        if doubts is None:
+            return ChoiceResponse(request.id, finish="overflow", **common)
         if logprobs is None:
             raise UsageError(
                 f"{self.endpoint} gives no log-probabilities, which this task needs: choose another server or backend"
             )
         masses = choice_masses(logprobs, request.choices)
-        total = math.fsum(masses)
-        if total <= 0:
-            error = f"no choice among the {len(logprobs)} likeliest tokens"
-            return ChoiceResponse(request.id, finish="error", error=error, seconds=outcome.seconds, mass=0.0)
+        total = math.fsum(masses.values)
+        if masses.unlisted == len(request.choices) or total <= 0:
+            error = (
+                f"no choice among the {len(logprobs)} likeliest first tokens: --model-arg top_logprobs=N asks for more where the "
+                "server gives them"
+            )
+            return ChoiceResponse(request.id, finish="error", error=error, mass=0.0, **common)
+        if masses.unlisted:
+            doubts = (*doubts, "choice_not_listed")
         return ChoiceResponse(
             request.id,
-            tuple(mass / total for mass in masses),
-            prompt_tokens=usage.prompt_tokens,
+            tuple(mass / total for mass in masses.values),
             cached_tokens=usage.cached_tokens,
-            seconds=outcome.seconds,
-            mass=total,
+            mass=min(1.0, total),
+            doubts=doubts,
+            **common,
         )
+
+
+def _sum(a: float | None, b: float | None) -> float | None:
+    return b if a is None else a + (b or 0.0)
 
 
 def read_first(data: Any) -> FirstToken:

@@ -1,8 +1,13 @@
-"""Noticing that a server read less of a prompt than it was sent: some cut what is longer than their window and say nothing."""
+"""Noticing that a server read less of a prompt than it was sent: some cut what is longer than their window and say nothing.
+
+Others count only the tokens that they did not have in their cache, and say that nowhere either. So a small count is held against
+what else the server has said: a prompt of this length that it counted whole, a window, another count.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from ehrbench.models.protocol import Message, Tokenizer
 from ehrbench.models.server.reply import Usage
@@ -12,6 +17,13 @@ _MOST_CHARACTERS_PER_TOKEN = 8
 _LEAST_SHARE = 0.9
 _SLACK_TOKENS = 32
 """What two versions of one tokenizer may differ by."""
+_SMALLEST_WINDOW = 256
+"""No server has a smaller one."""
+_ABOUT_A_WINDOW = 0.9
+"""A cut prompt fills the window; a count below this share of another is not the window's."""
+
+Reading = Literal["whole", "uncached", "cut", "unclear"]
+"""How much of a prompt was read: all; all, but what was cached is not counted; a part; a part or uncached."""
 
 
 def least_tokens(messages: Sequence[Message], tokenizer: Tokenizer | None) -> int:
@@ -27,6 +39,36 @@ def least_tokens(messages: Sequence[Message], tokenizer: Tokenizer | None) -> in
     return (len(text) - text.count(" ") - text.count("\n")) // _MOST_CHARACTERS_PER_TOKEN
 
 
-def is_cut(usage: Usage, least: int) -> bool:
-    """Whether a server says that it read fewer tokens; some leave those out that they had in their cache."""
-    return bool(usage.prompt_tokens) and (usage.prompt_tokens or 0) + (usage.cached_tokens or 0) < least
+def counted(usage: Usage) -> int:
+    """Prompt tokens that a server says it read, those from its cache included where it names them apart."""
+    return (usage.prompt_tokens or 0) + (usage.cached_tokens or 0)
+
+
+class CountReader:
+    """What one server's counts of prompt tokens mean, as far as its replies have shown."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.largest = 0
+        """The most tokens that it counted of one prompt: its window is no smaller."""
+        self.window: int | None = None
+        """The window that it states."""
+        self.counts_uncached: bool | None = None
+        """Whether asking the same again was counted as fewer tokens; None: not asked."""
+
+    def read(self, usage: Usage, least: int) -> Reading:
+        """What a count means for a prompt that has ``least`` tokens or more."""
+        n = counted(usage)
+        known = self.largest
+        self.largest = max(known, n)
+        if not usage.prompt_tokens or n >= least:
+            return "whole"
+        if max(known, self.window or 0) >= least or n < max(_SMALLEST_WINDOW, _ABOUT_A_WINDOW * known):
+            return "uncached"
+        if self.counts_uncached is None:
+            return "unclear"
+        return "uncached" if self.counts_uncached else "cut"
+
+    def learn(self, first: Usage, again: Usage) -> None:
+        """Settle it, from the counts of one call that was made twice: a server that cuts counts the same again."""
+        self.counts_uncached = 0 <= counted(again) < _ABOUT_A_WINDOW * counted(first)

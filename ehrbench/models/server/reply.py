@@ -21,6 +21,33 @@ class Malformed(Exception):
         self.most_retries = most_retries
 
 
+MOST_TOKENS = 10**9
+"""More than this is not a count of tokens."""
+
+# What servers of different families call the ways in which a generation ends, in lower case.
+_LENGTH = frozenset(
+    {"length", "max_tokens", "model_length", "max_output_tokens", "model_context_window_exceeded", "error_limit", "limit"}
+)
+_FILTERED = frozenset(
+    {
+        *(
+            "content_filter",
+            "content_filtered",
+            "safety",
+            "recitation",
+            "blocklist",
+            "prohibited_content",
+            "spii",
+            "image_safety",
+        ),
+        *("guardrail_intervened", "refusal", "error_toxic", "sensitive"),
+    }
+)
+_BROKEN_OFF = frozenset(
+    {"abort", "error", "cancelled", "insufficient_system_resource", "network_error", "malformed_function_call", "pause_turn"}
+)
+
+
 class Usage(NamedTuple):
     """Tokens of one call, each None where the server does not say."""
 
@@ -56,22 +83,24 @@ def read_answer(data: Any, thinking: bool | None) -> Answer:
     message = message if isinstance(message, dict) else {"content": choice.get("text")}
     content, thought = _parts(message.get("content"))
     reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning")) or thought
-    ended = choice.get("finish_reason")
-    if ended == "content_filter" or message.get("refusal"):
+    ended = str(choice.get("finish_reason")).rpartition(".")[2].lower()
+    if ended in _FILTERED or message.get("refusal"):
         return Answer("", "refused", reasoning, usage)
-    if ended in ("abort", "error"):
+    if ended in _BROKEN_OFF:
         raise Malformed("Aborted")
-    out_of_tokens = ended in ("length", "max_tokens")
+    out_of_tokens = ended in _LENGTH
     if content is None:
-        if reasoning is None and not (out_of_tokens and usage.reasoning_tokens):
+        if reasoning is None and not out_of_tokens:
             raise Malformed("NullContent", NULL_RETRIES)
         content = ""
     answer, inline, closed = split(content, opened=bool(thinking) and out_of_tokens and reasoning is None)
     reasoning = "\n".join(part for part in (reasoning, inline) if part) or None
-    # A server that keeps the thinking to itself shows by its count alone where the tokens went.
-    unspoken = not content and (reasoning is not None or bool(usage.reasoning_tokens))
-    if out_of_tokens and (not closed or unspoken):
+    if not closed:
         return Answer("", "reasoning_length", reasoning, usage)
+    if out_of_tokens and not content:
+        # Tokens that are nowhere to be seen were thoughts; where there was not one, the prompt had filled the window.
+        unasked = usage.completion_tokens == 0 and reasoning is None
+        return Answer("", "overflow" if unasked else "reasoning_length", reasoning, usage)
     return Answer(answer, "length" if out_of_tokens else "stop", reasoning, usage)
 
 
@@ -95,28 +124,52 @@ def read_first_token(data: Any) -> dict[str, float] | None:
     """Log-probabilities of the likeliest first answer tokens by their text; None where the reply has none.
 
     Raises:
-        Malformed: no choices.
+        Malformed: no choices, or a log-probability that is not a number, or more than probability 1 in all.
     """
     logprobs = _first_choice(data).get("logprobs")
     if not isinstance(logprobs, dict):
         return None
     if isinstance(content := logprobs.get("content"), list) and content and isinstance(content[0], dict):
         listed = content[0].get("top_logprobs") or [content[0]]
+        listed = listed if isinstance(listed, list) else []
         pairs = [(entry.get("token"), entry.get("logprob")) for entry in listed if isinstance(entry, dict)]
     elif isinstance(top := logprobs.get("top_logprobs"), list) and top and isinstance(top[0], dict):
         pairs = list(top[0].items())
     else:
         return None
-    return {token: float(value) for token, value in pairs if isinstance(token, str) and isinstance(value, (int, float))} or None
+    found = {token: _log_probability(value) for token, value in pairs if isinstance(token, str)}
+    if math.fsum(map(math.exp, found.values())) > 1 + _SLACK * max(1, len(found)):
+        raise Malformed("BadLogProbs", NULL_RETRIES)
+    return found or None
 
 
-def choice_masses(logprobs: Mapping[str, float], choices: Sequence[Sequence[str]]) -> list[float]:
+_SLACK = 0.01
+"""A log-probability may be so much above 0, from half-precision arithmetic."""
+
+
+def _log_probability(value: Any) -> float:
+    """A log-probability; servers write -9999 or minus infinity for what cannot come."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= _SLACK:
+        return min(0.0, float(max(value, -10_000)))
+    raise Malformed("BadLogProbs", NULL_RETRIES)
+
+
+class Masses(NamedTuple):
+    """What the listed first tokens say of each choice."""
+
+    values: list[float]
+    """Probability of each choice; of one that is not listed, the most that it can have."""
+    unlisted: int
+    """Choices of which no spelling is listed."""
+
+
+def choice_masses(logprobs: Mapping[str, float], choices: Sequence[Sequence[str]]) -> Masses:
     """Probability of each choice at the first token, summed over its spellings.
 
     A choice none of whose spellings is a token is recognised by beginnings that no other choice shares ("Pne" of "Pneumonia").
-    A choice that is not among the likeliest tokens has 0.
+    A choice that is not listed has at most the probability of the last token that is, and at most what all of them leave over.
     """
-    masses = []
+    masses: list[float | None] = []
     for number, spellings in enumerate(choices):
         tokens = {token for token in logprobs if token in spellings}
         if not tokens:
@@ -126,8 +179,11 @@ def choice_masses(logprobs: Mapping[str, float], choices: Sequence[Sequence[str]
                 for token in logprobs
                 if token.strip() and any(s.startswith(token) for s in spellings) and not any(s.startswith(token) for s in others)
             }
-        masses.append(math.fsum(math.exp(logprobs[token]) for token in tokens))
-    return masses
+        masses.append(math.fsum(math.exp(logprobs[token]) for token in tokens) if tokens else None)
+    unlisted = masses.count(None)
+    left = max(0.0, 1 - math.fsum(map(math.exp, logprobs.values()))) / max(1, unlisted)
+    bound = min(left, math.exp(min(logprobs.values(), default=0.0)))
+    return Masses([bound if mass is None else mass for mass in masses], unlisted)
 
 
 def _first_choice(data: Any) -> dict[str, Any]:
@@ -152,4 +208,4 @@ def _text(value: Any) -> str | None:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS else None

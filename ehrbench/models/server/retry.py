@@ -3,52 +3,39 @@
 | what came | what is done |
 |---|---|
 | 200 with an answer | accept |
+| 200 with an error in place of an answer | as the status that the error names, or that its type stands for |
 | 200, not JSON, no choices, or cut off; connection reset, closed or refused; timeout | retry |
 | 200 with null content and nothing else | retry, twice at most |
+| a body larger than any answer | ``error``, never retried |
 | 408, 409, 425, 429, 5xx | retry, after Retry-After where there is one |
 | 429 of an account without quota | stop the run |
-| 401; 403, 404 or a redirect before any call has succeeded | stop the run: every item would fail the same way |
-| 400, 413, 422 about the context length | ``overflow`` |
+| 401; 404 or a redirect before any call has succeeded | stop the run: every item would fail the same way |
+| 403 of a moderator | ``refused`` |
+| 403 to the first three calls | stop the run |
+| 4xx or 500 about the context length; any 413 | ``overflow`` |
 | 400 of a content filter | ``refused`` |
-| 400 about a field that we send to every item | stop the run and name the argument that mends it |
-| any other status | ``error``, never retried |
+| 400 or 422 about a field that we send to every item | stop the run and name the argument that mends it |
+| any other status | ``error``, never retried; where the first calls all end so, the run stops |
 """
 
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from ehrbench.models.protocol import Finish
-from ehrbench.models.server.body import decode
+from ehrbench.models.server.complaint import REMEDIES, Complaint, read_complaint
 
 MOST_SECONDS = 60.0
 """Longest wait that we choose ourselves; a server may ask for more."""
 NULL_RETRIES = 2
-
-_CONTEXT_LENGTH = re.compile(
-    r"context[ _]length|context[ _]window|max(imum)?[ _]model[ _]len|maximum (input|prompt|sequence) length|prompt is too long|"
-    r"input is too long|too many (input |prompt )?tokens|exceeds? the (model|max)|longer than the (model|maximum)|"
-    r"inputs?\W+tokens? \+ \W*max_new_tokens|reduce the length",
-    re.IGNORECASE,
-)
-_FILTER_CODES = {"content_filter", "content_policy_violation", "responsibleaipolicyviolation"}
-_FIELDS = {
-    "temperature": "omit=temperature",
-    "top_p": "omit=top_p",
-    "seed": "omit=seed",
-    "stop": "omit=stop",
-    "max_tokens": "token_field=max_completion_tokens",
-    "max_completion_tokens": "token_field=max_tokens",
-    "chat_template_kwargs": "omit=chat_template_kwargs",
-    "reasoning_effort": "omit=reasoning_effort",
-    "logprobs": "",
-    "top_logprobs": "top_logprobs=5",
-}
+_FORBIDDEN_ALIKE = 3
+"""A 403 may mean the key, or the one prompt: so many first calls must have it before it is the key."""
+_GONE = frozenset({502, 503, 504, 521, 522, 523, 529})
+"""The server behind the address is loading, overloaded or away; no single prompt is the reason."""
 
 
 class Verdict(NamedTuple):
@@ -64,7 +51,13 @@ class Verdict(NamedTuple):
     """Whether fewer calls at once would help."""
     most_retries: int | None = None
     advice: str = ""
-    """For ``stop``: what the user should do."""
+    """What the user should do."""
+    alike: int | None = None
+    """So many first calls that end alike stop the run; None: as many as the user's ``stop_after``."""
+    silent: bool = False
+    """Nothing came back that a working server would say."""
+    gone: bool = False
+    """Silent, and no single prompt can be the reason."""
 
 
 def judge_status(status: int, headers: Mapping[str, str], raw: bytes, *, succeeded: bool) -> Verdict:
@@ -76,46 +69,39 @@ def judge_status(status: int, headers: Mapping[str, str], raw: bytes, *, succeed
         raw: the body; read for its codes, never repeated.
         succeeded: whether any call to this server has succeeded.
     """
+    return judge_complaint(status, headers, read_complaint(raw), succeeded=succeeded)
+
+
+def judge_complaint(status: int, headers: Mapping[str, str], said: Complaint, *, succeeded: bool) -> Verdict:
+    """What a status and an error body mean; see ``judge_status``."""
     error = f"HTTP {status}"
-    code, field, message = _read_error(raw)
-    if status == 401 or (status == 403 and not succeeded):
+    if status == 401:
         return Verdict("stop", error, advice="the key was refused")
-    if status == 429 and code == "insufficient_quota":
-        return Verdict("stop", error, advice="the account has no quota left; the same command goes on when it has")
-    if status in (408, 409, 425, 429) or status >= 500:
-        return Verdict("retry", error, wait=retry_after(headers), congested=status in (429, 503))
-    if status in (400, 413, 422):
-        if code in _FILTER_CODES:
+    if status == 403:
+        if said.moderated or said.filtered:
             return Verdict("give_up", error, "refused")
-        if status == 413 or code == "context_length_exceeded" or _CONTEXT_LENGTH.search(message):
-            return Verdict("give_up", error, "overflow")
-        if field in _FIELDS and (code in ("unsupported_parameter", "unsupported_value") or field in ("logprobs", "top_logprobs")):
-            mend = f": --model-arg {_FIELDS[field]}" if _FIELDS[field] else ""
-            return Verdict("stop", error, advice=f"it does not take '{field}'{mend}")
+        return Verdict("give_up", error, advice="the key was refused", alike=_FORBIDDEN_ALIKE)
     if status == 404 and not succeeded:
         return Verdict("stop", error, advice="no such model or path there; check the model's name and base_url")
     if 300 <= status < 400 and not succeeded:
         return Verdict(
             "stop", error, advice="it redirects, and text is not sent on to another address; give the final one as base_url"
         )
+    if status == 429 and "insufficient_quota" in said.codes:
+        return Verdict("stop", error, advice="the account has no quota left; the same command goes on when it has")
+    if said.filtered and status < 500:
+        return Verdict("give_up", error, "refused")
+    if status in (400, 413, 422, 429, 500) and said.overflows(status):
+        return Verdict("give_up", error, "overflow")
+    if status in (408, 409, 425, 429) or status >= 500:
+        gone = status in _GONE
+        return Verdict("retry", error, wait=retry_after(headers), congested=status in (429, 503), silent=status >= 500, gone=gone)
+    if status in (400, 422) and said.field:
+        remedy = REMEDIES[said.field]
+        advice = f"it does not take '{said.field}'" + (f": --model-arg {remedy}" if remedy else "")
+        # A server that has answered takes the fields that every call has; this one item is at fault, or quoted.
+        return Verdict("give_up" if succeeded else "stop", error, advice="" if succeeded else advice)
     return Verdict("give_up", error)
-
-
-def _read_error(raw: bytes) -> tuple[str, str, str]:
-    """Code, field and message of an error body, as far as it has them."""
-    try:
-        data = decode(raw)
-    except ValueError:
-        return "", "", ""
-    error: Any = data.get("error", data) if isinstance(data, dict) else {}
-    if not isinstance(error, dict):
-        return "", "", error[:300] if isinstance(error, str) else ""
-    inner = error.get("innererror")
-    code = str(error.get("code") or error.get("type") or "").lower()
-    if isinstance(inner, dict) and str(inner.get("code", "")).lower() in _FILTER_CODES:
-        code = "content_filter"
-    # Servers quote the prompt behind their own words, so only the beginning says what is wrong.
-    return code, str(error.get("param") or ""), str(error.get("message") or "")[:300]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

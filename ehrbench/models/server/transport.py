@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import socket
 import time
 import weakref
+import zlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -17,14 +20,20 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.models.protocol import Finish
 from ehrbench.models.server.body import decode
+from ehrbench.models.server.breaker import Breaker
+from ehrbench.models.server.complaint import complaint_of, status_in
 from ehrbench.models.server.endpoint import Endpoint
 from ehrbench.models.server.limiter import Limiter, limiter_for
 from ehrbench.models.server.reply import Malformed
-from ehrbench.models.server.retry import Verdict, judge_status, wait_seconds
+from ehrbench.models.server.retry import Verdict, judge_complaint, judge_status, wait_seconds
 
 T = TypeVar("T")
 _LARGE_BODY = 1 << 20
 _CONNECT_SECONDS = 30.0
+MOST_BYTES = 16 << 20
+"""Of a reply, unpacked: some hundred times the longest answer with the log-probabilities of 20,000 tokens."""
+
+_log = logging.getLogger(__name__)
 
 
 class Patience(NamedTuple):
@@ -39,6 +48,8 @@ class Patience(NamedTuple):
     """Seconds of one attempt."""
     first_wait: float = 0.5
     """Longest wait after the first attempt; it doubles from there."""
+    stop_after: int = 10
+    """So many first calls that all fail in the same way stop the run; 0: none do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,45 +76,91 @@ class Transport:
         """Whether any call has."""
         self._session: aiohttp.ClientSession | None = None
         self._limiter: Limiter | None = None
+        self._breaker = Breaker(lambda line: _log.warning("%s: %s", endpoint.base_url, line))
+        self._first_failures: Counter[str] = Counter()
 
-    async def post(self, body: bytes, parse: Callable[[Any], T]) -> Outcome[T]:
+    async def post(self, body: bytes, parse: Callable[[Any], T], name: str = "") -> Outcome[T]:
         """Send a body until there is a usable reply or no hope of one.
+
+        An attempt that a server's absence explains is not counted while nobody else is answered either.
 
         Args:
             body: JSON; every attempt sends the same bytes.
             parse: reads the decoded reply; ``Malformed`` asks for another attempt.
+            name: of the call, for the log.
 
         Raises:
-            UsageError: what failed would fail for every item (a refused key, no quota, an unknown model).
-            MissingError: nothing listens at the address.
+            UsageError: what failed would fail for every item (a refused key, no quota, an unknown model), or the first calls have
+                all failed in one way.
+            MissingError: nothing listens at the address, or nothing has come back for as long as a call is tried.
         """
+        breaker, call = self._breaker, object()
+        end = time.monotonic() + self.patience.retry_seconds
+        attempt = counted = 0
+        while True:
+            async with breaker.turn() as waited:
+                end += waited
+                attempt += 1
+                started = time.monotonic()
+                got = await self._limited(body, parse)
+                seconds = time.monotonic() - started
+                if not isinstance(got, Verdict):
+                    self.succeeded = True
+                    breaker.alive()
+                    return Outcome(got, "stop", None, seconds, attempt)
+                if got.action == "stop":
+                    raise UsageError(self._explain(got))
+                most = self.patience.max_retries if got.most_retries is None else min(got.most_retries, self.patience.max_retries)
+                absent = got.gone and (self.succeeded or got.error.startswith("HTTP")) and breaker.last_life < started
+                counted += not absent
+                tries = breaker.tries + 1 if breaker.open and got.silent else attempt
+                wait = wait_seconds(tries, got.wait, self.patience.first_wait)
+                if got.silent:
+                    breaker.silent(call, got.error, started, wait, f"attempt {attempt} of {most + 1}")
+                else:
+                    breaker.alive()
+                self._check_absence(got, wait)
+                if got.action == "give_up" or counted > most or time.monotonic() + wait > end:
+                    return self._given_up(got, seconds, attempt)
+                _log.debug("%s: %s, attempt %d, next in %.1f s", name, got.error, attempt, wait)
+            if not breaker.open:
+                await asyncio.sleep(wait)
+
+    def _check_absence(self, got: Verdict, wait: float) -> None:
+        """End the run where nobody has answered any call for as long as one call is tried."""
+        breaker, patience = self._breaker, self.patience
+        several = 0 < patience.stop_after <= len(breaker.failed)
+        if got.silent and (got.gone or several) and breaker.seconds_silent + wait > patience.retry_seconds:
+            raise MissingError(
+                f"nothing has come back from {self.endpoint.base_url} for {breaker.seconds_silent:.0f} s ({got.error}); what is "
+                "finished is kept, and the same command goes on when the server answers (retry_seconds says how long to wait)"
+            )
+
+    def _given_up(self, got: Verdict, seconds: float, attempt: int) -> Outcome[T]:
+        """The outcome of a call that has no answer, or the end of the run where its first calls all end alike."""
+        if got.error in ("ConnectionRefused", "NameNotFound") and not self.succeeded:
+            raise MissingError(f"no server answers at {self.endpoint.base_url}: start it, or check base_url")
+        if got.finish == "error" and not self.succeeded:
+            self._first_failures[got.error] += 1
+            most = self.patience.stop_after if got.alike is None else got.alike
+            if self.patience.stop_after and self._first_failures == {got.error: most}:
+                raise UsageError(self._explain(got, most))
+        elif got.finish != "error":
+            self.succeeded = True  # the key and the address are right
+        return Outcome(None, got.finish, got.error, seconds, attempt)
+
+    async def _limited(self, body: bytes, parse: Callable[[Any], T]) -> T | Verdict:
+        """One attempt, when there is a place for it."""
         limiter = self._limiter or limiter_for(self.endpoint.base_url, self.patience.concurrency)
         self._limiter = limiter
-        last_start = time.monotonic() + self.patience.retry_seconds
-        attempt = 0
-        while True:
-            attempt += 1
-            epoch = await limiter.acquire()
-            started = time.perf_counter()
-            got: T | Verdict = Verdict("give_up", "Cancelled")
-            try:
-                got = await self._attempt(body, parse)
-            finally:
-                failed = isinstance(got, Verdict)
-                limiter.release(epoch, succeeded=not failed, congested=isinstance(got, Verdict) and got.congested)
-            seconds = time.perf_counter() - started
-            if not isinstance(got, Verdict):
-                self.succeeded = True
-                return Outcome(got, "stop", None, seconds, attempt)
-            if got.action == "stop":
-                raise UsageError(self._explain(got))
-            retries = self.patience.max_retries if got.most_retries is None else min(got.most_retries, self.patience.max_retries)
-            wait = wait_seconds(attempt, got.wait, self.patience.first_wait)
-            if got.action == "give_up" or attempt > retries or time.monotonic() + wait > last_start:
-                if got.error == "ConnectionRefused" and not self.succeeded:
-                    raise MissingError(f"no server answers at {self.endpoint.base_url}: start it, or check base_url")
-                return Outcome(None, got.finish, got.error, seconds, attempt)
-            await asyncio.sleep(wait)
+        epoch = await limiter.acquire()
+        got: T | Verdict = Verdict("give_up", "Cancelled")
+        try:
+            got = await self._attempt(body, parse)
+        finally:
+            failed = isinstance(got, Verdict)
+            limiter.release(epoch, succeeded=not failed, congested=isinstance(got, Verdict) and got.congested)
+        return got
 
     async def get(self, url: str) -> Any:
         """The JSON at an address; None where the server has no such page.
@@ -115,14 +172,14 @@ class Transport:
         for wait in (0.2, 1.0, None):
             try:
                 async with self._open().get(url, allow_redirects=False, timeout=aiohttp.ClientTimeout(total=30)) as reply:
-                    raw = await reply.read()
+                    raw = await _read(reply)
                     if reply.status == 200:
                         return decode(raw)
                     if reply.status == 401:
                         raise UsageError(self._explain(Verdict("stop", "HTTP 401", advice="the key was refused")))
                     if reply.status < 500 and reply.status != 429:
                         return None
-            except ValueError:
+            except (ValueError, Malformed):
                 return None
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
                 verdict = judge_exception(error)
@@ -144,14 +201,19 @@ class Transport:
         data = body if len(body) < _LARGE_BODY else io.BytesIO(body)  # aiohttp warns about larger ones given as bytes
         try:
             async with self._open().post(self.endpoint.call_url, data=data, allow_redirects=False) as reply:
-                raw = await reply.read()
+                raw = await _read(reply)
             if reply.status != 200:
                 return judge_status(reply.status, reply.headers, raw, succeeded=self.succeeded)
             try:
                 decoded = decode(raw)
             except ValueError:
-                return Verdict("retry", "NotJSON")
+                return Verdict("retry", "EventStream" if raw.lstrip()[:5] == b"data:" else "NotJSON")
+            hidden = status_in(decoded)
+            if hidden is not None:
+                return judge_complaint(hidden, reply.headers, complaint_of(decoded), succeeded=self.succeeded)
             return parse(decoded)
+        except TooLarge:
+            return Verdict("give_up", f"TooLarge (more than {MOST_BYTES >> 20} MiB)")
         except Malformed as error:
             return Verdict("retry", error.kind, most_retries=error.most_retries)
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
@@ -164,7 +226,9 @@ class Transport:
                 # The limiter bounds the connections. Proxies and .netrc of the environment are left alone (trust_env).
                 connector=aiohttp.TCPConnector(limit=0, resolver=resolver, keepalive_timeout=60),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                headers=self.endpoint.headers(),
+                # Unpacking is ours, so that a small body cannot become a large one; nothing is gained by it on answers.
+                headers={**self.endpoint.headers(), "Accept-Encoding": "identity"},
+                auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(total=self.patience.timeout, sock_connect=_CONNECT_SECONDS),
                 trust_env=False,
             )
@@ -172,11 +236,47 @@ class Transport:
             weakref.finalize(self, _close_later, self._session, asyncio.get_running_loop())
         return self._session
 
-    def _explain(self, verdict: Verdict) -> str:
-        what = f"{self.endpoint.base_url} answered {verdict.error}: {verdict.advice}"
+    def _explain(self, verdict: Verdict, calls: int = 1) -> str:
+        what = f"{self.endpoint.base_url} answered {verdict.error}"
+        if calls > 1:
+            what += f" to the first {calls} calls"
+        what += f": {verdict.advice or 'every item would end so'}"
         if verdict.error in ("HTTP 401", "HTTP 403"):
             what += f"; check the environment variable {self.endpoint.key_env}"
+        elif calls > 1:
+            what += "; --model-arg stop_after=0 goes on all the same"
         return what
+
+
+class TooLarge(Exception):
+    """A reply larger than any answer."""
+
+
+async def _read(reply: aiohttp.ClientResponse) -> bytes:
+    """A reply's body, unpacked, of which no more than ``MOST_BYTES`` are ever held.
+
+    Raises:
+        TooLarge: it has more; the connection is closed.
+        Malformed: it is packed in a way that was not asked for, or damaged.
+    """
+    coding = reply.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+        raise Malformed("ContentEncoding")
+    unpack = zlib.decompressobj(wbits=47) if coding not in ("", "identity") else None
+    parts: list[bytes] = []
+    room = MOST_BYTES
+    try:
+        async for part in reply.content.iter_any():
+            if unpack is not None:
+                part = unpack.decompress(part, room + 1)
+            room -= len(part)
+            if room < 0:
+                reply.close()
+                raise TooLarge
+            parts.append(part)
+    except zlib.error:
+        raise Malformed("TruncatedBody") from None
+    return b"".join(parts)
 
 
 def _close_later(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> None:
@@ -187,20 +287,20 @@ def _close_later(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop
 def judge_exception(error: BaseException) -> Verdict:
     """What a failed connection or a cut-off reply means; the error's own text is never repeated."""
     if isinstance(error, asyncio.TimeoutError):
-        return Verdict("retry", "Timeout", congested=True)
+        return Verdict("retry", "Timeout", congested=True, silent=True)
     if isinstance(error, aiohttp.ClientSSLError):
         advice = "its certificate is not trusted here; set SSL_CERT_FILE to the authority's file"
         return Verdict("stop", "an untrusted certificate", advice=advice)
     if isinstance(error, aiohttp.ClientPayloadError):
-        return Verdict("retry", "TruncatedBody")
+        return Verdict("retry", "TruncatedBody", silent=True)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return Verdict("retry", "NameNotFound")
+        return Verdict("retry", "NameNotFound", silent=True, gone=True)
     if isinstance(error, aiohttp.ClientConnectorError):
-        return Verdict("retry", "ConnectionRefused")
+        return Verdict("retry", "ConnectionRefused", silent=True, gone=True)
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return Verdict("retry", "ConnectionClosed")
+        return Verdict("retry", "ConnectionClosed", silent=True)
     if isinstance(error, OSError):
-        return Verdict("retry", "ConnectionReset")
+        return Verdict("retry", "ConnectionReset", silent=True)
     return Verdict("retry", type(error).__name__)
 
 
