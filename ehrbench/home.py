@@ -7,7 +7,21 @@ from pathlib import Path
 
 
 def home_dir() -> Path:
-    """``$EHRBENCH_HOME``, else ``~/.ehrbench``; made on first use, readable by its owner only."""
-    folder = Path(os.environ.get("EHRBENCH_HOME") or Path.home() / ".ehrbench")
+    r"""The folder, made on first use and readable by its owner only.
+
+    It is ``$EHRBENCH_HOME``, else ``~/.ehrbench`` where an earlier version has made it, else the place that the operating
+    system has for a program's data: ``~/.local/share/ehrbench`` on Linux, ``~/Library/Application Support/ehrbench`` on
+    macOS, ``AppData\Local\ehrbench`` on Windows.
+    """
+    folder = Path(named) if (named := os.environ.get("EHRBENCH_HOME")) else _usual()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def _usual() -> Path:
+    earlier = Path.home() / ".ehrbench"
+    if earlier.is_dir():
+        return earlier
+    from platformdirs import user_data_path
+
+    return user_data_path("ehrbench", appauthor=False)

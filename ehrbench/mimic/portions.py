@@ -5,14 +5,14 @@ Each table is streamed once and laid aside, reduced to the cohort's events (``st
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import polars as pl
+from filelock import FileLock, Timeout
 
 from ehrbench.mimic.events import worded_in_order
 from ehrbench.mimic.split import read_split, split_patients
@@ -31,20 +31,13 @@ AT_ONCE = 4 * ROWS_PER_GROUP
 def workspace(out: Path) -> Iterator[Path]:
     """A scratch folder inside ``out``, gone afterwards; what a killed process has left there is removed, too."""
     for left in out.glob(".preparing-*"):
-        if not _alive(int(left.name.split("-")[1])):
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f".preparing-{os.getpid()}-", dir=out) as folder:
+        # A process locks its folder before it puts anything there; an empty one may be of one that has just begun.
+        with suppress(Timeout, FileNotFoundError):
+            if any(left.iterdir()):
+                with FileLock(left / "lock", blocking=False):
+                    shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=".preparing-", dir=out) as folder, FileLock(Path(folder) / "lock"):
         yield Path(folder)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def worded_portions(

@@ -64,7 +64,7 @@ def _missing(metric: str, name: str, default: str) -> str:
         return f"{metric}: '{name}' is no folder on this machine: check the path of the checkpoint"
     return (
         f"{metric} needs the weights of {name}: on a machine with a network, run `hf download {name} --local-dir FOLDER`, then "
-        f"put the folder at $EHRBENCH_HOME/metrics/{name.rsplit('/', 1)[-1]} (~/.ehrbench by default)"
+        f"put the folder at {home_dir() / 'metrics' / name.rsplit('/', 1)[-1]}"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -10,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ehrbench.errors import UsageError
+from filelock import FileLock, Timeout
+
+from ehrbench.errors import EhrbenchError, UsageError
 
 _NOTICE = """\
 This folder holds text of health records: prompts' outcomes, answers and per-item scores. It may be under a data use
@@ -75,20 +76,27 @@ class RunFolder:
 
         Raises:
             UsageError: another process is working on it.
+            EhrbenchError: the disk cannot lock files.
         """
-        with (self.private / "lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                lock.seek(0)
-                raise UsageError(
-                    f"another process ({lock.read().strip() or 'pid unknown'}) is working on {self.path}; "
-                    "let it finish, or stop it and run this command again"
-                ) from None
-            lock.truncate(0)
-            lock.write(f"pid {os.getpid()}")
-            lock.flush()
+        lock, holder = FileLock(self.private / "lock"), self.private / "lock.holder"
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            who = holder.read_text(encoding="utf-8") if holder.is_file() else "pid unknown"
+            raise UsageError(
+                f"another process ({who}) is working on {self.path}; let it finish, or stop it and run this command again"
+            ) from None
+        except OSError as error:
+            raise EhrbenchError(
+                f"cannot lock {self.path} ({error.strerror}), which keeps two processes from writing to one run; "
+                "where the disk is a network disk that does not lock files, give --out a folder on a local one"
+            ) from None
+        try:
+            holder.write_text(f"pid {os.getpid()}", encoding="utf-8")
             yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
 
 
 def folder_for(out: Path, model_name: str, task: str, config_hash: str) -> RunFolder:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.home import home_dir
 from ehrbench.metrics import METRICS, Metric, Scorable
 from ehrbench.scoring.compute import compute, compute_noted
 from ehrbench.scoring.score import resolve, score
@@ -122,7 +123,7 @@ def _no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_no_cache")
 def test_missing_weights_are_one_sentence_that_says_what_to_fetch_and_where_to_put_it() -> None:
     reason = METRICS.get("bertscore").unavailable()
-    assert reason is not None and "hf download distilbert-base-uncased" in reason and "$EHRBENCH_HOME/metrics" in reason
+    assert reason is not None and "hf download distilbert-base-uncased" in reason and str(home_dir() / "metrics") in reason
     with pytest.raises(MissingError, match="distilbert-base-uncased"):
         METRICS.get("bertscore").score([Scorable("a", "x", ("y",))])
 

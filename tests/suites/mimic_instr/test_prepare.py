@@ -36,7 +36,8 @@ def test_the_demo_gives_the_same_bytes_twice(demo: Mimic, prepared: Path, tmp_pa
     for name in names:
         assert (tmp_path / name).read_bytes() == (prepared / name).read_bytes(), name
     assert (summary.admissions, summary.patients, summary.questions) == (119, 95, 714)
-    (tmp_path / ".preparing-999999999-x").mkdir()  # of a killed process
+    (tmp_path / ".preparing-x").mkdir()  # of a killed process
+    (tmp_path / ".preparing-x" / "stage.parquet").touch()
     prepare(demo, tmp_path, Options(seed=2))  # over the old files
     assert (tmp_path / "qa_event.jsonl").read_bytes() != (prepared / "qa_event.jsonl").read_bytes()
     assert not list(tmp_path.glob(".preparing-*"))
