@@ -21,6 +21,7 @@ from ehrbench.cli import (
     merge,
     metrics,
     models,
+    rate,
     results,
     run,
     score,
@@ -53,6 +54,7 @@ app.command("agreement")(agreement.agreement)
 app.command("compare")(compare.compare)
 app.command("submit")(submit.submit)
 app.command("approve")(approve.approve)
+app.add_typer(rate.app, name="rate")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
 app.add_typer(metrics.app, name="metrics")

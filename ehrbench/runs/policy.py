@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+from collections.abc import Iterable
 
 from ehrbench.errors import PolicyError
 from ehrbench.models.protocol import Model
@@ -28,14 +29,19 @@ def check_policy(task: TaskSpec, model: Model, open_data: bool = False) -> Appro
     if task.data.policy == "open" or open_data or not model.is_remote:
         return None
     endpoint = origin(model.endpoint or "")
-    names = (task.task, *task.groups())
-    for approval in load_approvals():
-        if approval.endpoint == endpoint and any(fnmatch.fnmatchcase(name, approval.tasks) for name in names):
-            return approval
+    if (approval := approval_for(task, endpoint, load_approvals())) is not None:
+        return approval
     raise PolicyError(
         f"task '{task.task}' is credentialed and {endpoint} is not this machine, so nothing was sent; if your data use agreement "
         f"allows this endpoint, record it: ehrbench approve {endpoint} --tasks {task.task} --by NAME --agreement TEXT"
     )
+
+
+def approval_for(task: TaskSpec, endpoint: str, approvals: Iterable[Approval]) -> Approval | None:
+    """The approval under which an endpoint (as ``origin`` spells it) may see a task's text; None where there is none."""
+    names = (task.task, *task.groups())
+    fitting = (a for a in approvals if a.endpoint == endpoint and any(fnmatch.fnmatchcase(name, a.tasks) for name in names))
+    return next(fitting, None)
 
 
 def silence_libraries() -> None:

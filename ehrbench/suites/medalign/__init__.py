@@ -17,6 +17,7 @@ SUITE = Suite(
             "medalign": "ehrbench.suites.medalign.sample:generate",
         },
         "ratings": {"medalign": "ehrbench.suites.medalign.rated:read_release"},
+        "rating layout": {"medalign": "ehrbench.suites.medalign.export:write_ratings"},
         "record file": {
             "xml": "ehrbench.suites.medalign.records.xml:load_record",
         },
