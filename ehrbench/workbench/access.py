@@ -10,6 +10,7 @@ import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable, Collection
+from contextvars import ContextVar
 from hashlib import sha256
 from typing import Protocol
 
@@ -19,8 +20,8 @@ from aiohttp.typedefs import Middleware
 from ehrbench.errors import EhrbenchError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-VISITOR = "visitor"
-"""Key of a request: who asks, as ``Doors.visitor`` said."""
+VISITOR: ContextVar[str] = ContextVar("visitor")
+"""Who asks, as ``Doors.visitor`` said; set for the handler of a request."""
 HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -148,15 +149,15 @@ class Gate:
             return None
         visitor = self._doors.visitor(request.cookies.get(self.cookie, ""))
         if visitor is None:
-            return self._message(403, "No entrance", "Open the link that this server printed when it started, or your own link.")
-        request[VISITOR] = visitor
+            return self._message(403, "No entrance", "Open the link that this server printed, or your own.")
+        VISITOR.set(visitor)
         return None
 
     async def _enter(self, request: web.Request) -> web.Response:
         cookie = self._doors.enter(request.match_info["token"])
         if cookie is None:
             return self._message(403, "No entrance", "This link is not, or no longer, valid. Ask for a new one.")
-        # A page of our own, not a redirect: after a click in another site's page, browsers keep a strict cookie back on redirects.
+        # A page, not a redirect: after a click on another site, browsers keep a strict cookie back on redirects.
         response = self._message(200, "Welcome", "")
         response.set_cookie(self.cookie, cookie, httponly=True, samesite="Strict", path="/", secure=self._scheme == "https")
         return response

@@ -15,7 +15,6 @@ from ehrbench.workbench.pages import Pages
 from ehrbench.workbench.record import MOST_HITS, Span, Timeline, Timelines
 
 Shown = Callable[[web.Request, Item], Sequence[Sequence[Span]] | None]
-_WORDS = "words"
 
 
 class RecordPages:
@@ -38,7 +37,7 @@ class RecordPages:
         app: web.Application,
         base: str,
         item_of: Callable[[web.Request], Item],
-        whole: Callable[[web.Request], Awaitable[web.Response]],
+        whole: Callable[[web.Request, str], Awaitable[web.Response]],
     ) -> None:
         """Add ``base``/page/N, /hits (for the script) and /search (the whole page, without one).
 
@@ -46,7 +45,7 @@ class RecordPages:
             app: the application.
             base: address of the record, with the item's slots.
             item_of: the item that a request names; raises HTTPNotFound.
-            whole: renders the item's page.
+            whole: renders the item's page, with what was searched.
         """
 
         async def page(request: web.Request) -> web.Response:
@@ -68,14 +67,13 @@ class RecordPages:
 
         async def search(request: web.Request) -> web.Response:
             item_of(request)
-            request[_WORDS] = await _words(request)
-            return await whole(request)
+            return await whole(request, await _words(request))
 
         app.router.add_get(base + "/page/{page}", page)
         app.router.add_post(base + "/hits", hits)
         app.router.add_post(base + "/search", search)
 
-    async def values(self, request: web.Request, item: Item, base: str, query: str) -> dict[str, Any] | str:
+    async def values(self, request: web.Request, item: Item, base: str, query: str, words: str) -> dict[str, Any] | str:
         """What ``record.html`` needs, or a sentence where there is no record to show."""
         try:
             timeline = await self._timeline(item)
@@ -85,7 +83,6 @@ class RecordPages:
             return "This item has no record." if item.record_id is None else "The records are not on this machine."
         asked = request.query.get("page", "")
         number = int(asked) if asked.isdigit() and int(asked) < len(timeline.pages) else len(timeline.pages) - 1
-        words = request.get(_WORDS, "")
         found = await asyncio.to_thread(timeline.search, words) if words else []
         if found:
             number = found[0].page

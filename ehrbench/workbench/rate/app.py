@@ -56,7 +56,7 @@ class RatePages:
         Raises:
             HTTPNotFound: it names none.
         """
-        mine = self._mine.get(request[VISITOR], [])
+        mine = self._mine.get(VISITOR.get(), [])
         number = request.match_info["n"]
         if not number.isdigit() or not 1 <= int(number) <= len(mine):
             raise web.HTTPNotFound
@@ -66,7 +66,7 @@ class RatePages:
         return [self.store.work(rater, item) for item in self._mine.get(rater, [])]
 
     async def _list(self, request: web.Request) -> web.Response:
-        rater = request[VISITOR]
+        rater = VISITOR.get()
         work = self._progress(rater)
         rows = [
             (n, self.material.items[item].question, w) for n, (item, w) in enumerate(zip(self._mine[rater], work, strict=True), 1)
@@ -77,10 +77,10 @@ class RatePages:
         )
 
     async def _help(self, request: web.Request) -> web.Response:
-        return self.pages.page("rate_help.html", study=self.study, rater=request[VISITOR], whole=WHOLE)
+        return self.pages.page("rate_help.html", study=self.study, rater=VISITOR.get(), whole=WHOLE)
 
-    async def _item(self, request: web.Request) -> web.Response:
-        rater = request[VISITOR]
+    async def _item(self, request: web.Request, words: str = "") -> web.Response:
+        rater = VISITOR.get()
         item, number = self._opened(request)
         letters = self.letters(rater, item.id)
         work = self.store.work(rater, item.id)
@@ -102,7 +102,7 @@ class RatePages:
             pairs=blind_pairs(self.study.seed, rater, item.id, self.names) if self.study.mode == "pairs" else [],
             onward=f"/item/{number + 1}" if number < total else "/",
             golds=(item.references or (", ".join(item.labels),)) if self.study.show_gold else (),
-            record=await self.records.values(request, item, f"/item/{number}/record", ""),
+            record=await self.records.values(request, item, f"/item/{number}/record", "", words),
         )
 
     def _in_letters(self, state: State, letters: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -118,7 +118,7 @@ class RatePages:
         return shown
 
     async def _act(self, request: web.Request) -> web.Response:
-        rater = request[VISITOR]
+        rater = VISITOR.get()
         item, _ = self._opened(request)
         letters = self.letters(rater, item.id)
 

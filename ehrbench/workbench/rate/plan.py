@@ -182,7 +182,14 @@ def assign(items: Sequence[Item], raters: Sequence[Rater], wish: Wish) -> tuple[
     cap = math.ceil(sum(needed.values()) / len(raters))
     loads: Counter[str] = Counter()
     chosen: dict[str, list[str]] = {}
-    for item in sorted(items, key=lambda i: (len(possible[i.id]) - needed[i.id], chance[i.id, raters[0].name])):
+    specialties = {rater.specialty.casefold() for rater in raters if rater.specialty}
+
+    def urgency(item: Item) -> tuple[int, bool, float]:
+        """Those with the least choice first, then those that somebody of their specialty could read."""
+        of_none = str(item.meta.get("specialty") or "").casefold() not in specialties
+        return len(possible[item.id]) - needed[item.id], of_none, chance[item.id, raters[0].name]
+
+    for item in sorted(items, key=urgency):
         specialty = str(item.meta.get("specialty") or "").casefold()
 
         def order(rater: Rater, item: Item = item, specialty: str = specialty) -> tuple[bool, bool, int, float]:

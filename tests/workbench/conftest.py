@@ -1,0 +1,79 @@
+"""Six runs on the synthetic sample, and a study planned on them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ehrbench.demo import TASK, write_answers
+from ehrbench.models.loading import load_model
+from ehrbench.runs.execute import generate
+from ehrbench.runs.folder import RunFolder
+from ehrbench.runs.options import RunOptions
+from ehrbench.runs.prepared import prepare
+from ehrbench.scoring.loaded import find_runs, load_run
+from ehrbench.scoring.run import score_run
+from ehrbench.tasks.catalog import load_catalog
+from ehrbench.workbench.rate.plan import Wish, plan_study
+from ehrbench.workbench.rate.study import Rater, Study, write_study
+
+RATERS = (Rater(name="Ada", specialty="Cardiology"), Rater(name="Ben", specialty="Oncology"))
+CHROMIUM = os.environ.get("EHRBENCH_CHROMIUM", "/usr/bin/chromium")
+
+
+@pytest.fixture(scope="session")
+def sample_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for the generated sample, so that it is made once."""
+    return tmp_path_factory.mktemp("workbench-home")
+
+
+@pytest.fixture(autouse=True)
+def _sample_home(_own_home: None, sample_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EHRBENCH_HOME", str(sample_home))
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory, sample_home: Path) -> Path:
+    """The folder of the six imaginary systems' runs."""
+    before = os.environ.get("EHRBENCH_HOME")
+    os.environ["EHRBENCH_HOME"] = str(sample_home)
+    try:
+        folder = tmp_path_factory.mktemp("runs")
+        for path in write_answers(folder / "answers"):
+            model = load_model(f"replay:{path}", {}, None)
+            options = RunOptions(data_dir="sample", out=folder / "results", model=f"replay:{path.name}")
+            run, _ = generate(prepare(load_catalog().get(TASK), model, options), quiet=True, command="test")
+            score_run(load_run(run), ["rouge_l", "chrf_pp"], processes=1)
+        return folder / "results"
+    finally:
+        os.environ.pop("EHRBENCH_HOME") if before is None else os.environ.update(EHRBENCH_HOME=before)
+
+
+@pytest.fixture
+def runs(results: Path) -> list[RunFolder]:
+    return find_runs([results])
+
+
+def make_study(runs: list[RunFolder], folder: Path, raters: tuple[Rater, ...] = RATERS, **wish: Any) -> Study:
+    planned = plan_study(runs, raters, Wish(**wish), folder, None)
+    shutil.rmtree(folder, ignore_errors=True)
+    write_study(folder, planned.study)
+    return planned.study
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}: install one or set EHRBENCH_CHROMIUM")
+    quiet = ("gpu", "quic", "background-networking", "component-update", "sync")
+    arguments = ["--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield chromium
+        chromium.close()
