@@ -34,9 +34,9 @@ def plan(
     """Decide who reads what, and write study.yaml to be looked at and edited."""
     from collections import Counter
 
-    from ehrbench.cli.output import print_json, print_table
     from ehrbench.errors import UsageError
     from ehrbench.scoring.loaded import find_runs
+    from ehrbench.terminal.output import print_json, print_table
     from ehrbench.workbench.rate.plan import Wish, plan_study, read_raters
     from ehrbench.workbench.rate.study import MODES, write_study
 
@@ -95,7 +95,7 @@ def serve(
 def status(study: StudyFolder, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show how far each rater is and how far raters agree so far, without telling one system from another."""
     from ehrbench.cli.correlation_options import cell, print_notes
-    from ehrbench.cli.output import print_json, print_table
+    from ehrbench.terminal.output import print_json, print_table
     from ehrbench.workbench.rate.serve import open_study
     from ehrbench.workbench.rate.status import study_status
 
@@ -132,9 +132,9 @@ def export(
 ) -> None:
     """Write the ratings that human-stats, correlate and agreement read. This unblinds the study."""
     from ehrbench.cli.correlation_options import print_notes
-    from ehrbench.cli.output import print_json
     from ehrbench.errors import UsageError
     from ehrbench.readers.data_dir import locate
+    from ehrbench.terminal.output import print_json
     from ehrbench.workbench.rate import export as exporting
     from ehrbench.workbench.rate.serve import open_study
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from ehrbench.demo import TASK, write_answers
 from ehrbench.models.loading import load_model
 from ehrbench.runs.execute import generate
 from ehrbench.runs.folder import RunFolder
@@ -18,6 +17,7 @@ from ehrbench.runs.options import RunOptions
 from ehrbench.runs.prepared import prepare
 from ehrbench.scoring.loaded import find_runs, load_run
 from ehrbench.scoring.run import score_run
+from ehrbench.suites.demo import TASK, write_answers
 from ehrbench.tasks.catalog import load_catalog
 from ehrbench.workbench.rate.plan import Wish, plan_study
 from ehrbench.workbench.rate.study import Rater, Study, write_study

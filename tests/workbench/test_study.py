@@ -16,11 +16,11 @@ import pytest
 from ehrbench.correlation.human import human_stats
 from ehrbench.correlation.options import Options
 from ehrbench.correlation.ratings import read_ratings
-from ehrbench.correlation.release import read_release
 from ehrbench.errors import EhrbenchError, MissingError, UsageError
 from ehrbench.readers.data_dir import locate
 from ehrbench.readers.item import Item
 from ehrbench.runs.folder import RunFolder
+from ehrbench.suites.medalign.rated import read_release
 from ehrbench.workbench.rate import export as exporting
 from ehrbench.workbench.rate.answers import load_material
 from ehrbench.workbench.rate.blinding import blind_order, blind_pairs
