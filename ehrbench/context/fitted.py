@@ -34,6 +34,8 @@ class Fitted:
     """When the first thing that the model sees happened."""
     tokenizer: str
     """Whose tokens these are."""
+    shown: Sequence[Sequence[tuple[int, int]]] = ()
+    """For each part, start and end of the pieces of the record's text that it holds."""
 
     @property
     def cut(self) -> bool:

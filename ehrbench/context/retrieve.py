@@ -54,6 +54,7 @@ def retrieve(record: Record, frame: Frame, window: Window, question: str) -> Fit
         seen_tokens=seen,
         first_time=record.first_time(spans[0].start),
         tokenizer=tokens.tokenizer.name,
+        shown=[spans],
     )
 
 

@@ -71,4 +71,5 @@ def fitted(policy: str, record: Record, spans: Sequence[Span], window: Window) -
         seen_tokens=seen,
         first_time=record.first_time(spans[0].start) if spans else None,
         tokenizer=tokens.tokenizer.name,
+        shown=[[span] for span in spans],
     )

@@ -142,7 +142,7 @@ def judge_run(
         dataset = Dataset(root=Path(), items=items, files=(), derived_from=source)
         chosen = replace(options, prompt=variant, seed=attempt)
         run = Prepared(task, dataset, items, judge, None, chosen, approval, synthetic)
-        folder, predictions = generate(run, quiet=quiet, command="ehrbench judge", say=say)
+        folder, predictions = generate(run, quiet=quiet, command="ehrbench judge", say=say, about={"judged": _judged(candidate, reference, protocol)})
         first_hash = first_hash or folder.path.name
         by_id = {p.item: p for p in predictions}
         still = []
@@ -157,6 +157,13 @@ def judge_run(
         failed = sum(by_id[f"{pair.item.id}/{order}"].outcome not in SCORED_OUTCOMES for pair, order in missing)
     judged = [Judged(p, {o: verdicts[p.item.id, o] for o in orders if (p.item.id, o) in verdicts}) for p in pairs]
     return Judgement(judged, orders, dropped, len(missing) - failed, failed, first_hash)
+
+
+def _judged(candidate: LoadedRun, reference: LoadedRun, protocol: Protocol) -> dict[str, Any]:
+    """What the judge's manifest says of whom it judged, so that its verdicts can be found from a run and read again."""
+    named = {"candidate": candidate.manifest, "reference": reference.manifest}
+    runs = {role: {"model": m["config"]["model"]["name"], "config_hash": m["config_hash"]} for role, m in named.items()}
+    return {**runs, "protocol": protocol}
 
 
 def _item(pair: Pair, order: Order, reminder: str) -> Item:

@@ -143,6 +143,7 @@ def seen(fitted: Fitted | None) -> dict[str, Any]:
         "first_date": fitted.first_time.date().isoformat() if fitted.first_time else None,
         "policy": fitted.policy,
         "tokenizer": fitted.tokenizer,
+        "record_shown": [[list(span) for span in spans] for spans in fitted.shown],
     }
 
 

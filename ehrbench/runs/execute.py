@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ehrbench.jsonl import write_atomically
 from ehrbench.models.capabilities import FittedOnGolds
@@ -39,6 +40,7 @@ def generate(
     command: str | None = None,
     say: Callable[[str], None] = lambda line: None,
     on_event: Listener = ignore,
+    about: Mapping[str, Any] | None = None,
 ) -> tuple[RunFolder, list[Prediction]]:
     """Answer every item that has no prediction yet, and bring the files into their final form.
 
@@ -48,6 +50,7 @@ def generate(
         command: the command line to record; None: this process's.
         say: told once what is taken over from before and what the reader of the data found odd.
         on_event: told that the task starts and of each finished item.
+        about: further entries of the manifest, which decide no number.
 
     Raises:
         UsageError: another process works on the same run, or the model gives no numbers for any item.
@@ -70,6 +73,7 @@ def generate(
             "command": command_line() if command is None else command,
             "engine_versions": dict(run.model.identity.versions),
             **({"track": run.dataset.track} if run.dataset.track else {}),
+            **(about or {}),
             **({"approval": run.approval._asdict()} if run.approval else {}),
         }
         write_manifest(folder, config, name, extra)

@@ -100,6 +100,8 @@ class Prediction:
     """How the record was made to fit."""
     tokenizer: str | None = None
     """Whose tokens the two counts above are."""
+    record_shown: Sequence[Sequence[Sequence[int]]] | None = None
+    """For each step, start and end of every piece of the record's text that it showed; None in runs from before this was kept."""
     probabilities: Mapping[str, float] | None = None
     """By choice, where the task reads probabilities."""
     hard: bool = False
@@ -129,6 +131,7 @@ class Prediction:
             "first_date",
             "policy",
             "tokenizer",
+            "record_shown",
             "probabilities",
         ):
             value = getattr(self, name)
