@@ -134,6 +134,7 @@ def judge_run(
     verdicts: dict[tuple[str, Order], Verdict] = {}
     missing = [(pair, order) for pair in pairs for order in orders]
     failed, first_hash = 0, ""
+    about = {"judged": _judged(candidate, reference, protocol)}
     for attempt in range(1 if protocol == "paper" else 1 + RETRIES):
         if not missing:
             break
@@ -142,7 +143,7 @@ def judge_run(
         dataset = Dataset(root=Path(), items=items, files=(), derived_from=source)
         chosen = replace(options, prompt=variant, seed=attempt)
         run = Prepared(task, dataset, items, judge, None, chosen, approval, synthetic)
-        folder, predictions = generate(run, quiet=quiet, command="ehrbench judge", say=say, about={"judged": _judged(candidate, reference, protocol)})
+        folder, predictions = generate(run, quiet=quiet, command="ehrbench judge", say=say, about=about)
         first_hash = first_hash or folder.path.name
         by_id = {p.item: p for p in predictions}
         still = []
