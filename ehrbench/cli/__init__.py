@@ -28,6 +28,7 @@ from ehrbench.cli import (
     submit,
     tasks,
     verify,
+    view,
 )
 from ehrbench.cli.logs import start_logging
 
@@ -48,6 +49,7 @@ app.command("score")(score.score)
 app.command("judge")(judge.judge)
 app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
+app.command("view")(view.view)
 app.command("correlate")(correlate.correlate)
 app.command("human-stats")(human_stats.human_stats)
 app.command("agreement")(agreement.agreement)
