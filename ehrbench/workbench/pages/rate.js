@@ -1,4 +1,5 @@
 // Judging: every click is sent at once, one after the other, and again until it is kept.
+$$(".needs-script").forEach((one) => one.remove());
 const work = $("#item");
 if (work) {
   const form = $("#judge"), saved = $(".saved"), lacking = $(".missing");
