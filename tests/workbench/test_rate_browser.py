@@ -217,7 +217,8 @@ def test_a_page_of_another_site_can_neither_read_nor_write(opened: Opened, links
           const out = [];
           for (const options of [{}, {credentials: 'include'}, {credentials: 'include', mode: 'no-cors'}])
             out.push(await fetch(url, options).then(r => r.text()).catch(() => 'refused'));
-          out.push(await fetch(url, {method: 'POST', mode: 'no-cors', credentials: 'include', body: '{}'}).then(r => r.text()).catch(() => 'refused'));
+          const write = {method: 'POST', mode: 'no-cors', credentials: 'include', body: '{}'};
+          out.push(await fetch(url, write).then(r => r.text()).catch(() => 'refused'));
           const frame = document.createElement('iframe');
           frame.src = url;
           document.body.append(frame);
@@ -243,7 +244,7 @@ def test_a_killed_server_loses_no_acknowledged_click(runs: list[RunFolder], tmp_
     kills = 20
     links: dict[str, str] | None = None
     state = {(r.name, n): 0 for r in study.raters for n in range(1, 4)}
-    for round_ in range(kills):
+    for _ in range(kills):
         server = Command("rate", "serve", folder)
         found = server.wait_for_links(2)
         tokens = {name: link.rpartition("/")[2] for name, link in found.items()}
