@@ -34,6 +34,15 @@ def strip_thinking(text: str, item: Item) -> str | None:
     return found.answer if found.closed else None
 
 
+def strip_after_thinking(text: str, item: Item) -> str | None:
+    """Without a thinking block and the white space around what follows it; a text without one stays as it is.
+
+    EHR-Bench's authors strip an answer only where they have cut thinking off it (protocol page, 4.1).
+    """
+    answer = strip_thinking(text, item)
+    return answer if answer is None or answer == text else answer.strip()
+
+
 def first_line(text: str, item: Item) -> str | None:
     """The first line that is not blank; empty when there is none."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
@@ -72,6 +81,7 @@ ANSWERS: Registry[CleanUp] = Registry(
     {
         "strip": "ehrbench.tasks.answers:strip",
         "strip_thinking": "ehrbench.tasks.answers:strip_thinking",
+        "strip_after_thinking": "ehrbench.tasks.answers:strip_after_thinking",
         "first_line": "ehrbench.tasks.answers:first_line",
         "lower": "ehrbench.tasks.answers:lower",
         "strip_quotes": "ehrbench.tasks.answers:strip_quotes",

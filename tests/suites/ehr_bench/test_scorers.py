@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from ehrbench.metrics import METRICS, Scorable
 from ehrbench.models.thinking import split
+from ehrbench.readers.item import Item
 from ehrbench.suites.ehr_bench.scorers import clean_pieces, score_clean, score_strict
+from ehrbench.tasks.answers import clean
+from ehrbench.tasks.catalog import load_catalog
 
 CUTS_THINKING = ("qwen", "m2")
 """The released code cuts the reasoning only where the model's name holds one of these."""
@@ -99,3 +102,27 @@ def test_the_gold_list_scores_one_in_any_order(labels: list[str]) -> None:
 def test_scores_are_between_0_and_1(answer: str, gold: list[str]) -> None:
     for score in (score_strict, score_clean):
         assert all(0 <= part <= 1 for part in score(answer, gold))
+
+
+@pytest.mark.parametrize(
+    ("task", "raw", "gold", "value"),
+    [
+        ("next_event", "labevents because", ["labevents"], 1.0),
+        ("next_event", "Labevents", ["labevents"], 0.0),
+        ("next_event", "The next event is labevents", ["labevents"], 0.0),
+        ("next_event", "\npoe", ["poe"], 0.0),
+        ("next_event", "<think>poe?</think>\n\npoe", ["poe"], 1.0),
+        ("labevents", "creatinine\n Sodium \n\nChloride", ["Creatinine", "Sodium", "Potassium"], 0.5714),
+        ("labevents", "A\nB\nC\nX\n", ["A"], 1 / 3),  # with the blank line: 1 of 5
+        ("labevents", "<think>?</think>A\nB\nC\nX\n", ["A"], 0.4),
+        ("labevents", "", ["A"], 0.0),
+        ("labevents", "A\nA\na", ["A", "B"], 0.6667),
+    ],
+)
+def test_paper_scores_the_answer_as_it_was_written(task: str, raw: str, gold: list[str], value: float) -> None:
+    """The protocol page's examples (4.2 and 4.3), and answers with line breaks at their ends, through the task's own clean-ups."""
+    spec = load_catalog().get(f"ehr_bench.decision.{task}", "paper")
+    answer = clean(raw, Item(id="1", question="Q"), spec.answer)
+    scorable = Scorable("1", answer or "", references=tuple(gold), labels=tuple(gold))
+    ((found,),) = METRICS.get(spec.primary).score([scorable])  # type: ignore[misc]
+    assert found == pytest.approx(value, abs=5e-5)

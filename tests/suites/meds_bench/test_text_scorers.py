@@ -240,6 +240,12 @@ def test_preparation_of_the_scripts():
     assert value("rouge_l_set_rationale", " a b. ", "a b.") == pytest.approx(1, abs=1e-8)
     # gold in lower case without full stops, the answer in lower case only
     assert value("bleu_1_ebms", "Zinc helps", "Zinc helps.") == 1
+    for answer, gold in (
+        ("Zinc helps most adults ", "zinc helps most adults"),
+        ("\nZinc helps most adults\n", "Zinc helps most adults ."),
+    ):
+        assert value("rouge_l_set_ebms", answer, gold) == pytest.approx(1)
+        assert value("bleu_1_ebms", answer, gold) == 1
     assert value("bleu_1_ebms", "Zinc helps.", "Zinc helps.") == pytest.approx(2 / 3)
     assert value("bleu_1_lower", "zinc Helps.", "Zinc helps.") == 1
     assert value("bleu_1", "zinc Helps.", "Zinc helps.") == pytest.approx(1 / 3)

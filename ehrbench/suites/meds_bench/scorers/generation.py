@@ -42,8 +42,12 @@ def _is_blank(answer: str) -> bool:
     return bool(answer) and not answer.strip()
 
 
+def _ebms_answer(text: str) -> str:
+    return text.strip().lower()
+
+
 def _ebms_gold(text: str) -> str:
-    return text.replace(".", "").lower()
+    return text.replace(".", "").strip().lower()
 
 
 _SCRIPTS: dict[Script, _Texts] = {
@@ -60,7 +64,7 @@ _SCRIPTS: dict[Script, _Texts] = {
         _is_blank,
         "As the reference: answers of blanks are left out; an empty one (it crashes) is 0.",
     ),
-    "ebms": _Texts(str.lower, _ebms_gold, _never, "As the reference: full stops are deleted from the gold answer only."),
+    "ebms": _Texts(_ebms_answer, _ebms_gold, _never, "As the reference: full stops are deleted from the gold answer only."),
     "lower": _Texts(str.lower, str.lower, _never),
 }
 
@@ -167,7 +171,7 @@ def _metric(key: str, measure: Measure, name: Tokenizer = "nltk-3.8", script: Sc
     notes = [_SET_NOTE if measure == "rouge_l_set" else "", _SCRIPTS[script].note]
     return Metric(
         key,
-        1,
+        2 if script == "ebms" else 1,  # 2: both sides are stripped
         _LABELS[measure] + (f" ({about})" if about else ""),
         "item_mean",
         partial(score, measure=measure, name=name, script=script),
