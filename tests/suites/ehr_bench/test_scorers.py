@@ -120,7 +120,7 @@ def test_scores_are_between_0_and_1(answer: str, gold: list[str]) -> None:
     ],
 )
 def test_paper_scores_the_answer_as_it_was_written(task: str, raw: str, gold: list[str], value: float) -> None:
-    """The protocol page's examples (4.2 and 4.3), and answers with line breaks at their ends, through the task's own clean-ups."""
+    """The protocol page's examples (4.2 and 4.3), and answers with line breaks at their ends."""
     spec = load_catalog().get(f"ehr_bench.decision.{task}", "paper")
     answer = clean(raw, Item(id="1", question="Q"), spec.answer)
     scorable = Scorable("1", answer or "", references=tuple(gold), labels=tuple(gold))
