@@ -17,8 +17,8 @@ from ehrbench.errors import unknown_name
 from ehrbench.tasks.yaml_file import KeyPath, Position, TaskFileError, YamlFile, read_yaml, shown
 
 PROTOCOLS = ("clean", "paper")
-FIXED = (("task",), ("version",), ("group",), ("data", "policy"))
-"""What a protocol cannot change: it is the same task on the same data."""
+FIXED = (("task",), ("group",), ("data", "policy"))
+"""What a protocol cannot change: it is the same task on the same data. Its numbers may move alone, so it may have a version."""
 
 
 _LM_EVAL_KEYS = (
