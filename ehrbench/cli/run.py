@@ -34,6 +34,13 @@ def run(
     max_reasoning_tokens: Annotated[int | None, typer.Option(help="Tokens of thinking, beside the answer's.")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 is greedy. [default: the task's]")] = None,
     top_p: Annotated[float | None, typer.Option(help="Nucleus. [default: the task's]")] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Text that ends an answer, \\n for a new line; repeatable; '' for none. [default: the task's; of a base model, "
+            "its prompt's headings]"
+        ),
+    ] = None,
     num_fewshot: Annotated[int | None, typer.Option(help="Worked examples in the prompt. [default: the task's]")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="First N items only; the result is marked partial.")] = None,
     shard: Annotated[
@@ -79,6 +86,7 @@ def run(
     """Run tasks. The same command again continues an interrupted run and repeats nothing that is finished."""
     from ehrbench.cli.running import answer_and_score, metric_names, prepare_all, read_options, report
     from ehrbench.errors import INTERRUPTED_EXIT_CODE, UsageError
+    from ehrbench.models.capabilities import IntroducesItself
     from ehrbench.models.loading import load_model
     from ehrbench.neural.arguments import parse_arguments
     from ehrbench.runs.policy import silence_libraries
@@ -94,6 +102,8 @@ def run(
     # With a budget tokenizer the window is counted in its tokens, and the model's own window holds beside it.
     model_len = None if options.budget_tokenizer else options.max_model_len
     answering = load_model(model, options.model_args, model_len)
+    if isinstance(answering, IntroducesItself):
+        typer.echo(f"ehrbench: {answering.identity.name}: {answering.introduction}", err=True)
     if executor == "ray":
         from ehrbench.runs.ray_executor import Layout, RayModel, Spec
 

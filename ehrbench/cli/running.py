@@ -143,6 +143,8 @@ def read_options(given: dict[str, Any]) -> RunOptions:
 
         given, arguments = with_profile(given, arguments, load_profile(given["model_profile"]))
     given = {**given, "shard": parse_shard(given["shard"]) if given["shard"] is not None else None}
+    if given.get("stop") is not None:
+        given["stop"] = tuple(text.replace("\\n", "\n") for text in given["stop"] if text)
     values = {f.name: given[f.name] for f in fields(RunOptions) if f.name in given}
     return RunOptions(**{**values, "model_args": arguments, "include_paths": tuple(given["include_path"] or ())})
 

@@ -39,6 +39,21 @@ class MeetsServerByFile(Protocol):
     by_file: Literal[True]
 
 
+@runtime_checkable
+class UsesTemplate(Protocol):
+    """Says whose chat template makes its prompts."""
+
+    template: str | None
+    """For people (``of the checkpoint``); None: it has none, and is given the task's text alone, as a base model."""
+
+
+@runtime_checkable
+class IntroducesItself(Protocol):
+    """Says in one line how it is asked, for whoever starts a run."""
+
+    introduction: str
+
+
 class Likelihood(NamedTuple):
     """Of one text."""
 

@@ -87,6 +87,25 @@ def require_vocabulary(name: str, config: Any, tokenizer: HFTokenizer) -> None:
             )
 
 
+def template_source(chat: Chat, given: Arguments) -> str | None:
+    """Whose chat template makes the prompts, for people; None: there is none."""
+    if chat.render_template is None:
+        return None
+    return "of the checkpoint" if given.text("chat_template") is None else f"in {given.text('chat_template')}"
+
+
+def introduction(chat: Chat, template: str | None, own: OwnWindow, used: int | None) -> str:
+    """How a checkpoint is asked, in one line."""
+    asked = "no chat template: a base model, given the task's text alone" if template is None else f"chat template {template}"
+    thinks = ", thinks before it answers" if chat.thinks else ""
+    if used is None:
+        window = "window unknown"
+    else:
+        of = "" if own.tokens is None or own.tokens == used else f" of {own.tokens:,}"
+        window = f"window {used:,}{of} tokens" + (f" ({own.source})" if own.source else "")
+    return f"{asked}{thinks}; {window}"
+
+
 def saved_dtype(config: Any) -> str:
     """The type of the weights that a checkpoint's configuration names; ``auto`` where it names none."""
     found = next((found for key in ("dtype", "torch_dtype") if (found := setting(config, key)) is not None), "auto")

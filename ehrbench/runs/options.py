@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ehrbench.errors import UsageError, unknown_name
 from ehrbench.hashing import hash_data
+from ehrbench.models.capabilities import UsesTemplate
 from ehrbench.models.protocol import Model, Tokenizer
+from ehrbench.tasks.run_on import base_model_stops
 from ehrbench.tasks.schema import ContextPolicy, Keep, PromptSpec, Protocol, TaskSpec
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ class RunOptions:
     max_reasoning_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    stop: tuple[str, ...] | None = None
+    """Strings that end an answer; empty: none, whatever the task and the model."""
     num_fewshot: int | None = None
     limit: int | None = None
     """First items only."""
@@ -92,7 +96,7 @@ def apply_options(task: TaskSpec, options: RunOptions) -> TaskSpec:
     """
     generation = {
         name: getattr(options, name)
-        for name in ("max_tokens", "max_reasoning_tokens", "temperature", "top_p")
+        for name in ("max_tokens", "max_reasoning_tokens", "temperature", "top_p", "stop")
         if getattr(options, name) is not None
     }
     changes: dict[str, Any] = {
@@ -107,6 +111,18 @@ def apply_options(task: TaskSpec, options: RunOptions) -> TaskSpec:
     elif options.context is not None:
         raise UsageError(f"task '{task.task}' has no records, so --context {options.context} means nothing for it; leave it out")
     return task.model_copy(update=changes)
+
+
+def with_base_model_stops(task: TaskSpec, options: RunOptions, model: Model) -> TaskSpec:
+    """The task with stop strings where a base model is to write an answer and nobody has said where that ends.
+
+    Under ``paper`` nothing is added: the papers stop where they say.
+    """
+    base = isinstance(model, UsesTemplate) and model.template is None
+    if not base or options.stop is not None or task.generation.stop or options.protocol == "paper" or task.output != "text":
+        return task
+    stop = base_model_stops(task.prompt)
+    return task.model_copy(update={"generation": task.generation.model_copy(update={"stop": stop})})
 
 
 def choose_prompt(task: TaskSpec, name: str) -> PromptSpec:

@@ -11,7 +11,7 @@ from ehrbench.readers import Dataset
 from ehrbench.readers.data_dir import is_sample, open_dataset
 from ehrbench.readers.item import Item
 from ehrbench.runs.approvals import Approval
-from ehrbench.runs.options import RunOptions, apply_options, run_config
+from ehrbench.runs.options import RunOptions, apply_options, run_config, with_base_model_stops
 from ehrbench.runs.policy import check_policy
 from ehrbench.tasks.schema import TaskSpec
 
@@ -51,7 +51,7 @@ def prepare(task: TaskSpec, model: Model, options: RunOptions) -> Prepared:
         MissingError: the data are not there.
         PolicyError: the endpoint may not see them.
     """
-    task = apply_options(task, options)
+    task = with_base_model_stops(apply_options(task, options), options, model)
     synthetic = is_sample(options.data_dir)
     dataset = open_dataset(task, options.data_dir)
     approval = check_policy(task, model, synthetic or dataset.open_data)

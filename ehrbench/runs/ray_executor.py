@@ -15,7 +15,15 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple, cast
 
 from ehrbench.errors import MissingError, UsageError
-from ehrbench.models.capabilities import Describes, FittedOnGolds, GivesLikelihoods, LikelihoodRequest, LikelihoodResponse
+from ehrbench.models.capabilities import (
+    Describes,
+    FittedOnGolds,
+    GivesLikelihoods,
+    IntroducesItself,
+    LikelihoodRequest,
+    LikelihoodResponse,
+    UsesTemplate,
+)
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, Request, Response
 from ehrbench.runs.keys import model_key
 
@@ -137,6 +145,10 @@ class RayModel:
         self.tokenizer, self.thinks = planning.tokenizer, planning.thinks
 
         self.context_length = planning.context_length
+        if isinstance(planning, UsesTemplate):
+            self.template = planning.template
+        if isinstance(planning, IntroducesItself):
+            self.introduction = planning.introduction
         if isinstance(planning, GivesLikelihoods):  # else the method is not there, which is how a task's need is told
             self.log_likelihoods = self._log_likelihoods
 

@@ -30,11 +30,13 @@ from ehrbench.models.hf.window import usable_window
 from ehrbench.models.likelihoods import Scored, tokens_of
 from ehrbench.models.local import (
     CHAT_ARGUMENTS,
+    introduction,
     load_named_tokenizer,
     read_chat,
     read_window,
     require_vocabulary,
     saved_dtype,
+    template_source,
     versions,
 )
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, ModelIdentity, Request, Response, Tokenizer
@@ -111,7 +113,10 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
         },
         versions=versions(("torch", "transformers", "tokenizers")),
     )
-    return HFModel(folder, tokenizer, chat, identity, usable_window(own, max_model_len, name), options, limits)
+    length, template = usable_window(own, max_model_len, name), template_source(chat, given)
+    model = HFModel(folder, tokenizer, chat, identity, length, options, limits)
+    model.template, model.introduction = template, introduction(chat, template, own, length)
+    return model
 
 
 class HFModel:
@@ -137,6 +142,8 @@ class HFModel:
         self._tokenizer = tokenizer
         self.context_length = context_length
         self.thinks: bool = chat.thinks
+        self.template: str | None = None
+        self.introduction: str = ""
         self._folder = folder
         self._chat = chat
         self._options = options

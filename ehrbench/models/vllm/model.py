@@ -28,7 +28,16 @@ from ehrbench.models.hf.config import load_config, setting
 from ehrbench.models.hf.tokenizer import HFTokenizer
 from ehrbench.models.hf.window import usable_window
 from ehrbench.models.likelihoods import Scored, tokens_of
-from ehrbench.models.local import load_named_tokenizer, read_chat, read_window, require_vocabulary, saved_dtype, versions
+from ehrbench.models.local import (
+    introduction,
+    load_named_tokenizer,
+    read_chat,
+    read_window,
+    require_vocabulary,
+    saved_dtype,
+    template_source,
+    versions,
+)
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, ModelIdentity, Request, Response, Tokenizer
 from ehrbench.models.server.loop import background_loop
 from ehrbench.models.server.pump import pump
@@ -139,7 +148,10 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
         "skip_tokenizer_init": not guided and "reasoning_parser" not in given.engine,
         **({"enable_lora": True, "max_lora_rank": adapter.rank} if adapter else {}),
     }
-    return VllmModel(folder, tokenizer, chat, identity, length, arguments, adapter, guided)
+    model = VllmModel(folder, tokenizer, chat, identity, length, arguments, adapter, guided)
+    model.template = template_source(chat, own)
+    model.introduction = introduction(chat, model.template, held, length)
+    return model
 
 
 def _with_positions(tokens: int | None, config: Any) -> Any:
@@ -171,6 +183,8 @@ class VllmModel:
         self.tokenizer: Tokenizer | None = tokenizer
         self.context_length = context_length
         self.thinks: bool = chat.thinks
+        self.template: str | None = None
+        self.introduction: str = ""
         self._tokenizer = tokenizer
         self._folder = folder
         self._chat = chat
