@@ -191,3 +191,56 @@ def test_a_model_that_gives_no_numbers_stops(
     assert not ended.results
     outcomes = {row["outcome"] for path in tmp_path.rglob("predictions.jsonl") for row in map(json.loads, path.open())}
     assert outcomes == {"api_error"}
+
+
+def test_a_token_for_which_there_are_no_weights_is_refused(tmp_path: Path, run: Run) -> None:
+    folder = tiny_llama(tmp_path / "m")
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token": "<|the_end|>"}))
+    ended = run(f"hf:{folder}")
+    assert ended.code == 2 and not ended.results
+    assert re.search(
+        r"names <\|the_end\|> as its eos_token, which has the id \d+, and the model's vocabulary ends at", ended.errors
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "code", "message"),
+    [
+        ({}, ("--max-model-len", "9000"), 2, r"more than the 4096 tokens .* \(max_position_embeddings in config.json\)"),
+        ({}, ("--max-model-len", "9000", "--model-arg", "window=9000"), 0, r"window 9,000 tokens \(--model-arg window\)"),
+        (
+            {"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 4096}},
+            ("--max-model-len", "9000"),
+            0,
+            r"window 9,000 of 16,384 tokens \(max_position_embeddings in config.json, stretched to 4 × 4096",
+        ),
+    ],
+)
+def test_windows(changes: dict[str, Any], arguments: tuple[str, ...], code: int, message: str, tmp_path: Path, run: Run) -> None:
+    folder = tiny_llama(tmp_path / "m", context=4096)
+    settings(folder, **changes)
+    ended = run(f"hf:{folder}", *arguments, "--dry-run")
+    assert ended.code == code, ended.errors
+    assert re.search(message, ended.errors), ended.errors
+
+
+@pytest.mark.parametrize(
+    ("template", "arguments", "stops", "message"),
+    [
+        (False, (), ["\nInstruction:", "\nEHR:", "\nQuestion:"], "no chat template: a base model, given the task's text alone"),
+        (False, ("--stop", "\\n\\n", "--stop", "END"), ["\n\n", "END"], "no chat template"),
+        (False, ("--stop", ""), [], "no chat template"),
+        (False, ("--protocol", "paper"), [], "no chat template"),
+        (True, (), [], "chat template of the checkpoint"),
+    ],
+)
+def test_where_an_answer_ends_and_whose_template_is_used(
+    template: bool, arguments: tuple[str, ...], stops: list[str], message: str, tmp_path: Path, run: Run
+) -> None:
+    folder = tiny_llama(tmp_path / "m", chat_template=template)
+    ended = run(f"hf:{folder}", *arguments, "--no-score", limit=1)
+    assert ended.code == 0, ended.errors
+    assert message in ended.errors
+    (manifest,) = tmp_path.rglob("manifest.json")
+    assert json.loads(manifest.read_text())["config"]["generation"]["stop"] == stops

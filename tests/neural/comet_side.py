@@ -1,7 +1,7 @@
 """Runs in the metrics' environment: writes tiny random checkpoints, and scores with the libraries called directly.
 
-``python comet_side.py make FOLDER TOKENIZERS`` and ``python comet_side.py score FOLDER ROWS.json OUT.json``: rows by kind in,
-scores by kind out.
+``python comet_side.py make FOLDER TOKENIZERS``; ``python comet_side.py drop CHECKPOINT FOLDER WEIGHT`` makes a copy without a
+weight; ``python comet_side.py score FOLDER ROWS.json OUT.json``: rows by kind in, scores by kind out.
 """
 
 from __future__ import annotations
@@ -73,6 +73,22 @@ def lightning(folder: Path, model: Any, hparams: dict[str, Any]) -> None:
         },
         folder / "checkpoints" / "model.ckpt",
     )
+
+
+def drop(checkpoint: Path, folder: Path, weight: str) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(checkpoint, folder)
+    path = folder / "checkpoints" / "model.ckpt"
+    if path.is_file():
+        content = torch.load(path, weights_only=False)
+        del content["state_dict"][weight]
+        torch.save(content, path)
+        return
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    del tensors[weight]
+    save_file(tensors, path, metadata={"format": "pt"})
 
 
 def make(folder: Path, tokenizers: Path) -> None:
@@ -195,6 +211,8 @@ def unieval(folder: Path, rows: Rows) -> list[float]:
 if __name__ == "__main__":
     if sys.argv[1] == "make":
         make(Path(sys.argv[2]), Path(sys.argv[3]))
+    elif sys.argv[1] == "drop":
+        drop(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
     else:
         asked = json.loads(Path(sys.argv[3]).read_text("utf-8"))
         found = {kind: score(Path(sys.argv[2]), kind, rows) for kind, rows in asked.items()}

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ehrbench.cli import app
+from ehrbench.errors import UsageError
 from ehrbench.metrics import Metric, Scorable
 from ehrbench.metrics._punkt import SentenceSplitter, english
 from ehrbench.neural import unieval
@@ -21,6 +22,7 @@ from ehrbench.scoring.score import resolve, score
 from ehrbench.scoring.sources import add_sources
 from ehrbench.suites.medalign.reader import read
 from tests.metrics.conftest import HOSTILE, make_pairs
+from tests.neural.conftest import comet_side
 
 pytestmark = pytest.mark.comet
 
@@ -104,6 +106,25 @@ def test_unieval_scores_as_the_authors_compute_them(name: str, checkpoints: Path
     ours = [s[0] for s in compute(metric, scorables())]  # type: ignore[index]
     assert ours == pytest.approx(theirs[name], abs=1e-5)
     assert len({round(value, 4) for value in ours}) > 8
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "checkpoint", "weight"),
+    [
+        ("comet", "comet", "regression", "encoder.model.encoder.layer.1.output.dense.weight"),
+        ("comet", "comet", "regression", "estimator.ff.0.weight"),
+        ("lens", "lens", "lens", "estimator.ff.0.weight"),
+        ("bleurt", "bleurt", "bleurt", "classifier.weight"),
+        ("unieval_fluency", "unieval", "unieval", "decoder.block.1.layer.0.SelfAttention.q.weight"),
+    ],
+)
+def test_a_checkpoint_without_a_weight_is_refused(
+    name: str, family: str, checkpoint: str, weight: str, checkpoints: Path, comet_python: Path, tmp_path: Path
+) -> None:
+    comet_side(comet_python, "drop", checkpoints / checkpoint, tmp_path / checkpoint, weight)
+    metric = resolve(name, {f"{family}.checkpoint": str(tmp_path / checkpoint), f"{family}.device": "cpu"})
+    with pytest.raises(UsageError, match=rf"lack 1 of the model's weights \({weight}\), which would be random"):
+        compute(metric, scorables()[:2])
 
 
 @pytest.fixture
