@@ -53,10 +53,10 @@ class Request:
     """The closed set the answer is taken from; never the gold."""
 
 
-Doubt = Literal["prompt_count", "choice_not_listed"]
+Doubt = Literal["prompt_count", "choice_not_listed", "thinking_tags"]
 """Why an answer that stands is doubtful. ``prompt_count``: the server counted fewer tokens than the prompt has, probably those
 that it did not have in its cache. ``choice_not_listed``: the server did not list a choice, whose probability is the most that it
-can be."""
+can be. ``thinking_tags``: the answer begins as a thought does, between markers that are not known."""
 
 Finish = Literal["stop", "length", "reasoning_length", "overflow", "refused", "error"]
 """How a call ended. ``reasoning_length``: tokens ran out before the thinking ended. ``overflow``: the prompt does not fit.

@@ -9,6 +9,7 @@ SMALL_MASS = 0.5
 _DOUBTS = {
     "prompt_count": "the server counted fewer tokens than the prompt has, for its cache or because it cut the prompt",
     "choice_not_listed": "the server did not list a choice among the first tokens; its probability is the most that it can be",
+    "thinking_tags": "the answer begins as a thought does, and was scored as it is: name the markers with --model-arg think_tags",
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ehrbench.models.protocol import Finish, Response
+from ehrbench.models.thinking import looks_like_thought
 from ehrbench.results.schema import Outcome
 
 
@@ -53,7 +54,7 @@ class Step:
             probabilities=response.probabilities,
             hard=response.hard,
             mass=response.mass,
-            doubts=response.doubts,
+            doubts=(*response.doubts, *(("thinking_tags",) if looks_like_thought(response.text) else ())),
             cached_tokens=response.cached_tokens,
             seconds=response.seconds,
             attempts=response.attempts,

@@ -244,3 +244,18 @@ def test_where_an_answer_ends_and_whose_template_is_used(
     assert message in ended.errors
     (manifest,) = tmp_path.rglob("manifest.json")
     assert json.loads(manifest.read_text())["config"]["generation"]["stop"] == stops
+
+
+def test_an_answer_that_begins_as_a_thought_is_counted_and_shown(tmp_path: Path, run: Run) -> None:
+    folder = tmp_path / "made.jsonl"
+    answers = {"item": "x", "answer": "<inner_thought>the sodium is low, so"}
+    from ehrbench.readers.data_dir import open_dataset
+    from ehrbench.tasks.catalog import load_catalog
+
+    (task,) = load_catalog(()).select("medalign", "clean")
+    items = [item.id for item in open_dataset(task, "sample").items[:3]]
+    folder.write_text("".join(json.dumps({**answers, "item": item}) + "\n" for item in items))
+    ended = run(f"replay:{folder}", "--budget-tokenizer", "words")
+    assert ended.code == 0, ended.errors
+    assert ended.results[0]["answers"]["doubts"] == {"thinking_tags": 3}
+    assert "caution: 3 of 3 items are doubtful: the answer begins as a thought does" in ended.out

@@ -65,3 +65,16 @@ def test_the_users_pair() -> None:
 )
 def test_an_answer_that_begins_as_a_thought_is_noticed(text: str, looks: bool) -> None:
     assert looks_like_thought(text) is looks
+
+
+def test_a_server_model_is_given_the_users_pair_and_its_tokenizers() -> None:
+    from ehrbench.models.server.load import openai
+    from ehrbench.models.server.reply import read_answer
+
+    model = openai("m", {"base_url": "http://127.0.0.1:9/v1", "think_tags": "<plan>,</plan>"}, None)
+    reply = {"choices": [{"message": {"content": "<plan>look at sodium</plan>low"}, "finish_reason": "stop"}]}
+    assert read_answer(reply, None).text == "<plan>look at sodium</plan>low"
+    found = read_answer(reply, None, model.dialect.tags)
+    assert (found.text, found.reasoning) == ("low", "look at sodium")
+    assert (model.template, model.introduction) == ("of the server", "the server's own chat template")
+    assert openai("m", {"base_url": "http://127.0.0.1:9/v1", "api": "completions"}, None).template is None

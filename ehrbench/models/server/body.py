@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ehrbench.jsonl import parse
 from ehrbench.models.protocol import ChoiceRequest, Message, Request
+from ehrbench.models.thinking import TAGS, Tags
 
 TokenField = Literal["max_tokens", "max_completion_tokens"]
 
@@ -30,6 +31,8 @@ class Dialect:
     """Fields that the server does not take."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further fields, as they are."""
+    tags: Sequence[Tags] = TAGS
+    """The markers round the model's thinking, where it stands in the answer."""
 
     @property
     def allowance(self) -> bool:

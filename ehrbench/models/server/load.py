@@ -9,12 +9,15 @@ from typing import Any, Literal, cast
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_text
 from ehrbench.models.arguments import Arguments
+from ehrbench.models.hf.tokenizer import HFTokenizer
 from ehrbench.models.protocol import Message, ModelIdentity, Tokenizer
 from ehrbench.models.server.body import Dialect, TokenField
 from ehrbench.models.server.endpoint import OPENAI_URL, Endpoint, azure_endpoint, openai_endpoint
 from ehrbench.models.server.model import ServerModel, role_markers
 from ehrbench.models.server.prices import read_prices
 from ehrbench.models.server.transport import Patience
+from ehrbench.models.thinking import TAGS, Tags
+from ehrbench.models.thinking_tags import find_tags, read_tags
 
 ARGUMENTS = {
     "base_url": f"address of the server, up to /v1 (openai: default {OPENAI_URL}; azure: default $AZURE_OPENAI_ENDPOINT)",
@@ -30,6 +33,7 @@ ARGUMENTS = {
     "reasoning_effort": "passed to the server",
     "retry_seconds": "no attempt begins later than this after the first, and so long is waited for a server (default 600)",
     "stop_after": "first calls that may all fail in the same way before the run stops (default 10); 0: any number",
+    "think_tags": "the markers round the model's thinking, as <thought>,</thought>",
     "thinking": "on or off: told to the server's chat template; on adds the reasoning allowance",
     "timeout": "seconds of one attempt (default 900)",
     "token_field": "max_tokens or max_completion_tokens",
@@ -95,16 +99,19 @@ def _model(
     api = cast('Literal["chat", "completions"]', arguments.choice("api", ("chat", "completions"), "chat"))
     if api == "completions":
         default_field = "max_tokens"
+    thinking = arguments.switch("thinking")
+    tokenizer, render = _tokenizer(arguments.text("tokenizer"), thinking, api)
     dialect = Dialect(
         model=name,
         api=api,
         token_field=cast(TokenField, arguments.choice("token_field", ("max_tokens", "max_completion_tokens"), default_field)),
-        thinking=arguments.switch("thinking"),
+        thinking=thinking,
         template_switch=template_switch,
         reasoning_effort=effort,
         top_logprobs=arguments.integer("top_logprobs", 5 if newest_fields and api == "completions" else 20, 1, 100_000),
         omit=frozenset(field.strip() for field in (arguments.text("omit") or "").split(",") if field.strip()),
         extra=extra,
+        tags=_tags(arguments.text("think_tags"), tokenizer),
     )
     if own := sorted((_OWN_FIELDS - {"stream"}) & dialect.omit):
         raise UsageError(f"--model-arg omit: '{own[0]}' cannot be left out")
@@ -117,7 +124,6 @@ def _model(
         stop_after=arguments.integer("stop_after", 10, 0),
     )
     prices = arguments.text("prices")
-    tokenizer, render = _tokenizer(arguments.text("tokenizer"), dialect.thinking, api)
     return ServerModel(
         ModelIdentity(name.rsplit("/", 1)[-1], backend, None, _settings(dialect, endpoint, arguments), _versions()),
         endpoint,
@@ -145,6 +151,7 @@ def _settings(dialect: Dialect, endpoint: Endpoint, arguments: Arguments) -> dic
         "omit": sorted(dialect.omit) or None,
         "extra_body": dict(dialect.extra) or None,
         "api_version": arguments.text("api_version"),
+        "think_tags": arguments.text("think_tags"),
         "top_logprobs": dialect.top_logprobs if arguments.text("top_logprobs") else None,
     }
     return {**settings, **{name: value for name, value in chosen.items() if value is not None}}
@@ -154,6 +161,14 @@ def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
     return {"aiohttp": version("aiohttp")}
+
+
+def _tags(given: str | None, tokenizer: Tokenizer | None) -> tuple[Tags, ...]:
+    """The markers round the model's thinking: the user's, those of the tokenizer's folder, and those that are always known."""
+    known = TAGS
+    if isinstance(tokenizer, HFTokenizer):
+        known = find_tags(tokenizer.chat_template, tokenizer.config, tokenizer.added_tokens)
+    return known if given is None else (read_tags(given), *known)
 
 
 def _tokenizer(path: str | None, thinking: bool | None, api: str) -> tuple[Tokenizer | None, Render | None]:

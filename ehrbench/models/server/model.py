@@ -78,6 +78,9 @@ class ServerModel:
         self.tokenizer = tokenizer
         self.thinks = dialect.allowance
         self.dialect = dialect
+        self.template: str | None = None if dialect.api == "completions" else "of the server"
+        base = "no chat template: a base model, given the task's text alone"
+        self.introduction = base if self.template is None else "the server's own chat template"
         self._render = render
         self._prices = prices
         self._warned: set[str] = set()
@@ -243,7 +246,7 @@ class ServerModel:
 
     def read(self, data: Any) -> Answer:
         """The answer in a reply; raises ``Malformed`` where there is none."""
-        return read_answer(data, self.dialect.thinking)
+        return read_answer(data, self.dialect.thinking, self.dialect.tags)
 
     def _doubts(self, usage: Usage, least: int) -> tuple[Doubt, ...] | None:
         """What is doubtful about an answer for the tokens that the server counted; None: it answered a part of the prompt."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ehrbench.models.protocol import Finish
 from ehrbench.models.server.retry import NULL_RETRIES
-from ehrbench.models.thinking import split
+from ehrbench.models.thinking import TAGS, Tags, split
 
 
 class Malformed(Exception):
@@ -67,12 +67,13 @@ class Answer(NamedTuple):
     usage: Usage
 
 
-def read_answer(data: Any, thinking: bool | None) -> Answer:
+def read_answer(data: Any, thinking: bool | None, tags: Sequence[Tags] = TAGS) -> Answer:
     """The answer of a chat or plain completion.
 
     Args:
         data: the decoded reply.
         thinking: whether the model was asked to think; then a text that ran out of tokens without any tag is thinking.
+        tags: the markers round the model's thinking.
 
     Raises:
         Malformed: no choices, null content, or a generation that the server broke off.
@@ -93,7 +94,7 @@ def read_answer(data: Any, thinking: bool | None) -> Answer:
         if reasoning is None and not out_of_tokens:
             raise Malformed("NullContent", NULL_RETRIES)
         content = ""
-    answer, inline, closed = split(content, opened=bool(thinking) and out_of_tokens and reasoning is None)
+    answer, inline, closed = split(content, opened=bool(thinking) and out_of_tokens and reasoning is None, tags=tags)
     reasoning = "\n".join(part for part in (reasoning, inline) if part) or None
     if not closed:
         return Answer("", "reasoning_length", reasoning, usage)
