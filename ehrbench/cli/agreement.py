@@ -1,11 +1,14 @@
-"""``ehrbench agreement``: raters among themselves."""
+"""``ehrbench agreement``: raters among themselves, and judges beside them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from ehrbench.stats.resampled_means import MeanInterval
 
 
 def agreement(
@@ -14,6 +17,10 @@ def agreement(
         str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
     ] = None,
     ratings: Annotated[Path | None, typer.Option(help="Instead: a table item, rater, system, rank (CSV, TSV, parquet).")] = None,
+    judge: Annotated[
+        list[Path] | None,
+        typer.Option(help="A judge's run folders, or folders above them, to compare with the raters; repeatable."),
+    ] = None,
     tau: Annotated[str, typer.Option(help="Kendall's tau between raters: b, c, a or wmt.")] = "b",
     resample: Annotated[str, typer.Option(help="What the bootstrap draws: items or patients.")] = "items",
     resamples: Annotated[int, typer.Option(min=100, help="How often.")] = 10_000,
@@ -21,19 +28,24 @@ def agreement(
     out: Annotated[Path | None, typer.Option(help="Write agreement.json and agreement.csv into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Krippendorff's alpha, Kendall's W and mean pairwise tau of the raters: the most that a metric can be asked for."""
+    """Krippendorff's alpha, Kendall's W and mean pairwise tau of the raters, with a judge beside them where one is named."""
     import json
 
     from ehrbench.cli.correlation_options import cell, parse_options, print_notes
+    from ehrbench.correlation.judged import judge_agreement
     from ehrbench.correlation.output import write_files
     from ehrbench.correlation.raters import rater_agreement
     from ehrbench.correlation.sources import open_ratings
+    from ehrbench.judge.stored import read_judges
     from ehrbench.tables import to_csv
     from ehrbench.terminal.output import print_json, print_table
 
     options = parse_options(tau=tau, unit=resample, resamples=resamples, seed=seed, units=("items", "patients"))
-    report = rater_agreement(open_ratings(task, data_dir, ratings).rankings, options)
-    plain = report.plain()
+    rankings = open_ratings(task, data_dir, ratings).rankings
+    report = rater_agreement(rankings, options)
+    judged = read_judges(judge) if judge else []
+    judges = [judge_agreement(rankings, one.judge, one.scores, options) for one in judged]
+    plain = {**report.plain(), **({"judges": [one.plain() for one in judges]} if judge else {})}
     rows = [
         (label, one.value, one.low, one.high, one.n, undefined)
         for label, one, undefined in (
@@ -44,6 +56,13 @@ def agreement(
         )
         if one is not None
     ]
+    for beside in judges:
+        rows += [
+            (f"tau-{report.variant} of {beside.judge} with raters", *_ends(beside.with_raters), 0),
+            ("  on items that several ranked", *_ends(beside.common), 0),
+            ("  raters with one another on those", *_ends(beside.raters), 0),
+            ("  difference, judge minus raters", *_ends(beside.difference), 0),
+        ]
     written = []
     if out is not None:
         table = to_csv(("statistic", "value", "low", "high", "n", "n_undefined"), rows)
@@ -66,10 +85,15 @@ def agreement(
             numbers=(2, 3),
         )
     print_notes(report.notes)
+    print_notes([f"{one.judge}: {one.n_missing} rated answers have no score by it" for one in judges if one.n_missing])
     if not report.n_items:
         typer.echo("no item was ranked twice, so nothing can be said about agreement", err=True)
     if written:
         typer.echo("\n" + "\n".join(map(str, written)))
+
+
+def _ends(one: MeanInterval) -> tuple[float | None, float | None, float | None, int]:
+    return one.value, one.low, one.high, one.n
 
 
 def _normal(one: object) -> str:

@@ -136,6 +136,7 @@ def export(
     from ehrbench.readers.data_dir import locate
     from ehrbench.terminal.output import print_json
     from ehrbench.workbench.rate import export as exporting
+    from ehrbench.workbench.rate.adjudicate import consensus_of
     from ehrbench.workbench.rate.serve import open_study
 
     with open_study(study) as opened:
@@ -143,6 +144,9 @@ def export(
         if not collected.judgements:
             raise UsageError(f"{study}: no reading is finished yet, so there is nothing to export")
         written = [exporting.write_private(out, exporting.ratings_csv(opened.study, collected.judgements))]
+        if consensus := consensus_of(opened.study, opened.material, opened.store.all_work()):
+            beside = out.with_name(f"{out.stem}-consensus{out.suffix}")
+            written.append(exporting.write_private(beside, exporting.ratings_csv(opened.study, consensus)))
         if release is not None:
             spec = opened.material.task.data
             write = exporting.layout_writer(spec.reader)
@@ -155,3 +159,21 @@ def export(
     typer.echo("\n".join(map(str, written)))
     print_notes(collected.notes)
     typer.echo(f"\nNext: ehrbench human-stats --ratings {out}", err=True)
+
+
+@app.command()
+def adjudicate(
+    study: StudyFolder,
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 0,
+    idle_minutes: Annotated[float, typer.Option(min=0, help="Close after so many minutes without a request; 0: never.")] = 60,
+) -> None:
+    """Show items on which raters differ, still blinded, and keep a consensus beside what they said."""
+    from ehrbench.workbench.rate.adjudicate import serve_adjudication
+    from ehrbench.workbench.rate.serve import open_study
+
+    def ready(link: str, n: int) -> None:
+        typer.echo(link)
+        typer.echo(f"{n} items on which raters differ; open this link on this machine, Ctrl-C ends it", err=True)
+
+    with open_study(study, alone=True) as opened:
+        serve_adjudication(opened, port, idle_minutes, ready)

@@ -20,17 +20,25 @@ Shown = Callable[[web.Request, Item], Sequence[Sequence[Span]] | None]
 class RecordPages:
     """Renders the record of an item, page by page."""
 
-    def __init__(self, pages: Pages, load: Callable[[str], Record] | None, shown: Shown = lambda request, item: None) -> None:
+    def __init__(
+        self,
+        pages: Pages,
+        load: Callable[[str], Record] | None,
+        shown: Shown = lambda request, item: None,
+        absent: str = "This item has no record.",
+    ) -> None:
         """Hold what reads records.
 
         Args:
             pages: the command's.
-            load: reads one record; None where the task has none, or they are elsewhere.
+            load: reads one record; None where there is none to read.
             shown: the spans that a model was shown, where they are known.
+            absent: what is said in a record's place.
         """
         self._pages = pages
         self._timelines = None if load is None else Timelines(load)
         self._shown = shown
+        self._absent = absent
 
     def install(
         self,
@@ -80,7 +88,7 @@ class RecordPages:
         except EhrbenchError as error:
             return f"The record cannot be read: {error}."
         if timeline is None:
-            return "This item has no record." if item.record_id is None else "The records are not on this machine."
+            return self._absent
         asked = request.query.get("page", "")
         number = int(asked) if asked.isdigit() and int(asked) < len(timeline.pages) else len(timeline.pages) - 1
         found = await asyncio.to_thread(timeline.search, words) if words else []

@@ -77,3 +77,37 @@ def browser() -> Iterator[Any]:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def looked(results: Path, sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs to look at: two systems, one baseline that saw the ends of records, one that went over them in parts, and a judge."""
+    from ehrbench.judge.judging import judge_run
+    from ehrbench.models.protocol import Request, Response
+    from tests.support.scripted import ScriptedModel
+
+    folder = tmp_path_factory.mktemp("looked")
+    for name in ("juniper-32k", "alder-7b"):
+        shutil.copytree(results / name, folder / "results" / name)
+    before = os.environ.get("EHRBENCH_HOME")
+    os.environ["EHRBENCH_HOME"] = str(sample_home)
+    try:
+        for context in ("truncate", "refine"):
+            model = load_model("baseline:bm25", {}, None)
+            window: dict[str, Any] = {"max_model_len": 4_000, "budget_tokenizer": "words", "limit": 12, "context": context}
+            options = RunOptions(data_dir="sample", out=folder / "results", model="baseline:bm25", **window)
+            run, _ = generate(prepare(load_catalog().get(TASK), model, options), quiet=True, command="test")
+            score_run(load_run(run), ["rouge_l", "chrf_pp"], processes=1)
+
+        def verdict(request: Request) -> Response:
+            """The candidate is worth 8, the reference 4; one item cannot be judged."""
+            text = request.messages[-1].content
+            candidate = "8 4" if request.item.endswith("candidate_first") else "4 8"
+            sentence = "I cannot say." if "statin" in text.partition("[Ground")[0] else f"{candidate}\nThe reason is plain."
+            return Response(id=request.id, text=sentence)
+
+        runs = {run.manifest["config"]["model"]["name"]: run for run in map(load_run, find_runs([folder / "results"]))}
+        judge_run(runs["juniper-32k"], runs["alder-7b"], ScriptedModel(verdict), "clean", folder / "results", quiet=True)
+        return folder / "results"
+    finally:
+        os.environ.pop("EHRBENCH_HOME") if before is None else os.environ.update(EHRBENCH_HOME=before)

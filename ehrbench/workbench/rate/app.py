@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from aiohttp import web
@@ -26,10 +27,12 @@ MOST_SECONDS = 600.0
 class RatePages:
     """One study's application."""
 
+    label = "ehrbench rate"
+
     def __init__(self, study: Study, material: Material, store: Store) -> None:
         """Put pages, ratings and material together."""
         self.study, self.material, self.store = study, material, store
-        self.pages = Pages("ehrbench rate", policy_banner(study.policy, study.synthetic, study.title), ("record.js", "rate.js"))
+        self.pages = Pages(self.label, policy_banner(study.policy, study.synthetic, study.title), ("record.js", "rate.js"))
         self.names = [system.name for system in study.systems]
         self._mine = {rater.name: study.items_of(rater.name) for rater in study.raters}
         self.records = RecordPages(self.pages, material.load_record)
@@ -49,6 +52,10 @@ class RatePages:
     def letters(self, rater: str, item: str) -> dict[str, str]:
         """Letter to system, as this rater sees this item."""
         return blind_order(self.study.seed, rater, item, self.names)
+
+    def said(self, item: str, letters: Mapping[str, str]) -> dict[str, list[str]]:
+        """What others said, by letter; raters are shown nothing of it."""
+        return {}
 
     def _opened(self, request: web.Request) -> tuple[Item, int]:
         """The item that an address names among the visitor's own.
@@ -102,6 +109,7 @@ class RatePages:
             pairs=blind_pairs(self.study.seed, rater, item.id, self.names) if self.study.mode == "pairs" else [],
             onward=f"/item/{number + 1}" if number < total else "/",
             golds=(item.references or (", ".join(item.labels),)) if self.study.show_gold else (),
+            said=self.said(item.id, letters),
             record=await self.records.values(request, item, f"/item/{number}/record", "", words),
         )
 

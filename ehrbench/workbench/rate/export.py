@@ -16,7 +16,7 @@ from ehrbench.tables import to_csv
 from ehrbench.workbench.rate.answers import Material
 from ehrbench.workbench.rate.rules import WHOLE, ranks
 from ehrbench.workbench.rate.store import Store, Work
-from ehrbench.workbench.rate.study import Study
+from ehrbench.workbench.rate.study import CONSENSUS, Study
 
 HEADER = ("item", "rater", "system", "rank", "correct", "cluster", "used", "length", "reasons", "tags", "seconds")
 
@@ -60,7 +60,6 @@ def collect(study: Study, material: Material, work: Mapping[tuple[str, str], Wor
 
     The first reader of an item, in the plan's order, who finished it has the judgement that counts.
     """
-    systems = [system.name for system in study.systems]
     found: list[Judgement] = []
     whole: Counter[str] = Counter()
     open_ = strays = 0
@@ -74,30 +73,40 @@ def collect(study: Study, material: Material, work: Mapping[tuple[str, str], Wor
             if given := one.state.get("whole", {}).get(""):
                 whole[given] += 1
                 continue
-            places = ranks(study, one.state, systems)
-            for system in systems:
-                found.append(
-                    Judgement(
-                        item=item,
-                        rater=rater,
-                        system=system,
-                        rank=places.get(system),
-                        correct=one.state.get("correct", {}).get(system),
-                        used=finished[0] == rater,
-                        answer=material.answers[system][item],
-                        group=material.items[item].group,
-                        reasons=one.state.get("reasons", {}).get(system, []),
-                        tags=one.state.get("tags", {}).get(system, []),
-                        seconds=one.seconds,
-                        scale={q.id: v for q in study.scale.questions if (v := one.state.get(f"scale:{q.id}", {}).get(system))},
-                    )
-                )
+            found += judgements_of(study, material, rater, item, one, used=finished[0] == rater)
     assigned = {(rater, item) for item, readers in study.assignments.items() for rater in readers}
-    strays = sum(key not in assigned for key in work)
+    strays = sum(key not in assigned and key[0] != CONSENSUS for key in work)
     notes = [f"{n} readings say “{WHOLE[kind]}” and hold no judgement of the answers" for kind, n in sorted(whole.items())]
     notes += [f"{open_} readings are not finished and are left out"] if open_ else []
     notes += [f"{strays} readings are not in the plan any more and are left out; they stay in the database"] if strays else []
     return Collected(found, tuple(notes))
+
+
+def judgements_of(study: Study, material: Material, rater: str, item: str, work: Work, *, used: bool) -> list[Judgement]:
+    """One reading as judgements, one per system."""
+    systems = [system.name for system in study.systems]
+    places = ranks(study, work.state, systems)
+
+    def of(field: str, system: str) -> Any:
+        return work.state.get(field, {}).get(system)
+
+    return [
+        Judgement(
+            item=item,
+            rater=rater,
+            system=system,
+            rank=places.get(system),
+            correct=of("correct", system),
+            used=used,
+            answer=material.answers[system][item],
+            group=material.items[item].group,
+            reasons=of("reasons", system) or [],
+            tags=of("tags", system) or [],
+            seconds=work.seconds,
+            scale={q.id: level for q in study.scale.questions if (level := of(f"scale:{q.id}", system)) is not None},
+        )
+        for system in systems
+    ]
 
 
 def ratings_csv(study: Study, judgements: Sequence[Judgement]) -> str:

@@ -19,6 +19,8 @@ MODES: tuple[Mode, ...] = ("rank", "correct", "pairs", "likert")
 MAX_SYSTEMS = 26
 """Answers are called A to Z."""
 FILE = "study.yaml"
+CONSENSUS = "consensus"
+"""Under which name an adjudication is kept; nobody who rates may be called so."""
 
 CRITERIA = {
     "not_appropriate": "The answer is not appropriate, given what the record holds.",
@@ -116,6 +118,8 @@ class Study(_Part):
             if twice := [name for name, n in Counter(names).items() if n > 1]:
                 raise ValueError(f"{what} '{twice[0]}' is there twice; give each a name of its own")
         known = {rater.name for rater in self.raters}
+        if CONSENSUS in known:
+            raise ValueError(f"a rater is called '{CONSENSUS}', which is the name of adjudications; give them another name")
         for item, readers in self.assignments.items():
             if unknown := [name for name in readers if name not in known]:
                 raise ValueError(f"assignments: item {item} is assigned to '{unknown[0]}', who is not among the raters")

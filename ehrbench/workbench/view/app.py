@@ -46,7 +46,8 @@ class SetPages:
         self.listing = Listing(db, len(runs.runs), middle, higher, [k for k in runs.task.strata if runs.items])
         self._searches: OrderedDict[str, str] = OrderedDict()
         dataset = runs.found[0]
-        self.records = RecordPages(pages, dataset.load_record if dataset else None, self._shown)
+        absent = "This item has no record." if dataset else "The records are not on this machine."
+        self.records = RecordPages(pages, dataset.load_record if dataset else None, self._shown, absent)
 
     def install(self, app: web.Application) -> None:
         """Add the set's addresses."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ehrbench.errors import EhrbenchError, UsageError
+from ehrbench.judge.stored import JudgeFolder, find_judge_folders
 from ehrbench.metrics import METRICS
 from ehrbench.readers.data_dir import open_dataset
 from ehrbench.readers.dataset import Dataset
@@ -111,13 +112,11 @@ def find_sets(paths: Sequence[Path], data_dir: str | None) -> list[RunSet]:
     groups: dict[tuple[str, str], list[tuple[RunFolder, dict[str, Any]]]] = defaultdict(list)
     for folder, manifest in manifests:
         groups[manifest["config"]["task"], manifest["config"]["data_hash"]].append((folder, manifest))
-    judges = list(_judge_manifests(paths))
+    judges = find_judge_folders(paths)
     return [_run_set(group, judges, data_dir) for _, group in sorted(groups.items(), key=lambda pair: pair[0])]
 
 
-def _run_set(
-    group: list[tuple[RunFolder, dict[str, Any]]], judges: list[tuple[RunFolder, dict[str, Any]]], data_dir: str | None
-) -> RunSet:
+def _run_set(group: list[tuple[RunFolder, dict[str, Any]]], judges: Sequence[JudgeFolder], data_dir: str | None) -> RunSet:
     labels = _labels([manifest for _, manifest in group])
     runs = [
         Run(folder, manifest, TaskSpec.model_validate(manifest["task"]), label)
@@ -125,24 +124,10 @@ def _run_set(
     ]
     number = {run.manifest["config_hash"]: k for k, run in enumerate(runs)}
     about = []
-    for folder, manifest in judges:
-        judged = manifest["judged"]
-        if (k := number.get(judged["candidate"]["config_hash"])) is not None:
-            name, strict = manifest["config"]["model"]["name"], judged["protocol"] == "paper"
-            about.append(JudgeRun(folder, k, name, judged["reference"]["model"], strict))
+    for one in judges:
+        if (k := number.get(one.manifest["judged"]["candidate"]["config_hash"])) is not None:
+            about.append(JudgeRun(one.folder, k, one.judge, one.reference, one.strict))
     return RunSet(runs, about, data_dir)
-
-
-def _judge_manifests(paths: Sequence[Path]) -> list[tuple[RunFolder, dict[str, Any]]]:
-    found = {
-        m.parent
-        for path in paths
-        if path.is_dir()
-        for m in path.rglob("manifest.json")
-        if m.parent.parent.name.startswith("judge.")
-    }
-    read = [(RunFolder(path), read_manifest(RunFolder(path))) for path in sorted(found)]
-    return [(folder, manifest) for folder, manifest in read if "judged" in manifest]
 
 
 def _labels(manifests: Sequence[Mapping[str, Any]]) -> list[str]:
