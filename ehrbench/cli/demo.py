@@ -16,7 +16,7 @@ def demo(
     """Run baselines and imaginary models on the synthetic sample, score them, set them beside its clinicians, build the site."""
     from ehrbench.assets import asset_dir
     from ehrbench.leaderboard.build import build
-    from ehrbench.suites.demo import correlate_sample, run_demo
+    from ehrbench.suites.demo import correlate_sample, rate_sample, run_demo
     from ehrbench.terminal.output import print_json, print_table
 
     runs = []
@@ -25,10 +25,11 @@ def demo(
         if not as_json:
             typer.echo(f"{run.result.model.name}: {run.result.n_items} items scored", err=True)
     agreement = correlate_sample(out)
+    study = rate_sample(out)
     built = build([out / "results", asset_dir("published")], out / "site")
     index = out / "site" / "index.html"
     if as_json:
-        print_json({"index": str(index), "results": [run.result.model_dump(mode="json") for run in runs]})
+        print_json({"index": str(index), "study": str(study), "results": [run.result.model_dump(mode="json") for run in runs]})
         return
     names = [metric.name for metric in runs[0].result.metrics if metric.value is not None]
     labels = [runs[0].result.metric(name).label for name in names]  # type: ignore[union-attr]
@@ -43,6 +44,8 @@ def demo(
     taus = [(m.label, _cell(m.value), m.cluster) for m in agreement.metrics]
     print_table(("metric", "tau", "cluster"), [*taus, ("between raters", _cell(agreement.inter_rater), "")], numbers=(1,))
     typer.echo(f"\nThe leaderboard ({built.n_pages} pages, the papers' tables beside these runs) opens from the file:\n{index}")
+    typer.echo(f"\nA small study, rated by the invented clinicians: ehrbench human-stats --ratings {study}/private/ratings.csv")
+    typer.echo(f"\nLook at every item, its record and all answers:\nehrbench view {out}/results")
 
 
 def _cell(metric: object) -> str:

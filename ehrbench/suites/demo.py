@@ -1,10 +1,11 @@
-"""The demonstration: baselines and six imaginary models on the synthetic sample, scored, set beside the sample's clinicians."""
+"""The demonstration: baselines and six imaginary models on the synthetic sample, scored, rated, set beside its clinicians."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ehrbench.correlation.correlate import CorrelationReport, correlate
 from ehrbench.correlation.human import human_stats
@@ -17,12 +18,19 @@ from ehrbench.results.schema import Result
 from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.prepared import prepare
-from ehrbench.scoring.loaded import load_run
+from ehrbench.scoring.loaded import find_runs, load_run
 from ehrbench.scoring.run import score_run
+from ehrbench.suites.medalign.ratings import Rating
 from ehrbench.tasks.catalog import load_catalog
+from ehrbench.workbench.rate.export import collect, ratings_csv, write_private
+from ehrbench.workbench.rate.plan import Wish, plan_study
+from ehrbench.workbench.rate.serve import open_study
+from ehrbench.workbench.rate.store import Action
+from ehrbench.workbench.rate.study import Rater, write_study
 
 BASELINES = ("baseline:bm25", "baseline:newest", "baseline:empty")
 TASK = "medalign"
+STUDY_ITEMS = 12
 
 
 class DemoRun(NamedTuple):
@@ -75,3 +83,51 @@ def write_answers(folder: Path) -> list[Path]:
         write_rows(path, ({"item": item, "answer": answer} for item, answer in answers_of(ratings, system).items()))
         paths.append(path)
     return paths
+
+
+def rate_sample(out: Path) -> Path:
+    """Hold a small study on the six systems' runs: the sample's invented clinicians say there what its release says they said.
+
+    Args:
+        out: the demonstration's folder, with the finished runs.
+
+    Returns:
+        The study's folder; the exported ratings lie in its private part.
+    """
+    from ehrbench.readers.samples import ensure_sample
+    from ehrbench.suites.medalign.ratings import read_ratings
+
+    folder = out / "study"
+    if folder.exists():
+        return folder
+    rows = read_ratings(ensure_sample(TASK)).rows
+    said: dict[tuple[str, str], dict[str, Rating]] = defaultdict(dict)
+    for row in rows:
+        said[row.item, row.rater][row.system] = row
+    systems = {row.system for row in rows}
+    runs = [run for run in find_runs([out / "results"]) if run.path.parent.parent.name in systems]
+    raters = [Rater(name=name) for name in sorted({rater for _, rater in said})]
+    planned = plan_study(runs, raters, Wish(items=STUDY_ITEMS), folder, None).study
+    readers = {item: tuple(sorted(rater for i, rater in said if i == item)) for item in planned.assignments}
+    study = planned.model_copy(update={"assignments": readers, "title": "MedAlign, synthetic sample"})
+    write_study(folder, study)
+    with open_study(folder, alone=True) as opened:
+        for item, names in readers.items():
+            for name in names:
+                for k, (field, system, value) in enumerate(_clicks(said[item, name])):
+                    opened.store.act(name, item, Action(field, system, value, f"{item}-{k:06}", k, 8.0))
+        found = collect(study, opened.material, opened.store.all_work())
+        write_private(opened.folder.private / "ratings.csv", ratings_csv(study, found.judgements))
+    return folder
+
+
+def _clicks(said: Mapping[str, Rating]) -> Iterator[tuple[str, str, Any]]:
+    """What a clinician would have clicked; the sample does not say why an answer is wrong, so the first reason stands for all."""
+    ranks = {system: row.rank for system, row in said.items() if row.rank is not None}
+    for system, row in said.items():
+        yield "correct", system, row.correct is True
+        if row.correct is not True:
+            yield "reasons", system, ["not_appropriate"]
+        if system in ranks:
+            yield "rank", system, 1 + sum(other < ranks[system] for other in ranks.values())
+    yield "done", "", True

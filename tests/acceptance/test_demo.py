@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from pathlib import Path
 
@@ -16,6 +17,9 @@ def test_the_demonstration_sets_metrics_beside_clinicians(tmp_path: Path) -> Non
     assert finished.returncode == 0, finished.stderr
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 60
     assert "between raters" in finished.stdout
+    assert finished.stdout.rstrip().endswith(f"ehrbench view {tmp_path / 'demo'}/results")
+    rated = ehrbench("human-stats", "--ratings", tmp_path / "demo/study/private/ratings.csv", "--json", home=tmp_path / "home")
+    assert json.loads(rated.stdout)["n_items"] == 12
     found, problems = find_supplements([tmp_path / "demo" / "results"])
     assert problems == []
     (correlation,), (human,) = found.correlations, found.humans
