@@ -106,7 +106,8 @@ def status(study: StudyFolder, as_json: Annotated[bool, typer.Option("--json", h
         return
     rows = [(r.rater, r.assigned, r.done, r.begun, r.without, cell(r.minutes, 1)) for r in found.raters]
     print_table(("rater", "items", "done", "begun", "not judgeable", "minutes per item"), rows, numbers=range(1, 6))
-    typer.echo(f"\n{found.n_repeated} items are finished by several raters")
+    one_item = found.n_repeated == 1
+    typer.echo(f"\n{found.n_repeated} {'item is' if one_item else 'items are'} finished by several raters")
     labels = {"alpha_ranks": "Krippendorff's alpha of ranks", "alpha_verdicts": "Krippendorff's alpha of verdicts"}
     labels |= {"kendall_w": "Kendall's W", "tau_b": "Kendall's tau-b between raters"}
     rows_ = [
