@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ehrbench.context import Window, tokens, totals
+from ehrbench.context import Window, tokens
 from ehrbench.context.chain import chain
 from ehrbench.models.hf.tokenizer import HFTokenizer, load_tokenizer
 from ehrbench.models.protocol import Message
@@ -74,7 +74,7 @@ def chat(messages: Sequence[Message]) -> str:
 def forget(home: Path | None) -> None:
     """An empty memory; with a folder, an empty disk too."""
     tokens._cache = tokens.TokenCache()
-    totals._totals.cache_clear()
+    tokens._totals.cache_clear()
     if home is not None:
         os.environ["EHRBENCH_HOME"] = tempfile.mkdtemp(dir=home)
 

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from ehrbench.context.cut import first_tokens, fits_whole, shrink
-from ehrbench.context.fitted import Fitted
-from ehrbench.context.full import whole
-from ehrbench.context.pieces import entry_boundaries
-from ehrbench.context.spans import Span, counted, fitted
+from ehrbench.context.fit import first_tokens, fits_whole, shrink, whole
+from ehrbench.context.fitted import Fitted, Span, counted, entry_boundaries, fitted
 from ehrbench.context.tokens import RecordTokens
 from ehrbench.context.window import ANSWER_SLACK, Frame, Limit, Overflow, Window
 from ehrbench.records.record import Record

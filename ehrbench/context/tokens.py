@@ -1,16 +1,176 @@
-"""A record is tokenised once for each tokenizer, whatever the number of questions; and only its tail where that is enough."""
+"""A record's tokens, made once and exactly: long texts block by block, pieces as the whole text has them, totals kept on disk.
+
+A tokenizer reads a text from left to right, and what it makes of a place depends on the text near by. So a piece of a text that
+is tokenised alone differs from the whole text's tokens only near its edges. Once the two agree over a run of tokens that holds
+the end of a word, they agree from there on, and the middle of a record need not be tokenised again to count a prompt.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+from array import array
+from bisect import bisect_left
 from collections import OrderedDict
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
 from threading import Lock, RLock
 from typing import NamedTuple
 
-from ehrbench.context.blocks import tokenise
-from ehrbench.context.joints import Run, in_step, run_of
-from ehrbench.context.totals import totals
 from ehrbench.hashing import hash_text
-from ehrbench.models.protocol import Tokenizer
+from ehrbench.home import home_dir
+from ehrbench.models.protocol import Tokenizer, Tokens
+
+AGREEING_TOKENS = 32
+"""Tokens in a row that must be the same, ids and places, before two tokenisations count as in step."""
+
+# A letter or digit, then white space or a mark: every pre-tokenizer ends a word there. A run of one repeated mark, of digits or
+# of letters may agree by accident of alignment and is no proof.
+WORD_END = re.compile(r"[^\W_][\s,.;:()<>/=。，；：、（）]")
+
+
+class Run(NamedTuple):
+    """Consecutive tokens of a text: all of them, or those at its end."""
+
+    ids: array[int]
+    starts: array[int]
+    """Offset in the text at which each token begins; never decreases."""
+    offset: int
+    """The run holds every token of ``text[offset:]``; 0 for the whole text."""
+
+    def at(self, offset: int) -> int:
+        """The first token that begins at or after ``offset``."""
+        return bisect_left(self.starts, offset)
+
+    def boundary(self, index: int) -> int:
+        """The first token at or after ``index`` that does not begin inside a character shared with the token before."""
+        while 0 < index < len(self.starts) and self.starts[index] == self.starts[index - 1]:
+            index += 1
+        return index
+
+    def boundary_before(self, index: int, first: int) -> int:
+        """The last token at or before ``index``, and not before ``first``, that begins a character of its own."""
+        while first < index < len(self.starts) and self.starts[index] == self.starts[index - 1]:
+            index -= 1
+        return index
+
+    def start_of(self, index: int, end: int) -> int:
+        """Offset at which the token begins; ``end`` for the token after the last."""
+        return self.starts[index] if index < len(self.starts) else end
+
+
+def run_of(tokens: Tokens, shift: int = 0) -> Run:
+    """A compact copy of ``tokens``, their offsets moved by ``shift``."""
+    starts = array("q", tokens.starts)
+    if shift:
+        starts = array("q", (start + shift for start in starts))
+    return Run(array("q", tokens.ids), starts, shift)
+
+
+def in_step(text: str, piece: Run, known: Run, *, begin: int, end: int) -> tuple[int, int] | None:
+    """The first place from which ``piece`` and ``known`` have the same tokens.
+
+    Args:
+        text: what the offsets of both refer to.
+        piece: the tokenisation to place.
+        known: the tokenisation to be found again.
+        begin: look at tokens that begin here or later.
+        end: the agreeing tokens must all begin before this offset.
+
+    Returns:
+        Index in ``piece`` and index in ``known`` of the first agreeing token after the end of a word, or None.
+    """
+    last = piece.at(end) - AGREEING_TOKENS
+    at = piece.boundary(piece.at(begin))
+    while at <= last:
+        there = known.at(piece.starts[at])
+        ours, theirs = slice(at, at + AGREEING_TOKENS), slice(there, there + AGREEING_TOKENS)
+        if piece.starts[ours] == known.starts[theirs] and piece.ids[ours] == known.ids[theirs]:
+            word_end = WORD_END.search(text, piece.starts[at], piece.starts[at + AGREEING_TOKENS - 1] + 1)
+            if word_end:
+                # What precedes the end of the word may agree by accident; what follows it does not depend on it.
+                after = piece.boundary(piece.at(word_end.start() + 1))
+                return after, there + after - at
+        at = piece.boundary(at + 1)
+    return None
+
+
+BLOCK_CHARS = 100_000
+_OVERLAP_CHARS = 2_000
+
+
+def tokenise(text: str, tokenizer: Tokenizer, start: int = 0, *, block: int = BLOCK_CHARS, overlap: int = _OVERLAP_CHARS) -> Run:
+    """The tokens of ``text[start:]``, their offsets those in ``text``.
+
+    Args:
+        text: what the offsets refer to.
+        tokenizer: reads from left to right.
+        start: where to begin; what stands before is not looked at.
+        block: characters that are tokenised at a time.
+        overlap: characters that two blocks share on each side of their border.
+    """
+    end = start + block
+    if len(text) - start <= 2 * block:
+        return run_of(tokenizer.encode(text[start:]), shift=start)
+    run = run_of(tokenizer.encode(text[start : end + overlap]), shift=start)
+    while end < len(text):
+        begin = end - overlap
+        piece = run_of(tokenizer.encode(text[begin : end + block + overlap]), shift=begin)
+        found = in_step(text, piece, run, begin=begin, end=end)
+        if found is None:
+            # Characters by the thousand without the end of a word: no border can be trusted.
+            return run_of(tokenizer.encode(text[start:]), shift=start)
+        at, there = found
+        del run.ids[there:], run.starts[there:]
+        run.ids.extend(piece.ids[at:])
+        run.starts.extend(piece.starts[at:])
+        end += block
+    return run
+
+
+_LINE = re.compile(rb"([0-9a-f]{64}) (\d+)\n")
+
+
+class Totals:
+    """Counts of one tokenizer: a file of lines ``<sha256 of the record> <tokens>``, numbers and hashes only."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._counts: dict[str, int] = {}
+        with suppress(OSError):
+            # A line torn by a kill matches nothing and is counted anew.
+            self._counts = {digest.decode(): int(count) for digest, count in _LINE.findall(path.read_bytes())}
+
+    def get(self, digest: str) -> int | None:
+        """Tokens of the record with this hash, or None."""
+        return self._counts.get(digest)
+
+    def put(self, digest: str, count: int) -> None:
+        """Remember a count; a full or read-only disk costs the memory of it, not the run."""
+        if self._counts.get(digest) == count:
+            return
+        self._counts[digest] = count
+        with suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                # One short write in append mode: lines of processes that run side by side do not mix. The leading newline
+                # parts it from a torn line.
+                os.write(file, f"\n{digest} {count}\n".encode())
+            finally:
+                os.close(file)
+
+
+def totals(fingerprint: str) -> Totals:
+    """The counts of the tokenizer with this fingerprint."""
+    return _totals(home_dir() / "token-counts" / f"{re.sub('[^0-9A-Za-z]', '_', fingerprint)[:80]}.txt")
+
+
+@lru_cache(maxsize=32)
+def _totals(path: Path) -> Totals:
+    return Totals(path)
+
 
 SURPLUS_TOKENS = 64
 """A tail is tokenised this much further back than asked."""

@@ -9,10 +9,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from ehrbench.context import Frame, Limit, Overflow, Window
-from ehrbench.context.fit import fit
-from ehrbench.context.pieces import entry_pieces
+from ehrbench.context.chain import fit
+from ehrbench.context.fitted import Span, entry_pieces
 from ehrbench.context.retrieve import joined, merged
-from ehrbench.context.spans import Span
 from ehrbench.errors import UsageError
 from ehrbench.records.record import Entry, Record
 from ehrbench.tasks.schema import RecordSpec

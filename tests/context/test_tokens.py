@@ -8,11 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ehrbench.context import totals
-from ehrbench.context.blocks import tokenise
-from ehrbench.context.spans import Span
-from ehrbench.context.spliced import count_spliced, joined
-from ehrbench.context.tokens import RecordTokens, TokenCache
+from ehrbench.context import tokens
+from ehrbench.context.fitted import Span
+from ehrbench.context.retrieve import count_spliced, joined
+from ehrbench.context.tokens import RecordTokens, TokenCache, tokenise
 from ehrbench.home import home_dir
 from ehrbench.models.protocol import Tokens
 from tests.context.texts import TOKENIZERS, texts, tokenizer
@@ -162,7 +161,7 @@ def test_totals_outlive_the_process(monkeypatch):
     first = Counting("llama3")
     total = RecordTokens(text, first).total
     assert total == tokenizer("llama3").count(text)
-    totals._totals.cache_clear()
+    tokens._totals.cache_clear()
     later = Counting("llama3")
     assert RecordTokens(text, later).total == total
     assert later.chars == 0
@@ -173,19 +172,19 @@ def test_totals_outlive_the_process(monkeypatch):
 
 def test_a_torn_line_costs_one_count(tmp_path):
     path = tmp_path / "counts.txt"
-    store = totals.Totals(path)
+    store = tokens.Totals(path)
     store.put("a" * 64, 7)
     store.put("b" * 64, 8)
     path.write_bytes(path.read_bytes()[:-5])
-    again = totals.Totals(path)
+    again = tokens.Totals(path)
     assert (again.get("a" * 64), again.get("b" * 64)) == (7, None)
     again.put("b" * 64, 8)
-    assert totals.Totals(path).get("b" * 64) == 8
+    assert tokens.Totals(path).get("b" * 64) == 8
 
 
 def test_a_place_that_cannot_be_written_costs_nothing(tmp_path):
     (tmp_path / "file").write_text("")
-    store = totals.Totals(tmp_path / "file" / "counts.txt")
+    store = tokens.Totals(tmp_path / "file" / "counts.txt")
     store.put("a" * 64, 7)
     assert store.get("a" * 64) == 7
 

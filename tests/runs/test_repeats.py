@@ -53,6 +53,6 @@ def test_endless_thinking_is_an_empty_answer_among_the_others() -> None:
 
 def test_batch_files_are_refused() -> None:
     model = ScriptedModel()
-    model.reads_choices = True  # type: ignore[attr-defined]
+    model.by_file = True  # type: ignore[attr-defined]
     with pytest.raises(UsageError, match="cannot be asked through batch files"):
         WithRepeats(model, 2)
