@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ehrbench.context.spans import Span
-from ehrbench.context.spliced import joined
+from ehrbench.context.fitted import Span
+from ehrbench.context.retrieve import joined
 from ehrbench.models.protocol import Message, ModelIdentity, Request
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
