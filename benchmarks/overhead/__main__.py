@@ -1,4 +1,4 @@
-"""Eight scenarios for ehrbench and the harnesses beside it, in one run against one loopback stub.
+"""Twelve scenarios for ehrbench and the harnesses beside it, in one run against one loopback stub.
 
     python -m benchmarks.overhead --lm-eval PYTHON --inspect PYTHON
 
@@ -8,7 +8,8 @@ with. Rounds are interleaved.
 
 A scenario is passed where the command ends well and all its items are in the score's denominator; after a kill, where no more
 than the calls in flight were asked again. With a poisoned item or null contents it is passed where the exit code says that not
-all is well, and the score is of the items that were answered and of no others.
+all is well, and the score is of the items that were answered and of no others. A server that is restarted or loads must cost no
+item, one that counts only uncached tokens no answer, and a body of a gigabyte only its own item and 600 MB of memory at most.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Measured(NamedTuple):
     code: str
     repeated: int
     scored: int | None
+    megabytes: int
+    """The most that the command held in memory."""
 
 
 Check = Callable[[Measured, int], bool]
@@ -55,6 +58,8 @@ class Scenario(NamedTuple):
     name: str
     server: tuple[str, ...] = ()
     characters: int = 300
+    shared: bool = False
+    """The prompts begin alike and differ at their end."""
     kill: bool = False
     share: float = 1.0
     """Of ``--n``."""
@@ -77,6 +82,15 @@ SCENARIOS = (
         passes=lambda got, n: scores_all(got, n) and got.repeated <= CONCURRENCY,
     ),
     Scenario("null content", ("--rate", "null=1.0"), share=0.2, passes=lambda got, n: got.code != "0" and got.scored == 0),
+    Scenario("gone for 10 s and back", ("--latency", "0.05", "--outage", "200:10")),
+    Scenario("loading for 20 s", ("--loading", "20")),
+    Scenario(
+        "bomb of 1 GB, one in 100",
+        ("--rate", "bomb=0.01"),
+        share=0.2,
+        passes=lambda got, n: got.code != "0" and got.scored is not None and 0.9 * n < got.scored < n and got.megabytes < 600,
+    ),
+    Scenario("uncached tokens counted", ("--uncached",), characters=5_000, shared=True),
 )
 
 
@@ -115,26 +129,30 @@ def measure(harness: Harness, scenario: Scenario, n: int) -> Measured:
         data = folder / "questions" / "items.jsonl"
         data.parent.mkdir()
         filler = "word " * (scenario.characters // 5)
-        rows = ({"id": str(i), "question": f"Question {i}: {filler}", "answer": "gold"} for i in range(n))
+        parts = (filler, "Question {}:") if scenario.shared else ("Question {}:", filler)
+        rows = ({"id": str(i), "question": " ".join(parts).format(i), "answer": "gold"} for i in range(n))
         data.write_text("".join(json.dumps(row) + "\n" for row in rows))
         harness.write(folder, data)
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         command = harness.command(folder, url)
         if scenario.kill:
             run(command, folder, kill_at=n // 2, url=url)
-        code = run(command, folder)
+        code, most = run(command, folder)
         wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
         answered = stats(url)["answered"]
         assert isinstance(answered, dict)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return Measured(cpu, wall, code, sum(times - 1 for times in answered.values()), harness.scored(folder))
+        return Measured(cpu, wall, code, sum(times - 1 for times in answered.values()), harness.scored(folder), most)
 
 
-def run(command: list[str], folder: Path, kill_at: int | None = None, url: str = "") -> str:
+def run(command: list[str], folder: Path, kill_at: int | None = None, url: str = "") -> tuple[str, int]:
+    """How a command ended, and the most megabytes that its first process held."""
+    most = 0
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=log, stderr=log, start_new_session=True)
         end = time.monotonic() + MOST_SECONDS
         while process.poll() is None and time.monotonic() < end:
+            most = max(most, held(process.pid))
             if kill_at is not None and int(str(stats(url)["calls"])) >= kill_at:
                 break
             time.sleep(0.01 if kill_at is not None else 0.05)
@@ -144,7 +162,16 @@ def run(command: list[str], folder: Path, kill_at: int | None = None, url: str =
         code = process.wait()
     if os.environ.get("OVERHEAD_LOG") and code:
         print((folder / "log").read_text()[-2000:], file=sys.stderr)
-    return str(code) if done else "killed" if kill_at is not None else f"none in {MOST_SECONDS} s"
+    return (str(code) if done else "killed" if kill_at is not None else f"none in {MOST_SECONDS} s"), most
+
+
+def held(process: int) -> int:
+    """The most megabytes that a process has held so far; 0 where the system does not say."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) >> 10
+    return 0
 
 
 def main() -> None:
@@ -167,10 +194,10 @@ def main() -> None:
                 print(f"\rround {round_ + 1}: {scenario.name}, {harness.name:40}", end="", file=sys.stderr, flush=True)
                 results.setdefault((scenario.name, harness.name), []).append(measure(harness, scenario, items(scenario, given.n)))
     print(f"\n\n{given.n} items, at most {CONCURRENCY} in flight, median of {given.rounds} rounds\n")
-    print("| scenario | harness | items | CPU s | ms an item | wall s | of the ideal | exit | repeated | scored | passes |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print("| scenario | harness | items | CPU s | ms per item | wall s | of the ideal | MB | exit | repeated | scored | passes |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for name, seconds in helps.items():
-        print(f"| `--help` | {name} | | | | {statistics.median(seconds):.2f} | | | | | |")
+        print(f"| `--help` | {name} | | | | {statistics.median(seconds):.2f} | | | | | | |")
     for scenario in scenarios:
         for harness in harnesses:
             one = results[ONE_ITEM.name, harness.name]
@@ -190,7 +217,7 @@ def row(scenario: Scenario, harness: str, n: int, got: list[Measured], one: list
     counted = (each([measured.code for measured in got]), each([measured.repeated for measured in got]))
     scored = each(["none" if measured.scored is None else measured.scored for measured in got])
     passes = "yes" if all(scenario.passes(measured, n) for measured in got) else "no"
-    times = f"{cpu:.2f} | {slope} | {wall:.2f} | {share}"
+    times = f"{cpu:.2f} | {slope} | {wall:.2f} | {share} | {median(got, 'megabytes'):.0f}"
     return f"| {scenario.name} | {harness} | {n} | {times} | {' | '.join(counted)} | {scored} | {passes} |"
 
 
