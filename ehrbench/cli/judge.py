@@ -18,6 +18,9 @@ def judge(
     judge_arg: Annotated[
         list[str] | None, typer.Option("--judge-arg", help="key=value for the judge's backend; repeatable.")
     ] = None,
+    structured: Annotated[
+        bool, typer.Option("--structured", help="Ask the judge's server for JSON of a fixed form (response_format); not all can.")
+    ] = False,
     data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
     out: Annotated[Path, typer.Option(help="Where the judge's own runs go.")] = Path("results"),
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
@@ -27,7 +30,7 @@ def judge(
 ) -> None:
     """Judge answers against a reference model's. The same command goes on where it was stopped; no verdict is bought twice."""
     from ehrbench.errors import INCOMPLETE_EXIT_CODE, UsageError
-    from ehrbench.judge.judging import judge_run
+    from ehrbench.judge.judging import judge_run, with_structured_output
     from ehrbench.judge.report import JudgedRun, judge_agreement, judge_result, write_judgement
     from ehrbench.models.loading import load_model
     from ehrbench.runs.folder import open_run
@@ -46,7 +49,8 @@ def judge(
             raise UsageError(f"no --reference run of task '{candidate.task.task}', which {candidate.folder.path} is a run of")
     by_judge: list[list[JudgedRun]] = []
     for spec in by:
-        model = load_model(spec, key_values(judge_arg, "--judge-arg"), None)
+        arguments = key_values(judge_arg, "--judge-arg")
+        model = load_model(spec, with_structured_output(spec, arguments) if structured else arguments, None)
         try:
             judged = []
             for c in candidates:

@@ -5,15 +5,18 @@ So resume, cache, policy gate and progress are the engine's, and no verdict is b
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_data
 from ehrbench.judge.prompt import MAX_TOKENS, ORDERS, REMINDER, SYSTEM, Order, question_for
-from ehrbench.judge.verdict import Verdict, read_verdict
+from ehrbench.judge.verdict import SCHEMA, Verdict, read_verdict
+from ehrbench.models.arguments import Arguments
 from ehrbench.models.capabilities import Describes
 from ehrbench.models.protocol import Model
 from ehrbench.readers.dataset import Dataset
@@ -59,6 +62,8 @@ class Judgement:
     failed_calls: int
     """Verdicts that never came."""
     config_hash: str
+    ways: Mapping[str, int] = field(default_factory=dict)
+    """How many verdicts were read in which way."""
 
     def complete(self) -> list[Judged]:
         """Items with a verdict in every order."""
@@ -157,7 +162,20 @@ def judge_run(
         missing = still
         failed = sum(by_id[f"{pair.item.id}/{order}"].outcome not in SCORED_OUTCOMES for pair, order in missing)
     judged = [Judged(p, {o: verdicts[p.item.id, o] for o in orders if (p.item.id, o) in verdicts}) for p in pairs]
-    return Judgement(judged, orders, dropped, len(missing) - failed, failed, first_hash)
+    ways: dict[str, int] = dict(sorted(Counter(verdict.way for verdict in verdicts.values()).items()))
+    return Judgement(judged, orders, dropped, len(missing) - failed, failed, first_hash, ways)
+
+
+def with_structured_output(spec: str, arguments: Mapping[str, str]) -> dict[str, str]:
+    """The arguments of a judge that is asked for JSON of a fixed form; a text that is none is read as any other.
+
+    Raises:
+        UsageError: the judge is not on a server.
+    """
+    if spec.partition(":")[0] not in ("openai", "azure"):
+        raise UsageError(f"--structured: '{spec}' is not on a server (openai:NAME, azure:DEPLOYMENT); leave it out")
+    extra = Arguments("the judge", arguments, dict.fromkeys(arguments, "")).json_object("extra_body")
+    return {**arguments, "extra_body": json.dumps({"response_format": SCHEMA, **extra})}
 
 
 def _judged(candidate: LoadedRun, reference: LoadedRun, protocol: Protocol) -> dict[str, Any]:

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ehrbench.judge.judging import Judged, Judgement
-from ehrbench.results.schema import MetricResult
+from ehrbench.results.schema import MAX_RANGE, MetricResult
 from ehrbench.tasks.schema import Protocol
 
 RANGE = (10.0, 1000.0)
 """Percent: both scores are 1 to 10."""
 
+PRIMARY = {"paper": "judge_relative", "clean": "judge_ratio_of_sums"}
+"""The number a table shows first. A mean of ratios is above 100 for equal answers wherever scores vary: 75 and 133 average to
+104. The ratio of sums is not, and a judge that prefers what it sees first does not move it: both orders are in both sums."""
+
 
 def relative_scores(judged: Sequence[Judged]) -> list[float]:
-    """Each item's relative score in percent: the mean over the orders of 100 · candidate / reference."""
-    return [sum(v.ratio for v in one.verdicts.values()) / len(one.verdicts) for one in judged]
+    """Each item's relative score in percent: the candidate's points over all orders by the reference's."""
+    return [100 * candidate / reference for candidate, reference in _points(judged)]
+
+
+def _points(judged: Sequence[Judged]) -> list[tuple[float, float]]:
+    """The candidate's and the reference's points for each item, over its orders."""
+    return [(sum(v.candidate for v in one.verdicts.values()), sum(v.reference for v in one.verdicts.values())) for one in judged]
+
+
+def _span(*values: float | None) -> tuple[float, float]:
+    """The usual range, widened to what was found: the paper's reading takes any numbers."""
+    known = [value for value in values if value is not None]
+    return min([RANGE[0], *map(math.floor, known)]), max([RANGE[1], *map(math.ceil, known)])
 
 
 def summarise_judgement(judgement: Judgement, protocol: Protocol, signature: str) -> list[MetricResult]:
@@ -33,17 +49,21 @@ def summarise_judgement(judgement: Judgement, protocol: Protocol, signature: str
     common: dict[str, Any] = {"n": len(judged), "n_undefined": len(judgement.judged) - len(judged), "signature": signature}
     if not judged:
         reason = "no item has a readable verdict in every order"
-        return [MetricResult(name="judge_relative", label="Judge, relative", value=None, missing=reason, range=RANGE, **common)]
+        return [_without_value(protocol, reason, common)]
+    if max(map(abs, [*ratios, 0.0])) > MAX_RANGE / 10:
+        reason = f"an item's ratio goes beyond {MAX_RANGE / 10:g} %: the judge wrote numbers that are no scores"
+        return [_without_value(protocol, reason, common)]
     if protocol == "paper":
         mean, half = mean_interval(ratios)
+        low, high = (None, None) if half is None else (mean - half, mean + half)
         first = MetricResult(
             name="judge_relative",
             label="Judge, relative",
             value=mean,
-            low=None if half is None else mean - half,
-            high=None if half is None else mean + half,
+            low=low,
+            high=high,
             interval="normal, 1.96 standard errors of the items",
-            range=RANGE,
+            range=_span(mean, low, high),
             note="mean of the items' ratios in percent of the reference",
             **common,
         )
@@ -57,11 +77,10 @@ def summarise_judgement(judgement: Judgement, protocol: Protocol, signature: str
             high=made.high,
             interval=made.method or f"none: {made.reason}",
             range=RANGE,
-            note="mean of the items' ratios in percent of the reference, both orders averaged",
+            note="mean of the items' ratios in percent of the reference, the points of both orders added up first",
             **common,
         )
-    sums = [(sum(v.candidate for v in one.verdicts.values()), sum(v.reference for v in one.verdicts.values())) for one in judged]
-    made = estimate(sums, groups, "ratio_of_sums")
+    made = estimate(_points(judged), groups, "ratio_of_sums")
     percent = [None if x is None else 100 * x for x in (made.value, made.low, made.high)]
     metrics = [
         first,
@@ -72,11 +91,13 @@ def summarise_judgement(judgement: Judgement, protocol: Protocol, signature: str
             low=percent[1],
             high=percent[2],
             interval=made.method or f"none: {made.reason}",
-            range=RANGE,
+            range=_span(*percent),
             missing=made.reason if percent[0] is None else None,
+            note="all points of the candidate in percent of all points of the reference",
             **common,
         ),
     ]
+    metrics.sort(key=lambda metric: metric.name != PRIMARY[protocol])
     lengths = np.array([len(one.pair.candidate.split()) for one in judged], dtype=float)
     metrics.append(
         _control("judge_length_correlation", "Correlation with length", _correlation(np.array(ratios), lengths), (-1, 1), common)
@@ -84,6 +105,12 @@ def summarise_judgement(judgement: Judgement, protocol: Protocol, signature: str
     if len(judgement.orders) == 2:
         metrics += _order_controls(judged, common)
     return metrics
+
+
+def _without_value(protocol: Protocol, reason: str, common: dict[str, Any]) -> MetricResult:
+    labels = {"judge_relative": "Judge, relative", "judge_ratio_of_sums": "Judge, ratio of sums"}
+    name = PRIMARY[protocol]
+    return MetricResult(name=name, label=labels[name], value=None, missing=reason, range=RANGE, **common)
 
 
 def mean_interval(ratios: Sequence[float]) -> tuple[float, float | None]:

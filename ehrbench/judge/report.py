@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ehrbench.judge.judging import Judgement
-from ehrbench.judge.relative import relative_scores, summarise_judgement
+from ehrbench.judge.relative import PRIMARY, relative_scores, summarise_judgement
 from ehrbench.models.protocol import ModelIdentity
-from ehrbench.results.schema import ModelInfo, Result
+from ehrbench.results.schema import AnswerInfo, ModelInfo, Result
 from ehrbench.results.store import write_result
 from ehrbench.runs.folder import slug
 from ehrbench.runs.manifest import environment
@@ -46,6 +47,7 @@ def judge_result(judged: Sequence[JudgedRun], protocol: Protocol) -> Result:
         unreadable=sum(one.judgement.unreadable for one in judged),
         failed_calls=sum(one.judgement.failed_calls for one in judged),
         config_hash=first.judgement.config_hash,
+        ways=sum((Counter(one.judgement.ways) for one in judged), Counter()),
     )
     reference = first.reference.manifest["config"]["model"]["name"]
     judge = f"{first.judge.backend}:{first.judge.name}"
@@ -71,7 +73,8 @@ def judge_result(judged: Sequence[JudgedRun], protocol: Protocol) -> Result:
         n_items=n,
         n_groups=len({item.pair.item.group or item.pair.item.id for item in pooled.complete()}),
         metrics=summarise_judgement(pooled, protocol, signature),
-        primary="judge_relative",
+        primary=PRIMARY[protocol],
+        answers=AnswerInfo(verdicts=dict(pooled.ways)),
         environment=environment(),
         caveats=caveats,
         command="ehrbench judge",

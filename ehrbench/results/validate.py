@@ -149,6 +149,8 @@ def _provenance(result: Result) -> Iterator[str]:
             yield "the command names an absolute path of somebody's machine"
     answers = result.answers
     if answers is not None and result.n_items is not None:
+        if sum(answers.verdicts.values()) > 2 * result.n_items:
+            yield f"answers.verdicts sum to more than two for each of n_items ({result.n_items})"
         for name, n in {"empty": answers.empty, "at_limit": answers.at_limit, **answers.doubts}.items():
             if n > result.n_items:
                 yield f"answers.{name[:60]} is {n}, n_items is {result.n_items}"

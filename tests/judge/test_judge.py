@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.chart import command, ehrbench, environment, rows, run_folders, write_release
-from tests.support.server import Server
+from tests.support.server import Raw, Server
 
 SCORES = {"r": 8, "c0": 4, "c1": 8, "c2": 10}
 
@@ -93,7 +93,40 @@ def test_a_judge_that_prefers_what_it_sees_first(runs: tuple[Path, Path, Path]) 
     found = metrics(finished.stdout)
     assert found["judge_consistency"]["value"] == 0.0
     assert found["judge_first_preferred"]["value"] == 1.0
-    assert found["judge_relative"]["value"] == pytest.approx((300 + 100 / 3) / 2)
+    # The candidate has 9 + 3 points, the reference as many: a preference for a place is no preference for an answer.
+    assert found["judge_ratio_of_sums"]["value"] == found["judge_relative"]["value"] == pytest.approx(100)
+    assert json.loads(finished.stdout)["results"][0]["primary"] == "judge_ratio_of_sums"
+
+
+def test_verdicts_are_counted_by_the_way_they_were_written(runs: tuple[Path, Path, Path]) -> None:
+    written = iter(["8 7", "Assistant 1: 8, Assistant 2: 7", '{"assistant_1": 8, "assistant_2": 7}'] * 99)
+    with Server(answer=lambda body: next(written)) as server:
+        finished = ehrbench(*arguments(server, runs, "--judge-arg", "concurrency=1"), home=runs[0] / "home")
+    assert finished.returncode == 0, finished.stderr
+    (result,) = json.loads(finished.stdout)["results"]
+    assert result["answers"]["verdicts"] == {"json": 2, "labelled": 3, "line": 3}
+
+
+def test_structured_output_is_asked_for_and_a_plain_answer_read_all_the_same(runs: tuple[Path, Path, Path]) -> None:
+    with Server(answer=lambda body: "8 7") as server:
+        finished = ehrbench(*arguments(server, runs, "--structured"), home=runs[0] / "home")
+        assert {body["response_format"]["type"] for body in server.bodies} == {"json_schema"}
+    assert finished.returncode == 0, finished.stderr
+    refusal = {"error": {"message": "Unrecognized request argument supplied: response_format"}}
+    with Server(script=[Raw.of(refusal, 400)] * 9) as server:
+        finished = ehrbench(*arguments(server, runs, "--structured"), home=runs[0] / "home")
+    assert finished.returncode == 2
+    assert "without --structured" in finished.stderr
+
+
+@pytest.mark.parametrize(("verdict", "ratio"), [("8 0", 0), ("8 100", 1250), ("8 -4", -50), ("1 1e30", None)])
+def test_the_paper_s_reading_keeps_what_it_bought(verdict: str, ratio: float | None, runs: tuple[Path, Path, Path]) -> None:
+    with Server(answer=lambda body: verdict) as server:
+        finished = ehrbench(*arguments(server, runs, "--protocol", "paper"), home=runs[0] / "home")
+    assert finished.returncode == 0, finished.stderr
+    found = metrics(finished.stdout)["judge_relative"]
+    assert found["value"] == (None if ratio is None else pytest.approx(ratio))
+    assert bool(found["missing"]) == (ratio is None)
 
 
 def test_verdicts_that_never_come_are_counted(runs: tuple[Path, Path, Path]) -> None:

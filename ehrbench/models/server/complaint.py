@@ -24,7 +24,7 @@ REMEDIES: Mapping[str, str] = {
     "max_completion_tokens": "token_field=max_tokens",
     "chat_template_kwargs": "omit=chat_template_kwargs",
     "reasoning_effort": "omit=reasoning_effort",
-    "response_format": "omit=response_format",
+    "response_format": "omit=response_format (or `ehrbench judge` without --structured)",
     "logprobs": "",
     "top_logprobs": "top_logprobs=5",
 }
