@@ -20,6 +20,7 @@ from ehrbench.results.store import load_json
 from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.manifest import read_manifest
 from ehrbench.suites.ehr_bench.jsonl import read_jsonl
+from ehrbench.suites.ehr_bench.options import Options
 from ehrbench.suites.meds_bench.reader import _parse as read_meds_bench
 from ehrbench.suites.mimic_instr.reader import jsonl_rows
 
@@ -72,7 +73,7 @@ def test_a_row_of_ehr_bench(tmp_path: Path) -> None:
     for line in (DEEP, LONG):
         path.write_text(line.replace('"a"', '"task": "T", "a"') + "\n")
         with pytest.raises(UsageError):
-            read_jsonl(tmp_path, path, {"task": "T", "type": "decision_making"})
+            read_jsonl(tmp_path, path, Options(task="T", type="decision_making"))
 
 
 def test_a_line_of_a_batch_costs_that_line(damaged: Path) -> None:

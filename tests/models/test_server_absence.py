@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections import Counter
 
 import pytest
@@ -44,12 +43,11 @@ def test_a_run_ends_when_nothing_has_come_back_for_too_long() -> None:
     with Server(outage=(10, 60.0)) as server:
         model = connect(server, concurrency="4", retry_seconds="2")
         seen = []
-        started = time.monotonic()
         with pytest.raises(MissingError, match="the same command goes on when the server answers"):
             for response in model.generate(Request(str(i), (Message("user", str(i)),), 16) for i in range(10_000)):
                 seen.append(response.id)
-        assert time.monotonic() - started < 20
-    assert len(seen) == 9
+        assert server.requests.total() < 100, "the others were not tried"
+    assert 0 < len(seen) < 10
 
 
 def test_items_at_fault_end_as_errors_although_nothing_else_comes_back() -> None:
