@@ -83,6 +83,11 @@ def generate(
         with PredictionStore(folder, items, config) as store:
             for line in run.dataset.warnings:
                 say(f"{run.task.task}: {line}")
+            if sends_whole_records(run):
+                say(
+                    f"{run.task.task}: the server does not say how long its window is, so records are sent whole; give it as "
+                    "--max-model-len, so that they are fitted into it"
+                )
             if store.finished:
                 say(f"{run.task.task}: {len(store.finished)} of {len(items)} items are finished already")
             on_event(TaskStarted(run.task.task, len(items), len(store.finished)))
@@ -112,6 +117,11 @@ def _ended(task: str, prediction: Prediction) -> str:
     why = f" ({prediction.error})" if prediction.error else ""
     seconds = sum(step.seconds for step in prediction.steps)
     return f"{task}: item {prediction.item}: {prediction.outcome}{why}, {len(prediction.steps)} calls, {seconds:.1f} s"
+
+
+def sends_whole_records(run: Prepared) -> bool:
+    """Whether a server is given records that no window known here has limited, although the task would fit them."""
+    return run.model.endpoint is not None and run.task.record is not None and run.task.record.context != "full" and not run.window
 
 
 def tell_golds(model: Model, dataset: Dataset) -> None:

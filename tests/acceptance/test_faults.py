@@ -76,6 +76,17 @@ def test_a_refused_key_ends_the_run_at_once_with_the_next_step(tmp_path: Path) -
     assert "Traceback" not in errors
 
 
+def test_an_unknown_window_is_said_and_what_to_do_about_overflows(tmp_path: Path) -> None:
+    data = write_release(tmp_path / "data", patients=1, questions=2, entries=3)
+    with Server(rates={"overflow": 1.0}, models=[]) as server:
+        code, errors, _ = run(server, data, tmp_path / "out")
+    assert code == 5, errors
+    assert errors.count("does not say how long its window is") == 1
+    assert "2 items ended without an answer: overflow; the same command would end so again" in errors
+    with Server() as server:
+        assert "its window" not in run(server, data, tmp_path / "known")[1]
+
+
 def test_nothing_listens(tmp_path: Path) -> None:
     data = write_release(tmp_path / "data", entries=3)
     with Server() as server:
