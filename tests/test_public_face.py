@@ -147,7 +147,8 @@ def test_frames_of_ratings_and_scores(make: Any) -> None:
 
 
 def test_pandas_frames_are_read_without_a_further_package(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     ratings = pandas.DataFrame(RATINGS)
     assert ehrbench.human_stats(ratings, resamples=10).names[0] == "a"
     ratings.to_csv(tmp_path / "ratings.csv", index=False)
