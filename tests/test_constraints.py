@@ -57,11 +57,11 @@ def asked(requirements: Iterable[str]) -> dict[str, Requirement]:
     return found
 
 
-def of_tox() -> Iterator[str]:
+def of_tox(*, vllm: bool) -> Iterator[str]:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(ROOT / "tox.ini", encoding="utf-8")
     for name in parser.sections():
-        if name not in ("testenv:vllm-cpu", "testenv:constraints"):
+        if name != "testenv:constraints" and (name in ("testenv:vllm-cpu", "testenv:real-model")) == vllm:
             for line in parser.get(name, "deps", fallback="").split("\n"):
                 if line.strip():
                     yield line.split(": ")[-1].strip()
@@ -69,8 +69,16 @@ def of_tox() -> Iterator[str]:
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_requirement_has_one_tested_version(python: str) -> None:
-    wanted = asked([*PROJECT["dependencies"], *(f"ehrbench[{e}]" for e in ("dev", "hf", "lm-eval", "ray")), *of_tox()])
+    wanted = asked([*PROJECT["dependencies"], *(f"ehrbench[{e}]" for e in ("dev", "hf", "lm-eval", "ray")), *of_tox(vllm=False)])
     tested = pins("tests.txt", python)
+    assert sorted(set(wanted) - set(tested)) == [], "run `tox -e constraints -- --no-upgrade`"
+    for name, requirement in wanted.items():
+        assert tested[name] in requirement.specifier, f"{requirement} but {tested[name]}: run `tox -e constraints`"
+
+
+def test_the_environments_of_vllm_have_their_own() -> None:
+    wanted = asked([*PROJECT["dependencies"], *(f"ehrbench[{e}]" for e in ("dev", "hf", "lm-eval")), *of_tox(vllm=True)])
+    tested = pins("vllm-cpu.txt", "3.11")
     assert sorted(set(wanted) - set(tested)) == [], "run `tox -e constraints -- --no-upgrade`"
     for name, requirement in wanted.items():
         assert tested[name] in requirement.specifier, f"{requirement} but {tested[name]}: run `tox -e constraints`"

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -20,7 +20,13 @@ LogFile = Annotated[
 ]
 
 
-class _Stderr(logging.StreamHandler[TextIO]):
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler  # not subscriptable on Python 3.10
+
+
+class _Stderr(_StreamHandler):
     """Writes to whatever standard error is at the time: a progress bar puts itself in its place."""
 
     def __init__(self) -> None:

@@ -79,7 +79,7 @@ def test_the_protocol_block_is_valid(files: Path) -> None:
 def keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     found = []
     for name, field in model.model_fields.items():
-        inner = [field.annotation, *typing.get_args(field.annotation)]
+        inner = [part for part in (field.annotation, *typing.get_args(field.annotation)) if typing.get_origin(part) is None]
         section = next((part for part in inner if isinstance(part, type) and issubclass(part, BaseModel)), None)
         found += keys(section, f"{prefix}{name}.") if section and name != "variants" else [f"{prefix}{name}"]
     return found
