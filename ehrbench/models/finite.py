@@ -12,7 +12,11 @@ NOT_A_NUMBER = (
 """The error of an item whose tokens or probabilities came from such numbers; its answer would be the vocabulary's first token."""
 
 
-class NotFiniteError(ArithmeticError):
+class ItemError(Exception):
+    """A failure of one item that is told in our own words, which quote nothing."""
+
+
+class NotFiniteError(ItemError):
     """A model gave NaN or infinity."""
 
     def __init__(self) -> None:
@@ -31,4 +35,4 @@ def require_finite(values: Iterable[float]) -> None:
 
 def failure(error: Exception) -> str:
     """The ``error`` of a response: the class alone, since a library's message may quote the prompt; ours may be shown."""
-    return str(error) if isinstance(error, NotFiniteError) else type(error).__name__
+    return str(error) if isinstance(error, ItemError) else type(error).__name__

@@ -259,3 +259,12 @@ def test_an_answer_that_begins_as_a_thought_is_counted_and_shown(tmp_path: Path,
     assert ended.code == 0, ended.errors
     assert ended.results[0]["answers"]["doubts"] == {"thinking_tags": 3}
     assert "caution: 3 of 3 items are doubtful: the answer begins as a thought does" in ended.out
+
+
+def test_a_prompt_with_a_token_that_has_no_weights_fails_its_item(tmp_path: Path, run: Run) -> None:
+    folder = tiny_llama(tmp_path / "m", chat_template="{{ messages[-1].content }}<|cue|>")
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "additional_special_tokens": ["<|cue|>"]}))
+    ended = run(f"hf:{folder}", limit=1)
+    assert ended.code == 5, ended.errors
+    assert re.search(r"token \d+ of the prompt is not in the model's vocabulary, which ends at \d+", ended.errors)

@@ -19,10 +19,10 @@ from ehrbench.models.arguments import Arguments
 from ehrbench.models.batches import BatchLimits, Size, in_portions, run_in_batches
 from ehrbench.models.capabilities import Likelihood, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.choices import SpellingReader, Spellings, log_sums, normalised
-from ehrbench.models.finite import NotFiniteError, failure
+from ehrbench.models.finite import ItemError, NotFiniteError, failure
 from ehrbench.models.hf.chat import Chat
 from ehrbench.models.hf.checkpoint import require_weights, resolve, weights_hash
-from ehrbench.models.hf.config import load_config
+from ehrbench.models.hf.config import load_config, setting
 from ehrbench.models.hf.engine import Engine, LoadOptions
 from ehrbench.models.hf.rows import Generated, Row
 from ehrbench.models.hf.tokenizer import HFTokenizer
@@ -114,7 +114,7 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
         versions=versions(("torch", "transformers", "tokenizers")),
     )
     length, template = usable_window(own, max_model_len, name), template_source(chat, given)
-    model = HFModel(folder, tokenizer, chat, identity, length, options, limits)
+    model = HFModel(folder, tokenizer, chat, identity, length, options, limits, setting(config, "vocab_size"))
     model.template, model.introduction = template, introduction(chat, template, own, length)
     return model
 
@@ -135,6 +135,7 @@ class HFModel:
         context_length: int | None,
         options: LoadOptions,
         limits: BatchLimits,
+        vocabulary: int | None = None,
     ) -> None:
         """Use ``load`` instead."""
         self.identity = identity
@@ -148,6 +149,7 @@ class HFModel:
         self._chat = chat
         self._options = options
         self._limits = limits
+        self._vocabulary = vocabulary
         self._spellings = SpellingReader(tokenizer)
 
     def prompt_text(self, messages: Sequence[Message]) -> str:
@@ -168,7 +170,7 @@ class HFModel:
         for i, request in enumerate(listed):
             try:
                 text = self._chat.text(request.messages)
-                ids = self._chat.ids(text)
+                ids = self._known(self._chat.ids(text))
             except Exception as error:  # one bad item never costs the batch
                 yield Response(request.id, finish="error", error=failure(error))
                 continue
@@ -209,7 +211,7 @@ class HFModel:
         for i, request in enumerate(listed):
             try:
                 text = self._chat.answer_text(request.messages)
-                ids = self._chat.ids(text)
+                ids = self._known(self._chat.ids(text))
                 spellings = self._spellings.read(text, request.choices, request.whole)
             except Exception as error:
                 yield ChoiceResponse(request.id, finish="error", error=failure(error))
@@ -320,6 +322,12 @@ class HFModel:
 
     def _lower(self, limits: BatchLimits) -> None:
         self._limits = limits
+
+    def _known(self, ids: list[int]) -> list[int]:
+        """The tokens of a prompt; on a GPU, one without an embedding would stop the process instead of its item."""
+        if self._vocabulary is not None and max(ids, default=0) >= self._vocabulary:
+            raise ItemError(f"token {max(ids)} of the prompt is not in the model's vocabulary, which ends at {self._vocabulary}")
+        return ids
 
     def _overflows(self, tokens: int) -> bool:
         return self.context_length is not None and tokens > self.context_length
