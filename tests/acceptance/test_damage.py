@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from ehrbench import cli
+from ehrbench.errors import UsageError
+from ehrbench.models.hf.coverage import require_loadable
 from tests.tiny.models import tiny_llama
 
 pytestmark = pytest.mark.hf
@@ -268,3 +270,16 @@ def test_a_prompt_with_a_token_that_has_no_weights_fails_its_item(tmp_path: Path
     ended = run(f"hf:{folder}", limit=1)
     assert ended.code == 5, ended.errors
     assert re.search(r"token \d+ of the prompt is not in the model's vocabulary, which ends at \d+", ended.errors)
+
+
+@pytest.mark.parametrize(("damage", "message"), [(without_a_layer, "lack 9 of the model's weights"), (tied_without_head, "")])
+def test_engines_that_do_not_ask_are_asked_for(damage: Callable[[Path], None], message: str, tmp_path: Path) -> None:
+    """lm-eval's own model class loads a checkpoint as transformers does by itself."""
+    pytest.importorskip("accelerate")
+    folder = tiny_llama(tmp_path / "m")
+    damage(folder)
+    if not message:
+        require_loadable(folder)
+        return
+    with pytest.raises(UsageError, match=message):
+        require_loadable(folder)

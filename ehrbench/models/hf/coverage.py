@@ -9,10 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ehrbench.errors import UsageError
+from ehrbench.errors import EhrbenchError, UsageError
 
 log = logging.getLogger(__name__)
 
+_COMPUTED = ("inv_freq", "position_ids", "masked_bias")
+"""Buffers that older releases saved beside the weights; they are computed, not learned."""
 _SHOWN = 3
 
 
@@ -43,13 +45,20 @@ def load_whole(
 def require_loadable(folder: Path, *, trust_remote_code: bool = False) -> None:
     """Check that a checkpoint's files cover its model without reading the weights, for engines that do not ask.
 
+    Where the model cannot be made without memory nothing is said: the engine itself will load it, or say why not.
+
     Raises:
         UsageError: they do not.
     """
     if find_spec("accelerate") is None:  # transformers needs it to make a model without memory
         return
     transformers: Any = import_module("transformers")
-    load_whole(transformers.AutoModelForCausalLM, folder, device_map="meta", trust_remote_code=trust_remote_code)
+    try:
+        load_whole(transformers.AutoModelForCausalLM, folder, device_map="meta", trust_remote_code=trust_remote_code)
+    except EhrbenchError:
+        raise
+    except Exception as error:
+        log.info("the weights in %s were not compared with its model: %s", folder, type(error).__name__)
 
 
 def require_covered(folder: Path, report: Mapping[str, Any], needed: Callable[[str], bool] = lambda name: True) -> None:
@@ -63,7 +72,7 @@ def require_covered(folder: Path, report: Mapping[str, Any], needed: Callable[[s
     Raises:
         UsageError: naming the first weights.
     """
-    missing = sorted(filter(needed, report.get("missing_keys", ())))
+    missing = sorted(name for name in report.get("missing_keys", ()) if needed(name) and not name.endswith(_COMPUTED))
     if missing:
         raise UsageError(
             f"the weight files in {folder} lack {len(missing)} of the model's weights ({listed(missing)}), which would be random "

@@ -234,7 +234,11 @@ class VllmModel:
     @cached_property
     def _engine(self) -> Engine:
         self._require_memory()
-        return start(self._arguments, _eos(self._folder, self._tokenizer), self._adapter.folder if self._adapter else None)
+        return start(self._arguments, self._end_tokens, self._adapter.folder if self._adapter else None)
+
+    @cached_property
+    def _end_tokens(self) -> list[int]:
+        return _eos(self._folder, self._tokenizer)
 
     def _require_memory(self) -> None:
         torch: Any = import_module("torch")
@@ -293,17 +297,20 @@ class VllmModel:
         return Response(request.id, **answer._asdict(), prompt_tokens=n, cached_tokens=done.cached, seconds=done.seconds)
 
     async def _require_numbers(self, prompt: _Prompt, done: Done) -> None:
-        """Ask for the last token's probability where an answer looks as if its scores were not numbers: one token over and over.
+        """Ask for a token's probability where an answer looks as if its scores were not numbers: vLLM takes any token then.
+
+        Such scores choose the same token every time, so an answer that ends in different tokens, or with an end token after
+        others, is not asked about.
 
         Raises:
-            NotFiniteError: it is not a number.
+            NotFiniteError: the probability is not a number.
         """
         tail = done.ids[-_ALIKE:]
-        if not tail or len(set(tail)) > 1:
+        if done.ended == bool(tail) or len(set(tail)) > 1:
             return
-        ids = [*prompt.ids, *done.ids[:-1]]
-        again = await self._engine.complete(Job(ids, 1, wanted=(tail[-1],), prefix=prompt.request.prefix))
-        require_finite(again.log_probabilities.values())
+        wanted = (tail[-1],) if tail else tuple(self._end_tokens)
+        job = Job([*prompt.ids, *done.ids[:-1]], 1, wanted=wanted, prefix=prompt.request.prefix)
+        require_finite((await self._engine.complete(job)).log_probabilities.values())
 
     def _prepare_choice(self, request: ChoiceRequest) -> _Question | ChoiceResponse:
         try:
