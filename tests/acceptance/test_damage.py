@@ -12,7 +12,11 @@ import pytest
 
 from ehrbench import cli
 from ehrbench.errors import UsageError
+from ehrbench.models import ChoiceRequest, Message, Request
+from ehrbench.models.finite import NOT_A_NUMBER
 from ehrbench.models.hf.coverage import require_loadable
+from ehrbench.models.hf.tokenizer import load_tokenizer
+from ehrbench.models.loading import load_model
 from tests.tiny.models import tiny_llama
 
 pytestmark = pytest.mark.hf
@@ -283,3 +287,20 @@ def test_engines_that_do_not_ask_are_asked_for(damage: Callable[[Path], None], m
         return
     with pytest.raises(UsageError, match=message):
         require_loadable(folder)
+
+
+def test_one_item_without_numbers_leaves_the_others_theirs(tmp_path: Path) -> None:
+    folder = tiny_llama(tmp_path / "m")
+    ask = [Request(text, (Message("user", text),), 6) for text in ("Is the sodium low?", "Was it zzz?")]
+    choose = [ChoiceRequest(r.id, r.messages, (("yes",), ("no",))) for r in ask]
+    before = {r.id: r.text for r in load_model(f"hf:{folder}", {}, None).generate(ask)}
+    tokenizer = load_tokenizer(str(folder))
+    only = min(set(tokenizer.ids("Was it zzz?")) - set(tokenizer.ids("Was it ?Is the sodium low?")))
+    weights(folder, lambda tensors: tensors["model.embed_tokens.weight"].__setitem__(only, float("nan")))
+    model = load_model(f"hf:{folder}", {}, None)
+    found = {r.id: r for r in model.generate(ask)}
+    assert found[ask[0].id].text == before[ask[0].id]
+    assert (found[ask[1].id].finish, found[ask[1].id].error) == ("error", NOT_A_NUMBER)
+    chosen = {r.id: r for r in model.choice_probabilities(choose)}
+    assert sum(chosen[ask[0].id].probabilities) == pytest.approx(1)
+    assert (chosen[ask[1].id].finish, chosen[ask[1].id].error) == ("error", NOT_A_NUMBER)
