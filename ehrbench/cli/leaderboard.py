@@ -22,6 +22,12 @@ def build_command(
         Optional[Path],  # noqa: UP045
         typer.Option("--data-dir", help="Search this data, too, for text and ids that must not be in the site."),
     ] = None,
+    reviewed_by: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--reviewed-by", help="Who has read every text of credentialed results; those nobody can judge are withheld."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Build the site from result files; it opens from a file, without a network."""
@@ -34,7 +40,8 @@ def build_command(
     for folder in results or []:
         if not folder.is_dir():
             raise UsageError(f"{folder} is not a folder; name the folders that hold results")
-    built = build([*folders, *([asset_dir("published")] if published else [])], out, title=title or TITLE, data_dir=data_dir)
+    folders = [*folders, *([asset_dir("published")] if published else [])]
+    built = build(folders, out, title=title or TITLE, data_dir=data_dir, reviewed_by=reviewed_by)
     index = out / "index.html"
     if as_json:
         print_json(
@@ -44,11 +51,14 @@ def build_command(
                 "pages": built.n_pages,
                 "bytes": built.n_bytes,
                 "left_out": built.problems,
+                "withheld": built.withheld,
             }
         )
         return
     for problem in built.problems:
         typer.echo(f"left out: {problem}", err=True)
+    for line in built.withheld:
+        typer.echo(f"ehrbench: {line}", err=True)
     typer.echo(f"{built.n_pages} pages from {built.n_results} results ({built.n_bytes / 1e6:.1f} MB): {index}")
 
 
@@ -60,6 +70,10 @@ def check_command(
         typer.Option("--results", help="Folders with runs whose private parts the site must not quote. Default: results."),
     ] = None,
     data_dir: Annotated[Optional[Path], typer.Option("--data-dir", help="The data that the runs were made on.")] = None,  # noqa: UP045
+    reviewed_by: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--reviewed-by", help="Who has read the whole site; needed where a run's data cannot be opened."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Prove that a site holds nothing private, no cell of too few patients and no broken page; exit 4 on a finding."""
@@ -67,7 +81,7 @@ def check_command(
     from ehrbench.leaderboard.check import check_site
     from ehrbench.terminal.output import print_json
 
-    findings = check_site(site, results or [Path("results")], data_dir)
+    findings = check_site(site, results or [Path("results")], data_dir, reviewed_by=reviewed_by)
     if as_json:
         print_json([finding._asdict() for finding in findings])
     for finding in [] if as_json else findings:

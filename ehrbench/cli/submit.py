@@ -11,13 +11,21 @@ import typer
 def submit(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs (OUT/<model>/<task>/<hash>).")],
     out: Annotated[Optional[Path], typer.Option("--out", help="File ending in .results.json, or a folder.")] = None,  # noqa: UP045
+    data_dir: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--data-dir", help="Where the data are now; the results are compared with them. [default: where they were]"),
+    ] = None,
+    reviewed_by: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--reviewed-by", help="Who has read every caveat and note of credentialed results; others are withheld."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Pack the numbers of finished runs into one file that can be dropped into another results folder."""
     from ehrbench.results.submission import pack
     from ehrbench.terminal.output import print_json
 
-    path = pack(runs, out)
+    path = pack(runs, out, data_dir=data_dir, reviewed_by=reviewed_by, say=lambda line: typer.echo(f"ehrbench: {line}", err=True))
     if as_json:
         print_json({"file": str(path), "runs": len(runs)})
     else:

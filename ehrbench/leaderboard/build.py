@@ -13,6 +13,7 @@ from ehrbench.leaderboard.files import may_replace, write_site
 from ehrbench.leaderboard.names import Names
 from ehrbench.leaderboard.site import Site
 from ehrbench.results.models import ModelRegistry, read_models
+from ehrbench.results.publication import publishable_all, search_sources
 from ehrbench.results.schema import Result
 from ehrbench.results.store import find_results
 from ehrbench.results.supplements import Supplements, find_supplements
@@ -32,6 +33,8 @@ class Built:
     """Files that were written: those whose content is another than before."""
     problems: list[str] = field(default_factory=list)
     """Files, results and entries of ``models.yaml`` that were left out, and why."""
+    withheld: list[str] = field(default_factory=list)
+    """What the publish check could not see, and which texts are not shown."""
 
 
 def build(
@@ -42,6 +45,7 @@ def build(
     data_dir: Path | None = None,
     include_paths: Sequence[Path] = (),
     address: str = "",
+    reviewed_by: str | None = None,
 ) -> Built:
     """Build the site into ``out``; of a site that is there, only the files that change are written.
 
@@ -49,9 +53,11 @@ def build(
         folders: searched for ``result.json``, ``*.results.json`` and supplements; ``models.yaml`` there adds to the shipped one.
         out: the site's folder; made if absent.
         title: stands at the head of every page.
-        data_dir: searched for text and identifiers that must not stand in the site; runs' private parts always are.
+        data_dir: searched for text and identifiers that must not stand in the site; runs' private parts, and the data where the
+            runs found them, always are.
         include_paths: folders with the user's own tasks, for their titles.
         address: where the site will be published; adds what a public site needs.
+        reviewed_by: who has read the texts of credentialed results; without a name, those that nobody can judge are withheld.
 
     Raises:
         UsageError: ``out`` holds something that is not a site.
@@ -63,20 +69,31 @@ def build(
     models, faults = read_models([asset_dir("published"), *folders])
     said = [*(problem.message for problem in (*problems, *more)), *faults]
     shown = [_without_folder(message, folders) for message in said]
-    files = make_site([one.result for one in stored], shown, title, supplements, models, Names(include_paths))
-    del stored
-    pictures: dict[str, bytes] = {}
-    if address:
+    names = Names(include_paths)
+
+    def made(results: Sequence[Result]) -> tuple[dict[str, str], dict[str, bytes]]:
+        files = make_site(results, shown, title, supplements, models, names)
+        if not address:
+            return files, {}
         from ehrbench.leaderboard.publish import for_hosts
 
         texts, pictures = for_hosts(files, title, address)
-        files |= texts
-    refuse(check_files(files, folders, data_dir))
+        return files | texts, pictures
+
+    originals = [one.result for one in stored]
+    files, pictures = made(originals)
+    searched = search_sources(files, folders, data_dir)
+    refuse([*check_files(files), *searched.findings])
+    results, withheld = publishable_all(stored, searched, reviewed_by)
+    if results != originals:
+        files, pictures = made(results)
+    withheld = [*filter(None, [searched.warning()]), *withheld]
+    del stored, originals, results
     n_results = files["data/results.csv"].count("\n") - 1
     written = write_site(out, {**files, **pictures})
     size = sum(len(text) if text.isascii() else len(text.encode()) for text in files.values()) + sum(map(len, pictures.values()))
     pages = sum(name.endswith(".html") for name in files)
-    return Built(out, n_results, pages, size, written.n_changed, said)
+    return Built(out, n_results, pages, size, written.n_changed, said, withheld)
 
 
 def make_site(

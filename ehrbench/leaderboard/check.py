@@ -10,7 +10,8 @@ from ehrbench.errors import PolicyError, UsageError
 from ehrbench.leaderboard.entries import MIN_GROUPS
 from ehrbench.leaderboard.files import ENDINGS, MARKER
 from ehrbench.leaderboard.htmlcheck import check_pages
-from ehrbench.results.leaks import Finding, SiteText, data_leaks, private_files, private_leaks
+from ehrbench.results.leaks import Finding
+from ehrbench.results.publication import search_sources
 
 
 def check_files(files: Mapping[str, str], run_folders: Iterable[Path] = (), data_dir: Path | None = None) -> list[Finding]:
@@ -21,20 +22,20 @@ def check_files(files: Mapping[str, str], run_folders: Iterable[Path] = (), data
         run_folders: folders with runs, whose private parts the site must not quote.
         data_dir: the data the runs were made on.
 
-    Without runs and data, only small cells are looked for. A finding names a place in the site and a line in a source, and
-    quotes neither.
+    Runs' data are searched too, where the runs found them. Without runs and data, only small cells are looked for. A finding names
+    a place in the site and a line in a source, and quotes neither.
     """
-    findings = [*_small_cells(files)]
-    private = private_files(run_folders)
-    if private or data_dir is not None:
-        text = SiteText(files)
-        findings += private_leaks(text, private)
-        findings += data_leaks(text, data_dir) if data_dir is not None else ()
+    findings = [*_small_cells(files), *search_sources(files, run_folders, data_dir).findings]
     return list(dict.fromkeys(findings))
 
 
-def check_site(site: Path, run_folders: Iterable[Path] = (), data_dir: Path | None = None) -> list[Finding]:
-    """Every finding in a built site; raises UsageError when there is none."""
+def check_site(
+    site: Path, run_folders: Iterable[Path] = (), data_dir: Path | None = None, *, reviewed_by: str | None = None
+) -> list[Finding]:
+    """Every finding in a built site; raises UsageError when there is none.
+
+    Runs whose data cannot be opened are a finding, too, unless somebody has read the site: nothing is proved about them.
+    """
     if not (site / "index.html").is_file():
         raise UsageError(f"{site} holds no site; 'ehrbench leaderboard build --out {site}' makes one")
     files: dict[str, str] = {}
@@ -45,7 +46,13 @@ def check_site(site: Path, run_folders: Iterable[Path] = (), data_dir: Path | No
             files[place] = "" if path.suffix == ".png" else path.read_text(encoding="utf-8", errors="replace")
         elif place != MARKER:
             strange.append(Finding(place, "is no file that a build makes"))
-    return [*strange, *check_pages(files), *check_files(files, run_folders, data_dir)]
+    searched = search_sources(files, run_folders, data_dir)
+    blind = [
+        Finding("the site", f"was not compared with the data of the run {run.name}: {reason}; --data-dir, or --reviewed-by NAME")
+        for run, reason in searched.blind.items()
+        if reviewed_by is None
+    ]
+    return list(dict.fromkeys([*strange, *check_pages(files), *_small_cells(files), *searched.findings, *blind]))
 
 
 def refuse(findings: list[Finding]) -> None:

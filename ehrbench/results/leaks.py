@@ -1,36 +1,28 @@
-"""Whether private text or an identifier stands in what is to be published: eight words in a row, or an id.
+"""Whether private text or an identifier stands in what is to be published: words in a row that tell enough, or an id.
 
-The sources are runs' private parts and the data. The site is small and they may be large: the site's word runs and tokens are
-held, the sources are streamed past them.
+What is published is small and what it is compared with may be large: the former is held, the latter streamed past it.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from html.parser import HTMLParser
-from pathlib import Path
-from typing import IO, NamedTuple
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-from ehrbench.jsonl import parse
+from ehrbench.results.site_text import Place, SiteText
+from ehrbench.results.words import bits, public_text, words_of
 
-RUN = 8
-"""Words in a row that count as quoted."""
-_MIN_WORDS = 4
+QUOTED_WORDS = 8
+"""Words in a row that count as quoted, however common they are."""
+_LETTERS = 4
 """Of them, how many must have letters: rows of numbers meet by chance."""
-_MIN_ID = 5
-"""Shortest id that is looked for: shorter ones are numbers like any other."""
-_WORD = re.compile(r"[^\W_]+")
-_DIGIT = re.compile(r"\d")
-_TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*[A-Za-z0-9]")
-_KINDS = "subject|person|patient|hadm|stay|icustay|instruction|note|visit|encounter|item|mrn"
-_ID_COLUMN = re.compile(rf"^(?:.*_)?(?:{_KINDS})s?_?(?:id)?$", re.IGNORECASE)
-_ID_PAIR = re.compile(rf"\b(?:{_KINDS})_?id[\"']?\s*[=:]\s*[\"']?([A-Za-z0-9_-]{{5,}})", re.IGNORECASE)
-_TEXT_ENDINGS = (".xml", ".tsv", ".csv", ".json", ".jsonl", ".ndjson", ".txt", ".md", ".html")
-_UNREAD_ENDINGS = (".parquet", ".zip", ".pkl", ".db", ".sqlite", ".duckdb", ".arrow", ".feather")
-_NUMBERS = frozenset({"data-v", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "d", "viewbox", "width", "height", "content"})
+FEWEST_WORDS = 4
+"""Fewest words in a row that are looked for."""
+TELLING_BITS = 60.0
+"""What they must tell: four very rare words, five rare ones, never seven common ones."""
+MAX_CANDIDATES = 200_000
+_SHOWN = 5
+"""Findings per source: one leak is enough to refuse."""
 
 
 class Finding(NamedTuple):
@@ -44,206 +36,101 @@ class Finding(NamedTuple):
         return f"{self.place}: {self.message}"
 
 
-class _Place(NamedTuple):
-    name: str
-    line: int
-
-
-class SiteText:
-    """The words and tokens of a site, with the places where they stand."""
+class Search:
+    """Compares private texts with what is to be published, one after another."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
-        """Read every page and download; numbers that the site draws or sorts by are left out."""
-        self._runs: dict[int, _Place] = {}
-        self.words: set[str] = set()
-        self.tokens: dict[str, _Place] = {}
-        self._seen: set[str] = set()
-        for name, text in sorted(files.items(), key=lambda item: (not item[0].endswith(".html"), item[0])):
-            for token in _TOKEN.findall(name):
-                self._add_token(token, _Place(name, 0))
-            for line, piece in _pieces(name, text):
-                self._add(piece, _Place(name, line))
+        """Take what is to be published: the files' texts by their names."""
+        self._site = SiteText(files)
+        self._counts: Counter[str] = Counter()
+        self._total = 0
+        self._runs: dict[tuple[str, ...], Place] = {}
+        """Words in a row that the site has too, and the private line they end in."""
+        self._named: dict[Place, str] = {}
+        self._found: Counter[str] = Counter()
+        self._asked: set[str] = set()
+        self._open: list[str] = []
 
-    def _add(self, text: str, place: _Place) -> None:
-        if text in self._seen:
-            return
-        self._seen.add(text)
-        words = _words(text)
-        self.words.update(words)
-        for k in range(len(words) - RUN + 1):
-            run = words[k : k + RUN]
-            if _tells(run):
-                self._runs.setdefault(hash(tuple(run)), place)
-        for token in _TOKEN.findall(text):
-            self._add_token(token, place)
+    def begin(self) -> None:
+        """Begin a text that does not go on from the one before."""
+        self._keep(None)
 
-    def _add_token(self, token: str, place: _Place) -> None:
-        if len(token) < _MIN_ID or not _DIGIT.search(token):
-            return
-        for part in (token, *re.split(r"[_-]", token)):
-            if len(part) >= _MIN_ID and _DIGIT.search(part):
-                self.tokens.setdefault(part.lower(), place)
-
-    def quoted(self, text: str) -> _Place | None:
-        """Where the site has eight words in a row of ``text``; None when nowhere."""
-        known = self.words
-        run: list[str] = []
-        for word in _words(text):
+    def text(self, text: str, name: str, line: int) -> None:
+        """Compare a text; it goes on from the one before unless ``begin`` was called."""
+        words = words_of(text)
+        self._total += len(words)
+        known, triples, run = self._site.vocabulary, self._site.triples, self._open
+        here = Place(name, line)
+        for word in words:
             if word not in known:
-                run.clear()
+                if len(run) >= FEWEST_WORDS:
+                    self._keep(here)
+                else:
+                    run.clear()
                 continue
+            self._counts[word] += 1
+            if len(run) >= 2 and (run[-2], run[-1], word) not in triples:
+                last = run[-1]
+                if len(run) >= FEWEST_WORDS:
+                    self._keep(here)
+                run[:] = [last]
             run.append(word)
-            if len(run) >= RUN:
-                place = self._runs.get(hash(tuple(run[-RUN:])))
-                if place is not None and _tells(run[-RUN:]):
-                    return place
-        return None
+        if len(run) >= FEWEST_WORDS:
+            self._remember(here)
 
-    def names(self, identifier: str) -> _Place | None:
-        """Where the site has the identifier; None when nowhere, or when it is too short to tell."""
-        if len(identifier) < _MIN_ID or not any(c.isdigit() for c in identifier):
-            return None
-        return self.tokens.get(identifier.lower())
-
-
-def private_files(folders: Iterable[Path]) -> list[Path]:
-    """The private parts of the runs below the folders."""
-    return sorted({path.resolve() for folder in folders for path in folder.rglob("private/*.jsonl")})
-
-
-def private_leaks(site: SiteText, paths: Iterable[Path]) -> Iterator[Finding]:
-    """Leaks from private parts of runs."""
-    for path in paths:
-        yield from _once(_jsonl_leaks(site, path))
-
-
-def data_leaks(site: SiteText, folder: Path) -> Iterator[Finding]:
-    """Leaks from a data folder: records, golds and questions in text files, and the columns and file names that identify.
-
-    Formats that are not text are named, since they were not looked into.
-    """
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        name = path.name.lower().removesuffix(".gz")
-        if name.endswith(_UNREAD_ENDINGS):
-            yield Finding(str(path), "cannot be searched for leaks: give a folder with text files instead")
-            continue
-        for token in re.findall(r"[A-Za-z0-9]+", path.stem):
-            if token.isdigit() and (place := site.names(token)) is not None:
-                yield _finding(place, "holds an identifier, which is also the name of a file of the data")
-                break
-        if name.endswith(_TEXT_ENDINGS):
-            yield from _once(_text_leaks(site, path, name))
-
-
-def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """The first few findings of a file: one leak is enough to refuse."""
-    for k, finding in enumerate(findings):
-        if k == 5:
+    def identifier(self, value: str, name: str, line: int, what: str = "holds an identifier of") -> None:
+        """Compare an identifier: of a patient, an admission, a stay, a note, an item, a file."""
+        if value in self._asked:
             return
-        yield finding
+        if len(self._asked) < MAX_CANDIDATES:
+            self._asked.add(value)
+        if self._found[name] < _SHOWN and (place := self._site.names(value)) is not None:
+            self._found[name] += 1
+            self._named.setdefault(place, f"{what} {name}{f', line {line}' if line else ''}")
 
+    def findings(self) -> Iterator[Finding]:
+        """Every finding; a finding names a place in what is published and a line in a source, and quotes neither."""
+        self._keep(None)
+        for place, message in self._named.items():
+            yield Finding(str(place), message)
+        shown: Counter[str] = Counter()
+        for run, source in self._runs.items():
+            quoted = self._quoted(run) if shown[source.name] < _SHOWN else None
+            found = self._site.where(quoted) if quoted is not None else None
+            if quoted is not None and found is not None:
+                shown[source.name] += 1
+                many = f"{QUOTED_WORDS} or more" if len(quoted) >= QUOTED_WORDS else f"{len(quoted)} rare"
+                yield Finding(str(found), f"quotes {many} words of {source.name}, line {source.line}")
 
-def _jsonl_leaks(site: SiteText, path: Path) -> Iterator[Finding]:
-    where = f"{path.parent.parent.name}/private/{path.name}"
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                row = parse(line)
-            except ValueError:
+    def _keep(self, here: Place | None) -> None:
+        if here is not None:
+            self._remember(here)
+        self._open.clear()
+
+    def _remember(self, here: Place) -> None:
+        if len(self._runs) < MAX_CANDIDATES:
+            self._runs.setdefault(tuple(self._open[-200:]), here)
+
+    def _tells(self, words: tuple[str, ...]) -> bool:
+        letters = sum(not word.isdigit() and len(word) > 1 for word in words)
+        if len(words) >= QUOTED_WORDS and letters >= _LETTERS:
+            return True
+        return len(words) >= FEWEST_WORDS and letters >= 3 and bits(words, self._counts, self._total) >= TELLING_BITS
+
+    def _quoted(self, run: tuple[str, ...]) -> tuple[str, ...] | None:
+        """The part of a run that stands in the site in one piece, tells enough and does not ship with ehrbench."""
+        if not self._tells(run):
+            return None
+        start = 0
+        while start <= len(run) - FEWEST_WORDS:
+            end = start + FEWEST_WORDS
+            if self._site.where(run[start:end]) is None:
+                start += 1
                 continue
-            if isinstance(row, dict) and isinstance(row.get("item"), str) and (place := site.names(row["item"])) is not None:
-                yield _finding(place, f"holds the id of the item in {where}, line {number}")
-            for text in _strings(row):
-                if (place := site.quoted(text)) is not None:
-                    yield _finding(place, f"quotes {RUN} or more words of {where}, line {number}")
-
-
-def _text_leaks(site: SiteText, path: Path, name: str) -> Iterator[Finding]:
-    markup = name.endswith((".xml", ".html"))
-    columns: list[int] = []
-    delimiter = "\t" if name.endswith(".tsv") else ","
-    table = name.endswith((".csv", ".tsv"))
-    carried = ""
-    with _open(path) as file:
-        for number, line in enumerate(file, 1):
-            if table and number == 1:
-                header = next(csv.reader([line], delimiter=delimiter), [])
-                columns = [k for k, column in enumerate(header) if _ID_COLUMN.match(column.strip())]
-            elif columns:
-                cells = next(csv.reader([line.replace("\0", "")], delimiter=delimiter), [])
-                for k in columns:
-                    if k < len(cells) and (place := site.names(cells[k].strip())) is not None:
-                        yield _finding(place, f"holds an identifier of {path.name}, line {number}")
-            for identifier in _ID_PAIR.findall(line):
-                if (place := site.names(identifier)) is not None:
-                    yield _finding(place, f"holds an identifier of {path.name}, line {number}")
-            text = carried + (re.sub(r"<[^>]*>", " ", line) if markup else line.replace("\\n", " "))
-            if (place := site.quoted(text)) is not None:
-                yield _finding(place, f"quotes {RUN} or more words of {path.name}, line {number}")
-                carried = ""
-            else:
-                # A quotation may run over the end of a line.
-                carried = " ".join(text[-200:].split()[-RUN:]) + " "
-
-
-def _open(path: Path) -> IO[str]:
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", errors="replace")
-    return path.open(encoding="utf-8", errors="replace")
-
-
-def _strings(data: object) -> Iterator[str]:
-    if isinstance(data, str):
-        yield data
-    elif isinstance(data, dict):
-        for value in data.values():
-            yield from _strings(value)
-    elif isinstance(data, list):
-        for value in data:
-            yield from _strings(value)
-
-
-def _pieces(name: str, text: str) -> Iterator[tuple[int, str]]:
-    if name.endswith(".html"):
-        yield from _HtmlText(text).pieces
-    elif name.endswith(".json"):
-        for line, content in enumerate(text.splitlines(), 1):
-            for string in re.findall(r'"(?:[^"\\]|\\.)*"', content):
-                yield line, parse(string)
-    else:
-        for line, content in enumerate(text.splitlines(), 1):
-            yield line, re.sub(r"(?<![\w.-])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.-])", " ", content)
-
-
-class _HtmlText(HTMLParser):
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[tuple[int, str]] = []
-        self._skip = 0
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._skip += tag in ("script", "style")
-        for name, value in attrs:
-            if value and name.lower() not in _NUMBERS:
-                self.pieces.append((self.getpos()[0], value))
-
-    def handle_endtag(self, tag: str) -> None:
-        self._skip -= tag in ("script", "style")
-
-    def handle_data(self, data: str) -> None:
-        if not self._skip and data.strip():
-            self.pieces.append((self.getpos()[0], data))
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
-
-
-def _tells(run: list[str]) -> bool:
-    return sum(not word.isdigit() and len(word) > 1 for word in run) >= _MIN_WORDS
-
-
-def _finding(place: _Place, message: str) -> Finding:
-    return Finding(f"{place.name}:{place.line}" if place.line else place.name, message)
+            while end < len(run) and self._site.where(run[start : end + 1]) is not None:
+                end += 1
+            words = run[start:end]
+            if self._tells(words) and f" {' '.join(words)} " not in public_text():
+                return words
+            start += 1
+        return None

@@ -134,6 +134,17 @@ class Source(_Part):
     status: Literal["published", "derived"] = "published"
 
 
+class Review(_Part):
+    """How the texts of a credentialed result were checked before it left its machine."""
+
+    searched: bool = False
+    """Whether they were compared with the data and the private part of the run."""
+    by: str | None = None
+    """Who has read them."""
+    digest: str
+    """Of the result at that time: a later change voids the review."""
+
+
 class Result(_Part):
     """The public outcome of one run, or one row of a paper."""
 
@@ -165,7 +176,10 @@ class Result(_Part):
     metrics: list[MetricResult]
     primary: str
     strata: dict[str, list[MetricResult]] = Field(default_factory=dict)
-    """Scores of subsets, named ``dimension=value``; subsets of fewer than 11 groups are left out."""
+    """Scores of subsets, named ``dimension=value``; subsets of fewer than 11 groups are left out, and so are those of a
+    credentialed task whose value the task file does not state."""
+    strata_withheld: dict[str, Count] = Field(default_factory=dict)
+    """How many subsets of each dimension are not published: too few patients, or a value that the task file does not state."""
     context: ContextInfo | None = None
     answers: AnswerInfo | None = None
     """None for rows of papers and people."""
@@ -179,6 +193,8 @@ class Result(_Part):
     caveats: list[str] = Field(default_factory=list)
     command: str = ""
     """The command that made it, free of paths."""
+    reviewed: Review | None = None
+    """How the texts were checked; set by ``ehrbench submit`` for credentialed tasks."""
 
     @model_validator(mode="after")
     def _counted(self) -> Result:

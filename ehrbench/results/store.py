@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ehrbench.errors import UsageError
 
@@ -77,8 +77,14 @@ def dumps(results: Result | Sequence[Result]) -> str:
     """The canonical JSON of a result or of a list of them: sorted keys, two spaces, a newline at the end."""
     from ehrbench.results.schema import Result
 
-    data = results.model_dump(mode="json") if isinstance(results, Result) else [r.model_dump(mode="json") for r in results]
+    data = _plain(results) if isinstance(results, Result) else [_plain(result) for result in results]
     return json.dumps(data, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(result: Result) -> dict[str, Any]:
+    """A result as plain data; keys that most results lack are left out where they say nothing."""
+    data = result.model_dump(mode="json")
+    return {key: value for key, value in data.items() if value or key not in ("strata_withheld", "reviewed")}
 
 
 def write_result(path: Path, result: Result | Sequence[Result]) -> None:
@@ -138,7 +144,7 @@ def find_results(folders: Iterable[Path]) -> tuple[list[Stored], list[Problem]]:
             found[result_key(result)].append(Stored(path, result))
     stored: list[Stored] = []
     for key, several in found.items():
-        if any(one.result != several[0].result for one in several[1:]):
+        if any(_claim(one.result) != _claim(several[0].result) for one in several[1:]):
             places = ", ".join(dict.fromkeys(str(one.path) for one in several))
             message = (
                 f"{len(several)} unlike results for task '{key.task}', protocol '{key.protocol}', model "
@@ -149,6 +155,11 @@ def find_results(folders: Iterable[Path]) -> tuple[list[Stored], list[Problem]]:
         else:
             stored.append(several[0])
     return stored, problems
+
+
+def _claim(result: Result) -> Result:
+    """A result without how its texts were checked: a submission says it, the run it was made from does not."""
+    return result.model_copy(update={"reviewed": None, "caveats": [], "command": "", "environment": {}})
 
 
 def parse_result(data: object, where: str) -> Result:

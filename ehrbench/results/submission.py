@@ -3,41 +3,61 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ehrbench.errors import PolicyError, UsageError
-from ehrbench.results.leaks import SiteText, private_leaks
+from ehrbench.results.publication import publishable, sealed_for, search_sources
+from ehrbench.results.review import guarded
 from ehrbench.results.schema import Result
 from ehrbench.results.store import LIST_SUFFIX, RESULT_FILE, dumps, read_result, write_result
 from ehrbench.results.validate import check_manifest, check_result
 
 
-def pack(runs: Sequence[Path], out: Path | None = None) -> Path:
+def pack(
+    runs: Sequence[Path],
+    out: Path | None = None,
+    *,
+    data_dir: Path | None = None,
+    reviewed_by: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Path:
     """Check the runs' results and write them into one file.
 
     Args:
         runs: folders of finished runs (each with ``result.json``).
         out: the file to write, ending in ``.results.json``, or a folder; default: a name made from model, task and
             configuration in the working folder.
+        data_dir: where the data are now, if they are no longer where the runs found them.
+        reviewed_by: who has read every caveat and note; without a name, those that do not ship with ehrbench are withheld.
+        say: told what the check could not see, and what was withheld.
 
     Raises:
         UsageError: no result, an implausible one, or a wrong file name.
         PolicyError: a result quotes its run's private part or names an item of it.
     """
-    results = [_checked(folder) for folder in runs]
+    folders = [folder.parent if folder.name == RESULT_FILE else folder for folder in runs]
+    results = [_checked(folder) for folder in folders]
     path = _place(results, out)
-    texts = {path.name: dumps(results)}
-    private = sorted(path for folder in runs for path in (folder / "private").glob("*.jsonl"))
-    findings = list(private_leaks(SiteText(texts), private))
-    if findings:
-        raise PolicyError(f"not packed: {'; '.join(str(finding) for finding in findings[:5])}. Mend the result and try again")
+    searched = search_sources({path.name: dumps(results)}, folders, data_dir)
+    if searched.findings:
+        shown = "; ".join(str(finding) for finding in searched.findings[:5])
+        raise PolicyError(f"not packed: {shown}. Mend the result and try again")
+    if any(map(guarded, results)) and (warning := searched.warning()):
+        say(warning)
+    packed = []
+    for folder, original in zip(folders, results, strict=True):
+        result, withheld = publishable(original, folder, searched, reviewed_by)
+        if withheld:
+            say(f"{original.task}: withheld: {', '.join(withheld)}; read them and give --reviewed-by NAME to publish them")
+        packed.append(sealed_for(result, folder, searched, reviewed_by))
+    results = packed
+    path = _place(results, out)
     write_result(path, results)
     return path
 
 
 def _checked(folder: Path) -> Result:
-    folder = folder.parent if folder.name == RESULT_FILE else folder
     if not (folder / RESULT_FILE).is_file():
         raise UsageError(f"{folder} has no {RESULT_FILE}: name the folder of a finished run, or finish it with 'ehrbench run'")
     result = read_result(folder / RESULT_FILE)

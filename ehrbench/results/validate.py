@@ -71,7 +71,28 @@ def check_manifest(result: Result, folder: Path) -> list[str]:
         faults.append(f"config_hash is {result.config_hash[:12] or 'empty'}, the manifest's configuration has {digest[:12]}")
     if re.fullmatch(r"[0-9a-f]{12,64}", folder.name) and not digest.startswith(folder.name):
         faults.append(f"the folder is named {folder.name[:16]}, the manifest's configuration has {digest[:16]}")
-    return faults
+    return [*faults, *_unstated_strata(result, manifest.get("task"))]
+
+
+def _unstated_strata(result: Result, task: object) -> Iterator[str]:
+    """A subset's name may be a patient's text, so the fault counts and does not quote."""
+    from pydantic import ValidationError
+
+    from ehrbench.tasks.schema import TaskSpec
+
+    if not result.strata or result.data_policy == "open" or not isinstance(task, dict):
+        return
+    try:
+        spec = TaskSpec.model_validate(task)
+    except ValidationError:
+        yield "manifest.json beside it is damaged: 'task' is not a task, so nobody can say which strata may be published"
+        return
+    unstated = sum(not spec.may_publish(name) for name in result.strata)
+    if unstated:
+        yield (
+            f"{unstated} of {len(result.strata)} strata have a value that the task file does not state, which may be a patient's "
+            "text: state the values under 'strata' in the task file and run 'ehrbench score' again"
+        )
 
 
 def _counts(result: Result) -> Iterator[str]:
@@ -107,7 +128,7 @@ def _metrics(result: Result) -> Iterator[str]:
     if result.data_policy == "credentialed" and result.kind == "run" and not result.synthetic:
         for name, metrics in result.strata.items():
             if any((metric.n or 0) < MIN_GROUPS and metric.value is not None for metric in metrics):
-                yield f"stratum '{name[:60]}' rests on fewer than {MIN_GROUPS} items: leave it out"
+                yield f"a stratum of '{name.partition('=')[0][:60]}' rests on fewer than {MIN_GROUPS} items: leave it out"
 
 
 def _metric(metric: MetricResult, result: Result) -> Iterator[str]:

@@ -56,6 +56,11 @@ class RunFolder:
         return self.private / "scores.jsonl"
 
     @property
+    def strata(self) -> Path:
+        """Scores of subsets that may not be published."""
+        return self.private / "strata.jsonl"
+
+    @property
     def origin(self) -> Path:
         """Where the data were on this machine: lets ``score`` and ``verify`` find the gold answers again."""
         return self.private / "origin.json"

@@ -5,6 +5,7 @@ Works in any environment: it needs the run's folder and the task's data, not the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -98,20 +99,38 @@ def score_run(
         made.append(unscored(run.task.primary, "not asked for"))
     order = {name: i for i, name in enumerate(run.task.metrics)}
     result = build_result(run, sorted([*made, *kept], key=lambda m: (order.get(m.name, len(order)), m.name)))
+    subsets = strata(scored, scorables, groups, run.task)
     result.strata = _joined(
-        strata(scored, scorables, groups, run.task.strata),
-        {stratum: [m for m in found if m.name in names] for stratum, found in stored.strata.items()},
+        subsets.public,
+        {
+            stratum: [m for m in found if m.name in names]
+            for stratum, found in stored.strata.items()
+            if run.task.may_publish(stratum)
+        },
     )
+    withheld = Counter(name.partition("=")[0] for name in subsets.private if name not in result.strata)
+    result.strata_withheld = {spec.by: withheld[spec.by] for spec in run.task.strata if withheld[spec.by]}
     result.n_groups = len({g if g is not None else i for i, g in enumerate(groups)})
     if write:
         rows = [row for row in read_rows(run.folder.scores) if row["metric"] in names]
         write_rows(run.folder.scores, [*rows, *(row for one in scored for row in score_rows(one, scorables))])
+        _write_private_strata(run.folder, subsets.private)
         write_result(run.folder.result, result)
     for name, failure in failures:
         if failed is None:
             raise failure
         failed(name, failure)
     return result
+
+
+def _write_private_strata(folder: RunFolder, found: Mapping[str, Sequence[MetricResult]]) -> None:
+    """Keep on this machine what a publication only counts."""
+    if not found:
+        folder.strata.unlink(missing_ok=True)
+        return
+    keys = {"name", "value", "low", "high", "n"}
+    rows = [{"stratum": name, "metrics": [metric.model_dump(include=keys) for metric in found[name]]} for name in found]
+    write_rows(folder.strata, rows)
 
 
 class _Stored(NamedTuple):

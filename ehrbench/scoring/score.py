@@ -14,6 +14,7 @@ from ehrbench.errors import EhrbenchError, MissingError, UsageError
 from ehrbench.metrics import METRICS
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
 from ehrbench.results.schema import MAX_RANGE, MetricResult
+from ehrbench.tasks.schema import TaskSpec
 
 RESAMPLES = 10_000
 SEED = 0
@@ -217,24 +218,40 @@ def of_plugin(metric: Metric, error: Exception) -> EhrbenchError:
     return error if isinstance(error, EhrbenchError) else EhrbenchError(said)
 
 
-def strata(
-    scored: Sequence[Scored], scorables: Sequence[Scorable], groups: Sequence[str | None], dimensions: Sequence[str]
-) -> dict[str, list[MetricResult]]:
-    """Scores of the subsets that share a value of an item's ``meta``; subsets of too few patients are left out."""
-    found: dict[str, list[MetricResult]] = {}
-    for dimension in dimensions:
-        for value in sorted({str(s.meta[dimension]) for s in scorables if dimension in s.meta}):
-            chosen = [i for i, s in enumerate(scorables) if str(s.meta.get(dimension)) == value]
-            chosen_groups = [groups[i] for i in chosen]
-            if (
-                len({group if group is not None else i for i, group in zip(chosen, chosen_groups, strict=True)})
-                < MIN_STRATUM_GROUPS
-            ):
-                continue
-            found[f"{dimension}={value}"] = [
-                summarise(one.metric, [one.statistics[i] for i in chosen], chosen_groups, len(chosen)) for one in scored
+class Strata(NamedTuple):
+    """Scores of subsets, named ``dimension=value``."""
+
+    public: dict[str, list[MetricResult]]
+    private: dict[str, list[MetricResult]]
+    """Of too few patients, or named by a value that may be a patient's text: never published."""
+
+
+def strata(scored: Sequence[Scored], scorables: Sequence[Scorable], groups: Sequence[str | None], task: TaskSpec) -> Strata:
+    """Scores of the subsets that share a value of an item's ``meta``."""
+    found = Strata({}, {})
+    for spec in task.strata:
+        labels = [spec.label(s.meta[spec.by]) if spec.by in s.meta else None for s in scorables]
+        for label in sorted({label for label in labels if label is not None}):
+            chosen = [i for i, own in enumerate(labels) if own == label]
+            name = f"{spec.by}={label}"
+            numbers = [
+                summarise(one.metric, [one.statistics[i] for i in chosen], [groups[i] for i in chosen], len(chosen))
+                for one in scored
             ]
+            enough = [
+                _n_groups(groups, [i for i in chosen if one.statistics[i] is not None]) >= MIN_STRATUM_GROUPS for one in scored
+            ]
+            shown = [number for number, many in zip(numbers, enough, strict=True) if many] if task.may_publish(name) else []
+            if shown:
+                found.public[name] = shown
+            if len(shown) < len(numbers):
+                found.private[name] = numbers
     return found
+
+
+def _n_groups(groups: Sequence[str | None], chosen: Sequence[int]) -> int:
+    """Patients behind some items; an item without a group stands for itself."""
+    return len({i if groups[i] is None else groups[i] for i in chosen})
 
 
 def score_rows(scored: Scored, scorables: Sequence[Scorable]) -> list[Mapping[str, Any]]:

@@ -107,6 +107,8 @@ def _keys(model: type[BaseModel], place: KeyPath) -> list[str]:
     """The legal keys of the mapping at a place of the schema."""
     current: object = model
     for part in place:
+        if isinstance(part, int):  # an entry of a list: what its model has
+            continue
         fields = getattr(current, "model_fields", None)
         if fields is None or (isinstance(part, str) and part not in fields):
             return []
@@ -123,6 +125,8 @@ def _model_in(annotation: Any) -> Any:
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is dict:
         return (inner[1],)
+    if origin is tuple:
+        return _model_in(inner[0])
     if origin in (typing.Union, types.UnionType):
         return next((found for arg in inner if (found := _model_in(arg)) is not None), None)
     return annotation if hasattr(annotation, "model_fields") else None
@@ -159,9 +163,9 @@ def _reader_problems(spec: TaskSpec, where: Where) -> list[str]:
         if reader.slots is not None and name not in reader.slots:
             known = unknown_name(f"slot of the reader {spec.data.reader}", name, reader.slots)
             found.append(f"{where(('data', 'slots', index))}: {known}")
-    for index, name in enumerate(spec.strata):
-        if reader.meta is not None and name not in reader.meta:
-            known = unknown_name(f"stratum of the reader {spec.data.reader}", name, reader.meta)
+    for index, stratum in enumerate(spec.strata):
+        if reader.meta is not None and stratum.by not in reader.meta:
+            known = unknown_name(f"stratum of the reader {spec.data.reader}", stratum.by, reader.meta)
             found.append(f"{where(('strata', index))}: {known}")
     return found
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ehrbench.hashing import hash_data
 
@@ -90,6 +93,71 @@ class GenerationSpec(_Strict):
     stop: tuple[str, ...] = ()
 
 
+class StratumSpec(_Strict):
+    """A key of an item's ``meta`` by whose values scores are also reported, and the values that may be published.
+
+    Scores of a credentialed task's subset are published only under a value that stands in ``values`` or a bin of ``bins``:
+    any other value may be a patient's text.
+    """
+
+    by: Annotated[str, Field(min_length=1)]
+    """The key."""
+    values: tuple[str, ...] = ()
+    """The closed list of values, as texts."""
+    bins: tuple[float, ...] = ()
+    """Ascending edges of bins for a number: ``[18, 65]`` makes ``below 18``, ``18 to 65`` (65 left out) and ``65 and above``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_key_alone(cls, data: object) -> object:
+        return {"by": data} if isinstance(data, str) else data
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _as_texts(cls, values: object) -> object:
+        return [str(value) for value in values] if isinstance(values, (list, tuple)) else values
+
+    @model_validator(mode="after")
+    def _one_way(self) -> StratumSpec:
+        if self.values and self.bins:
+            raise ValueError(f"stratum '{self.by}' has both values and bins; give one of them")
+        if any(low >= high for low, high in pairwise(self.bins)) or not all(map(math.isfinite, self.bins)):
+            raise ValueError(f"stratum '{self.by}': the edges of bins must be finite and ascend")
+        return self
+
+    @property
+    def closed(self) -> bool:
+        """Whether the task file states which values there are."""
+        return bool(self.values or self.bins)
+
+    def label(self, value: object) -> str:
+        """The name of the subset of items with this value: the value itself, or its bin."""
+        number = _number(value) if self.bins else None
+        if number is None:
+            return str(value)
+        place = bisect_right(self.bins, number)
+        if place == 0:
+            return f"below {self.bins[0]:g}"
+        if place == len(self.bins):
+            return f"{self.bins[-1]:g} and above"
+        return f"{self.bins[place - 1]:g} to {self.bins[place]:g}"
+
+    def states(self, label: str) -> bool:
+        """Whether the task file states this name of a subset."""
+        if self.bins:
+            middles = [(low + high) / 2 for low, high in pairwise(self.bins)]
+            return label in {self.label(number) for number in (self.bins[0] - 1, *middles, self.bins[-1])}
+        return label in self.values
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 class FewshotSpec(_Strict):
     """Worked examples in the prompt."""
 
@@ -131,7 +199,7 @@ class TaskSpec(_Strict):
     """The metric a table shows first; one of ``metrics``."""
     majority: bool = False
     """Whether the gold answers are classes: what the commonest one scores is then shown beside each score."""
-    strata: tuple[str, ...] = ()
+    strata: tuple[StratumSpec, ...] = ()
     """Keys of an item's ``meta`` by whose values scores are also reported."""
     expected_items: Annotated[int, Field(gt=0)] | None = None
     """Items of the full release; a run with another number is marked partial."""
@@ -161,6 +229,12 @@ class TaskSpec(_Strict):
         if "default" in variants:
             raise ValueError("'default' names the task's own prompt; give the variant another name")
         return variants
+
+    def may_publish(self, stratum: str) -> bool:
+        """Whether a subset's name (``dimension=value``) may stand in a publication: any of open data, else only stated ones."""
+        dimension, _, label = stratum.partition("=")
+        found = [spec for spec in self.strata if spec.by == dimension]
+        return any(spec.states(label) or (not spec.closed and self.data.policy == "open") for spec in found)
 
     def groups(self) -> tuple[str, ...]:
         """Every group the task is in: its own, and each dotted prefix of its name."""

@@ -41,9 +41,16 @@ def test_a_quoted_sentence_keeps_the_site_from_being_built_and_is_not_repeated(t
     assert caught.value.exit_code == 4
 
 
-def test_seven_words_in_a_row_are_not_a_quotation(tmp_path: Path) -> None:
-    _run(tmp_path / "runs/a", metrics=[make_metric(note=" ".join(SENTENCE.split()[:7]) + " other words follow here.")])
-    build([tmp_path / "runs"], tmp_path / "site")
+def test_seven_common_words_are_not_a_quotation_and_five_rare_ones_are(tmp_path: Path) -> None:
+    common, rare = "what was it that they had then", "lisinopril ten milligrams daily after"
+    for k, (words, is_quotation) in enumerate({common: False, rare: True}.items()):
+        runs = tmp_path / f"runs{k}"
+        _run(runs / "a", answer=f"{words}?", metrics=[make_metric(note=f"Here {words} or so.")])
+        if is_quotation:
+            with pytest.raises(PolicyError, match="quotes 5 rare words of a/private/predictions.jsonl"):
+                build([runs], tmp_path / "site")
+        else:
+            build([runs], tmp_path / "site")
 
 
 @pytest.mark.parametrize("place", ["name", "caveat", "command"])

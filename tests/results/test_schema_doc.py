@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from ehrbench.results import ContextInfo, MetricResult, ModelInfo, Result, Source, Usage
+from ehrbench.results.schema import Review
 from ehrbench.results.supplements import (
     Comparison,
     Correlation,
@@ -28,6 +29,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "### `context`": (ContextInfo,),
     "### `usage`": (Usage,),
     "### `source`": (Source,),
+    "### `reviewed`": (Review,),
     "## Metrics beside clinicians": (Correlation, MetricAgreement, Interval),
     "## People's judgement": (HumanStats, SystemJudgement, HeadToHead, Pair, Interval),
     "## Paired tests of two runs": (Comparison,),
