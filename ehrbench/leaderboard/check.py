@@ -22,8 +22,8 @@ def check_files(files: Mapping[str, str], run_folders: Iterable[Path] = (), data
         run_folders: folders with runs, whose private parts the site must not quote.
         data_dir: the data the runs were made on.
 
-    Runs' data are searched too, where the runs found them. Without runs and data, only small cells are looked for. A finding names
-    a place in the site and a line in a source, and quotes neither.
+    Runs' data are searched too, where the runs found them. Without runs and data, only small cells are looked for. A finding
+    names a place in the site and a line in a source, and quotes neither.
     """
     findings = [*_small_cells(files), *search_sources(files, run_folders, data_dir).findings]
     return list(dict.fromkeys(findings))

@@ -43,7 +43,7 @@ class SetPages:
         name, label, middle, higher = runs.primary
         self.primary = label
         self.strata = meta_of(runs)
-        self.listing = Listing(db, len(runs.runs), middle, higher, [k for k in runs.task.strata if runs.items])
+        self.listing = Listing(db, len(runs.runs), middle, higher, [s.by for s in runs.task.strata if runs.items])
         self._searches: OrderedDict[str, str] = OrderedDict()
         dataset = runs.found[0]
         absent = "This item has no record." if dataset else "The records are not on this machine."

@@ -109,7 +109,7 @@ class _Builder:
         self.rankings = rankings
         self.ids = [item.id for item in runs.items] or self._ids_of_predictions()
         self.place = {item: n for n, item in enumerate(self.ids)}
-        self.strata = [key for key in runs.task.strata if runs.items]
+        self.strata = [stratum.by for stratum in runs.task.strata if runs.items]
 
     def _ids_of_predictions(self) -> list[str]:
         return list(dict.fromkeys(row["item"] for run in self.runs.runs for row in read_rows(run.folder.predictions)))
@@ -250,7 +250,7 @@ def _plain(values: FloatArray) -> list[Any]:
 def meta_of(runs: RunSet) -> Mapping[str, Sequence[str]]:
     """Property of the items to its values, for the filters."""
     found = {}
-    for key in runs.task.strata:
+    for key in (stratum.by for stratum in runs.task.strata):
         values = sorted({str(v) for item in runs.items if (v := item.meta.get(key)) is not None})
         if 1 < len(values) <= 100:
             found[key] = values
