@@ -6,11 +6,11 @@ What is published is small and what it is compared with may be large: the former
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ehrbench.results.site_text import Place, SiteText
-from ehrbench.results.words import bits, public_text, words_of
+from ehrbench.results.words import bits, public_text, public_words, words_of
 
 QUOTED_WORDS = 8
 """Words in a row that count as quoted, however common they are."""
@@ -86,7 +86,7 @@ class Search:
             self._asked.add(value)
         if self._found[name] < _SHOWN and (place := self._site.names(value)) is not None:
             self._found[name] += 1
-            self._named.setdefault(place, f"{what} {name}{f', line {line}' if line else ''}")
+            self._named.setdefault(_unnamed(place, words_of(value)), f"{what} {name}{f', line {line}' if line else ''}")
 
     def findings(self) -> Iterator[Finding]:
         """Every finding; a finding names a place in what is published and a line in a source, and quotes neither."""
@@ -100,7 +100,7 @@ class Search:
             if quoted is not None and found is not None:
                 shown[source.name] += 1
                 many = f"{QUOTED_WORDS} or more" if len(quoted) >= QUOTED_WORDS else f"{len(quoted)} rare"
-                yield Finding(str(found), f"quotes {many} words of {source.name}, line {source.line}")
+                yield Finding(str(_unnamed(found, quoted)), f"quotes {many} words of {source.name}, line {source.line}")
 
     def _keep(self, here: Place | None) -> None:
         if here is not None:
@@ -134,3 +134,11 @@ class Search:
                 return words
             start += 1
         return None
+
+
+def _unnamed(place: Place, words: Sequence[str]) -> Place:
+    """A place for a message: of a file whose own name has the private words or one that identifies, only the folder."""
+    own = set(words_of(place.name))
+    if any(word in own for word in words if len(word) > 3 and word not in public_words()):
+        return Place(f"{place.name.rpartition('/')[0] or 'the file'}/…", place.line)
+    return place
