@@ -22,6 +22,8 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "tests" / "golden"
+"""Examples that were checked by hand or against the authors' code; tests/golden/README.md says where each is from."""
 NEEDS = {
     "hf": ("torch", "transformers"),
     "vllm": ("vllm",),
@@ -54,10 +56,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """The folder with the open demo data and the checked examples, which the repository does not hold."""
+    """The folder with the open demo data, which the repository does not hold."""
     folder = Path(os.environ.get("EHRBENCH_SHARED", ROOT.parent / "shared"))
     if not (folder / "data").is_dir():
-        pytest.skip("no shared data: set EHRBENCH_SHARED to the folder that holds data/ and golden/")
+        pytest.skip(
+            "no open MIMIC demo here: set EHRBENCH_SHARED to the folder that holds data/mimic-iv-demo (docs/data.md says where to get it)"
+        )
     return folder
 
 

@@ -14,6 +14,7 @@ from ehrbench.readers.samples import write_sample
 from ehrbench.records.ehr_r1 import markdown_record, split_patient_block
 from ehrbench.suites.ehr_bench.reader import FILES, read
 from ehrbench.tasks.catalog import load_catalog
+from tests.conftest import GOLDEN
 
 DM = {"type": "decision_making", "task": "services"}
 TEXT = (
@@ -129,8 +130,8 @@ def test_the_sample_has_rows_of_all_45_tasks(tmp_path: Path) -> None:
     ).read_bytes()
 
 
-def test_golden_inputs_are_read_back(shared_dir: Path) -> None:
-    golden = json.loads((shared_dir / "golden" / "ehr-bench-build.json").read_text(encoding="utf-8"))
+def test_golden_inputs_are_read_back() -> None:
+    golden = json.loads((GOLDEN / "ehr-bench-build.json").read_text(encoding="utf-8"))
     texts = [text for text in _texts(golden) if text.startswith("## Patient Demographics")]
     assert texts
     for text in texts:

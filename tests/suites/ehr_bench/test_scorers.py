@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,6 +14,7 @@ from ehrbench.readers.item import Item
 from ehrbench.suites.ehr_bench.scorers import clean_pieces, score_clean, score_strict
 from ehrbench.tasks.answers import clean
 from ehrbench.tasks.catalog import load_catalog
+from tests.conftest import GOLDEN
 
 CUTS_THINKING = ("qwen", "m2")
 """The released code cuts the reasoning only where the model's name holds one of these."""
@@ -30,8 +30,8 @@ def accuracy(name: str, answer: str, gold: str) -> float:
     return row[0]
 
 
-def test_every_golden_score(shared_dir: Path) -> None:
-    cases = json.loads((shared_dir / "golden" / "ehr-bench-scores.json").read_text(encoding="utf-8"))
+def test_every_golden_score() -> None:
+    cases = json.loads((GOLDEN / "ehr-bench-scores.json").read_text(encoding="utf-8"))
     assert len(cases) == 10
     for case in cases:
         answer = released_answer(case["output"], case["model_name"])

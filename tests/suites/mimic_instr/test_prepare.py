@@ -14,6 +14,7 @@ from ehrbench.mimic import portions, staging
 from ehrbench.mimic.split import SPLITS, read_split, split_patients
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.mimic_instr.build.prepare import Options, prepare
+from tests.conftest import GOLDEN
 from tests.mimic.tiny_mimic import write_table
 
 
@@ -85,10 +86,10 @@ def test_the_files(prepared: Path) -> None:
 
 
 @pytest.mark.demo_data
-def test_everything_about_one_admission(demo: Mimic, shared_dir: Path, tmp_path: Path) -> None:
+def test_everything_about_one_admission(demo: Mimic, tmp_path: Path) -> None:
     summary = prepare(demo, tmp_path, Options(profile="released", everything=True, hadm_ids=(22675517,)))
     found = {(q["q"], q["a"]) for q in rows(tmp_path / "qa_all.jsonl")}
-    goldens = [json.loads(line) for line in (shared_dir / "golden" / "mimic-instr-qa.jsonl").read_text().splitlines()]
+    goldens = [json.loads(line) for line in (GOLDEN / "mimic-instr-qa.jsonl").read_text().splitlines()]
     mine = {(g["q"], g["a"]) for g in goldens if g["hadm_id"] == 22675517}
     assert len(mine) == 2
     assert mine <= found

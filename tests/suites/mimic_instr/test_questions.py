@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from ehrbench.suites.mimic_instr.questions import LIVE_TYPES, TEMPLATES, Chart, Question, all_questions, sample_questions
 from ehrbench.suites.mimic_instr.questions.chart import Rows
 from ehrbench.suites.mimic_instr.questions.periods import ENTIRE_STAY, draw_period, every_period, n_days
+from tests.conftest import GOLDEN
 
 HOUR = 3_600_000_000
 
@@ -48,8 +48,8 @@ def test_the_table_has_the_papers_counts() -> None:
 
 
 @pytest.mark.demo_data
-def test_golden_questions_get_their_golden_answers(shared_dir: Path, demo_charts: Mapping[int, Chart]) -> None:
-    goldens = [json.loads(line) for line in (shared_dir / "golden" / "mimic-instr-qa.jsonl").read_text().splitlines()]
+def test_golden_questions_get_their_golden_answers(demo_charts: Mapping[int, Chart]) -> None:
+    goldens = [json.loads(line) for line in (GOLDEN / "mimic-instr-qa.jsonl").read_text().splitlines()]
     assert len(goldens) == 9
     for golden in goldens:
         found = [q for q in all_questions(demo_charts[golden["hadm_id"]]) if q.q == golden["q"]]

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.ehr_bench.build.maps import Maps
+from tests.conftest import GOLDEN
 
 _IN_RELEASE = ("hosp/d_icd_diagnoses", "hosp/d_icd_procedures", "hosp/d_labitems", "icu/d_items")
 
 
 @pytest.fixture(scope="session")
-def golden(shared_dir: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((shared_dir / "golden" / "ehr-bench-build.json").read_text(encoding="utf-8"))
+def golden() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((GOLDEN / "ehr-bench-build.json").read_text(encoding="utf-8"))
     return found
 
 
