@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import sqlite3
@@ -39,7 +40,8 @@ from ehrbench.workbench.rate.rules import checked, missing, pair_key, ranks
 from ehrbench.workbench.rate.serve import open_study
 from ehrbench.workbench.rate.store import Action, Stale, Store, Work
 from ehrbench.workbench.rate.study import Rater, Study, read_study
-from tests.workbench.conftest import make_study
+from tests.workbench.conftest import RATERS, make_study
+from tests.workbench.served import Command
 
 
 def _items(n: int, **meta: Any) -> list[Item]:
@@ -374,3 +376,45 @@ def test_the_power_statement_is_that_of_a_simulation_item_by_item() -> None:
     assert abs(hits / studies - power) < 3 * (0.25 / studies + 0.25 / 4000) ** 0.5
     assert abs(np.mean(differences) - mean) < 0.05
     assert detectable_rank(Design(5, 6)).difference is None or detectable_rank(Design(5, 6)).difference > 1
+
+
+def test_items_that_cannot_be_judged_are_counted_and_hold_no_judgement(runs: list[RunFolder], tmp_path: Path) -> None:
+    study = make_study(runs, tmp_path / "study", items=3)
+    items = list(study.assignments)
+    with open_study(tmp_path / "study") as opened:
+        _rate(opened.store, study, {s.name: float(k) for k, s in enumerate(study.systems)})
+        rater = study.assignments[items[0]][0]
+        version = opened.store.work(rater, items[0]).version
+        opened.store.act(rater, items[0], Action("whole", "", "record_mismatch", "click-whole", version))
+        collected = exporting.collect(study, opened.material, opened.store.all_work())
+    assert {j.item for j in collected.judgements} == set(items[1:])
+    assert collected.notes == ("“The record does not fit the instruction”, without a judgement of the answers: 1 reading",)
+
+
+def test_a_system_without_an_answer_is_said_when_planning(runs: list[RunFolder], results: Path, tmp_path: Path) -> None:
+    from ehrbench.scoring.loaded import find_runs
+    from ehrbench.workbench.rate.plan import plan_study
+
+    copied = tmp_path / "results"
+    shutil.copytree(results, copied)
+    first = find_runs([copied])[0]
+    rows = first.predictions.read_text().splitlines()
+    rows[0] = json.dumps({**json.loads(rows[0]), "outcome": "api_error", "answer": None})
+    first.predictions.write_text("\n".join(rows) + "\n")
+    planned = plan_study(find_runs([copied]), RATERS, Wish(), tmp_path / "study", None)
+    assert "'alder-13b' gave no answer to 1 of 44 items; raters are told so in the answer's place" in planned.notes
+
+
+def test_serving_colleagues_without_certificate_or_approval_ends_with_4(runs: list[RunFolder], tmp_path: Path) -> None:
+    make_study(runs, tmp_path / "study", items=3)
+    served = Command("rate", "serve", tmp_path / "study", "--listen", "ward.example:8443")
+    _, errors = served.process.communicate(timeout=60)
+    assert served.process.returncode == 4
+    assert "give a certificate" in errors
+    key = tmp_path / "key.pem"
+    key.write_text("")
+    more = ("--listen", "ward.example:8443", "--tls-cert", key, "--tls-key", key)
+    served = Command("rate", "serve", tmp_path / "study", *more)
+    _, errors = served.process.communicate(timeout=60)
+    assert served.process.returncode == 4
+    assert "ehrbench approve https://ward.example:8443 --tasks medalign" in errors

@@ -13,6 +13,7 @@ from ehrbench.correlation.ratings import Rankings, build
 from ehrbench.errors import UsageError
 from ehrbench.registry import Registry
 from ehrbench.tables import to_csv
+from ehrbench.workbench.pages import count
 from ehrbench.workbench.rate.answers import Material
 from ehrbench.workbench.rate.rules import WHOLE, ranks
 from ehrbench.workbench.rate.store import Store, Work
@@ -76,9 +77,9 @@ def collect(study: Study, material: Material, work: Mapping[tuple[str, str], Wor
             found += judgements_of(study, material, rater, item, one, used=finished[0] == rater)
     assigned = {(rater, item) for item, readers in study.assignments.items() for rater in readers}
     strays = sum(key not in assigned and key[0] != CONSENSUS for key in work)
-    notes = [f"{n} readings say “{WHOLE[kind]}” and hold no judgement of the answers" for kind, n in sorted(whole.items())]
-    notes += [f"{open_} readings are not finished and are left out"] if open_ else []
-    notes += [f"{strays} readings are not in the plan any more and are left out; they stay in the database"] if strays else []
+    notes = [f"“{WHOLE[kind]}”, without a judgement of the answers: {count(n, 'reading')}" for kind, n in sorted(whole.items())]
+    notes += [f"not finished and left out: {count(open_, 'reading')}"] if open_ else []
+    notes += [f"not in the plan any more and left out, though kept in the database: {count(strays, 'reading')}"] if strays else []
     return Collected(found, tuple(notes))
 
 

@@ -135,16 +135,17 @@ def statement(design: Design, mode: Mode, seed: int = 0) -> list[str]:
             "no difference at all" if share.difference is None else f"a difference of {100 * share.difference:.0f} points or more"
         )
         lines.append(
-            f"Share correct: with {design.items} items, {found} between two systems is found in {POWER:.0%} of studies "
-            f"(McNemar's test, two-sided, 5 %), if the lesser system is correct on {BASE:.0%}, the items' difficulty "
-            f"correlates the two systems at {SHARED} (on a normal scale) and a rater errs in {ERROR:.0%} of verdicts."
+            f"Share correct: with {design.items} items, {found} between two systems is found in {100 * POWER:.0f} % of studies "
+            f"(McNemar's test, two-sided, 5 %), if the lesser system is correct on {100 * BASE:.0f} %, the items' difficulty "
+            f"correlates the two systems at {SHARED} (on a normal scale) and a rater errs in {100 * ERROR:.0f} % of verdicts."
         )
     if mode != "correct":
         rank = detectable_rank(design, seed)
         found = "no difference at all" if rank.difference is None else f"a difference of {rank.difference:.2f} or more"
         lines.append(
-            f"Mean rank: with {design.items} items and {design.systems} systems, {found} in mean rank is found in {POWER:.0%} of "
-            "studies (normal test of the differences, two-sided, 5 %), if the answers' qualities are independent and normal."
+            f"Mean rank: with {design.items} items and {design.systems} systems, {found} in mean rank is found in "
+            f"{100 * POWER:.0f} % of studies (normal test of the differences, two-sided, 5 %), if the answers' qualities are "
+            "independent and normal."
         )
     if design.patients is not None and design.patients < design.items:
         lines.append(
