@@ -278,7 +278,7 @@ def test_a_prompt_with_a_token_that_has_no_weights_fails_its_item(tmp_path: Path
 
 @pytest.mark.parametrize(("damage", "message"), [(without_a_layer, "lack 9 of the model's weights"), (tied_without_head, "")])
 def test_engines_that_do_not_ask_are_asked_for(damage: Callable[[Path], None], message: str, tmp_path: Path) -> None:
-    """lm-eval's own model class loads a checkpoint as transformers does by itself."""
+    """lm-eval's own model class loads a checkpoint as transformers does by itself, and vLLM does not miss the output layer."""
     pytest.importorskip("accelerate")
     folder = tiny_llama(tmp_path / "m")
     damage(folder)
@@ -304,3 +304,14 @@ def test_one_item_without_numbers_leaves_the_others_theirs(tmp_path: Path) -> No
     chosen = {r.id: r for r in model.choice_probabilities(choose)}
     assert sum(chosen[ask[0].id].probabilities) == pytest.approx(1)
     assert (chosen[ask[1].id].finish, chosen[ask[1].id].error) == ("error", NOT_A_NUMBER)
+
+
+def test_a_missing_output_layer_is_noticed_by_its_name_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ehrbench.models.hf.coverage.find_spec", lambda name: None)
+    folder = tiny_llama(tmp_path / "m")
+    require_loadable(folder)
+    without_head(folder)
+    with pytest.raises(UsageError, match=r"lack 1 of the model's weights \(lm_head.weight\)"):
+        require_loadable(folder)
+    settings(folder, tie_word_embeddings=True)
+    require_loadable(folder)

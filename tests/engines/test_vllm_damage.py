@@ -44,7 +44,7 @@ def test_weights_that_are_missing_are_refused(part: str, tmp_path: Path) -> None
     without(folder, part)
     model = load(str(folder), ENGINE, 512)
     try:
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match="lack . of the model's weights"):
             list(model.generate(ASKED))
     finally:
         model.close()

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ehrbench.errors import EhrbenchError, UsageError
+from ehrbench.models.hf.checkpoint import require_weights
+from ehrbench.models.hf.config import load_config, setting
+from ehrbench.models.hf.weight_files import safetensors_header
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,7 @@ def require_loadable(folder: Path, *, trust_remote_code: bool = False) -> None:
         UsageError: they do not.
     """
     if find_spec("accelerate") is None:  # transformers needs it to make a model without memory
+        _require_head(folder)
         return
     transformers: Any = import_module("transformers")
     try:
@@ -59,6 +63,15 @@ def require_loadable(folder: Path, *, trust_remote_code: bool = False) -> None:
         raise
     except Exception as error:
         log.info("the weights in %s were not compared with its model: %s", folder, type(error).__name__)
+
+
+def _require_head(folder: Path) -> None:
+    """Refuse weights without the output layer, which vLLM does not miss, where their names say what it would be called."""
+    files = [path for path in require_weights(folder) if path.suffix == ".safetensors"]
+    names = {name for path in files for name in safetensors_header(path)}
+    tied = setting(load_config(folder), "tie_word_embeddings")
+    if tied is False and "model.embed_tokens.weight" in names and not any(name.startswith("lm_head.") for name in names):
+        require_covered(folder, {"missing_keys": ["lm_head.weight"]})
 
 
 def require_covered(folder: Path, report: Mapping[str, Any], needed: Callable[[str], bool] = lambda name: True) -> None:

@@ -25,6 +25,7 @@ from ehrbench.models.finite import failure, require_finite
 from ehrbench.models.hf.chat import Chat
 from ehrbench.models.hf.checkpoint import read_json, require_weights, resolve, weights_hash
 from ehrbench.models.hf.config import load_config, setting
+from ehrbench.models.hf.coverage import require_loadable
 from ehrbench.models.hf.tokenizer import HFTokenizer
 from ehrbench.models.hf.window import usable_window
 from ehrbench.models.likelihoods import Scored, tokens_of
@@ -234,6 +235,8 @@ class VllmModel:
     @cached_property
     def _engine(self) -> Engine:
         self._require_memory()
+        if self._arguments.get("load_format", "auto") in ("auto", "safetensors", "hf"):
+            require_loadable(self._folder, trust_remote_code=bool(self._arguments.get("trust_remote_code")))
         return start(self._arguments, self._end_tokens, self._adapter.folder if self._adapter else None)
 
     @cached_property
