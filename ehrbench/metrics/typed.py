@@ -9,8 +9,11 @@ decimal where it was computed, else nothing); items without it, such as paraphra
   before others (several that differ are no answer); 40 = 40.0, and hours may be given as days with two decimals. A number with
   another known unit is wrong, one without a unit is not.
 - ``count``: the same for ``3 times``, ``three instances``, ``once``.
+  A number is a bare number: ``<40``, ``at least 40``, ``35 to 45`` and ``40:1`` are other quantities (``_quantities`` has the
+  grammar), and so are ``more than 3 times`` and ``3 or 4``.
 - ``list``: every member of the set stands in the answer, and nothing else but the question's and filler words.
-- ``text``: the same for one member.
+- ``text``: the same for one member. Quantities and units in it count in any spelling (``less than 0.1`` is ``<0.1``, ``5 to 10
+  mg`` is ``5-10 mg``), a laboratory's short words in full (``NEG``), and a bound or a range needs no unit.
 
 Not in the paper, whose only scorer is a judge (protocol page, 8.23).
 """
@@ -26,6 +29,8 @@ from ehrbench.metrics._quantities import (
     Quantity,
     counts,
     in_hours,
+    is_bound_or_range,
+    is_unit,
     normal_unit,
     quantities,
     tokens,
@@ -52,11 +57,14 @@ _EMPTY_WORDS = (
 )
 _EMPTY = frozenset(_EMPTY_WORDS.split())
 _SAYS_NOTHING = frozenset(("no", "none", "not", "nothing", "negative", "normal", "without"))
+_SAYS_NO_TIMES = frozenset(("no", "none", "not", "nothing", "nil"))
 _SEX = {"f": "female", "m": "male", "woman": "female", "man": "male"}
 
 
 def _yes_no(gold: Mapping[str, Any], answer: str, scorable: Scorable) -> bool:
     words = tokens(answer)
+    if len(words) == 1 and words[0] in ("y", "n"):
+        return bool(gold["value"]) == (words[0] == "y")
     for word in words:
         if word in _YES or word in _NO:
             return bool(gold["value"]) == (word in _YES)
@@ -108,12 +116,14 @@ def _span(gold: Mapping[str, Any], answer: str, scorable: Scorable) -> bool:
 
 def _count(gold: Mapping[str, Any], answer: str, scorable: Scorable) -> bool:
     found = counts(answer)
+    if not found:
+        return gold["value"] == 0 and bool(_SAYS_NO_TIMES & set(tokens(answer)))
     for quoted in counts(scorable.question):
         if quoted in found and len(found) > 1:
             found.reverse()
             found.remove(quoted)
             found.reverse()
-    return bool(found) and found[0] == gold["value"]
+    return found[0] == gold["value"]
 
 
 def _members(gold: Mapping[str, Any], answer: str, scorable: Scorable) -> bool:
@@ -136,7 +146,12 @@ def _text(gold: Mapping[str, Any], answer: str, scorable: Scorable) -> bool:
     if isinstance(value, str) and value.casefold() in _SEX and len(value) == 1:
         said = [_SEX.get(word, word) for word in tokens(answer)]
         return _members({"value": _SEX[value.casefold()]}, " ".join(said), scorable)
-    return _members(gold, answer, scorable)
+    if _members(gold, answer, scorable):
+        return True
+    words = tokens(str(value))
+    return (
+        is_bound_or_range(words[0]) and is_unit(words[1:]) and _members({"value": words[0]}, answer, scorable) if words else False
+    )
 
 
 def _without(words: Sequence[str], member: Sequence[str]) -> tuple[list[str], int]:
@@ -200,12 +215,12 @@ def score_typed(scorables: Sequence[Scorable], only: str | None = None) -> list[
 
 _NOTE = "True answers in any wording, by the type of the gold; not a metric of the paper."
 
-TYPED_MATCH = Metric("typed_match", 1, "Typed match", "item_mean", score_typed, note=_NOTE)
+TYPED_MATCH = Metric("typed_match", 2, "Typed match", "item_mean", score_typed, note=_NOTE)
 
 
 def _of_type(kind: str) -> Metric:
     label = f"Typed match ({kind.replace('_', '/')})"
-    return Metric(f"typed_{kind}", 1, label, "item_mean", partial(score_typed, only=kind), note=_NOTE)
+    return Metric(f"typed_{kind}", 2, label, "item_mean", partial(score_typed, only=kind), note=_NOTE)
 
 
 YES_NO, NUMBER, TIME, DURATION, COUNT, LIST, TEXT = (_of_type(kind) for kind in TYPES)

@@ -48,9 +48,9 @@ def test_a_different_gold_of_the_same_question_form_never_matches(demo_charts: M
 
 
 def same(one: Question, other: Question) -> bool:
-    """Equal in meaning, though written otherwise: an order, a capital, a unit that is spelled in two ways."""
+    """Equal in meaning, though written otherwise: an order, a capital, a unit that is spelled in two ways, a blank before it."""
     if isinstance(one.value, list) and isinstance(other.value, list):
         return {v.casefold() for v in one.value} == {v.casefold() for v in other.value}
     if isinstance(one.value, str) and isinstance(other.value, str):
-        return one.value.casefold() == other.value.casefold()
+        return "".join(one.value.casefold().split()) == "".join(other.value.casefold().split())
     return one.value == other.value

@@ -77,6 +77,15 @@ def _share(statistics: Statistics, other: int) -> float:
     return statistics[0] / total if total else 0.0
 
 
+def _or_right(item_score: Callable[[Statistics], float]) -> Callable[[Statistics], float]:
+    """An item's score, 1 where there is no entity and none was named: such an answer is right, and adds nothing to the sums."""
+    return partial(_of_item, item_score=item_score)
+
+
+def _of_item(statistics: Statistics, item_score: Callable[[Statistics], float]) -> float:
+    return item_score(statistics) if any(statistics) else 1.0
+
+
 def score(
     scorables: Sequence[Scorable], read: Callable[[str], frozenset[str]], skips: Callable[[str], bool] | None = None
 ) -> list[Statistics | None]:
@@ -107,12 +116,12 @@ NER_F1_CUT = Metric(
 def _metric(key: str, label: str, aggregate: str, item_score: Callable[[Statistics], float]) -> Metric:
     return Metric(
         key,
-        1,
+        2,  # 2: a right "none" has an item score of 1
         label,
         "set_f1",
         partial(score, read=entities),
         aggregate=aggregate,
-        item_score=item_score,
+        item_score=_or_right(item_score),
         settings={"entities": "normalized", "empty": "counted", "references": "max"},
     )
 
