@@ -63,6 +63,8 @@ class Row:
     says: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     choice: bool = False
+    long: bool = False
+    """The questions begin with the same 6,000 characters."""
     first: tuple[Raw | str, ...] = ()
     """Replies to the first calls."""
     server: Mapping[str, Any] = field(default_factory=dict)
@@ -80,6 +82,11 @@ HUGE_NUMBER = json.dumps(chat("yes")).replace('"prompt_tokens": 12', '"prompt_to
 YES_NO = (("yes", math.log(0.6)), ("no", math.log(0.3)))
 
 ROWS = [
+    # Counts of prompt tokens
+    Row("only uncached tokens counted", "ok", ok(), 0, ("in its cache",),
+        ("--model-arg", "concurrency=1"), long=True, server={"uncached": True}, result={"doubts": {"prompt_count": N - 1}}),
+    Row("a prompt cut in silence", "ok", {"overflow": N}, 5, ("cuts prompts in silence", "--max-model-len"), long=True,
+        server={"window": 300}),
     # An empty answer with everything in the reasoning field
     Row("reasoning field only, stop", Raw.of(chat("", reasoning_content="hm")), {"unparsed": N}, 0, result={"empty": N}),
     Row("reasoning field only, null", Raw.of(chat(None, reasoning_content="hm")), {"unparsed": N}, 0, result={"empty": N}),
@@ -149,16 +156,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tasks" / "damage.yaml").write_text(TEXT_TASK)
     (folder / "choices").mkdir()
     (folder / "choices" / "damage.yaml").write_text(CHOICE_TASK)
-    (folder / "questions").mkdir()
-    with (folder / "questions" / "items.jsonl").open("w") as file:
-        for i in range(N):
-            item = {
-                "id": f"q{i}",
-                "question": f"CANARY question {i}",
-                "choices": ["yes", "no"],
-                "answer": "yes" if i % 2 else "no",
-            }
-            file.write(json.dumps(item) + "\n")
+    for data, shared in (("short", ""), ("long", "sodium 128 mmol/L " * 333)):
+        (folder / data / "questions").mkdir(parents=True)
+        with (folder / data / "questions" / "items.jsonl").open("w") as file:
+            for i in range(N):
+                gold = "yes" if i % 2 else "no"
+                item = {"id": f"q{i}", "question": f"{shared}CANARY question {i}", "choices": ["yes", "no"], "answer": gold}
+                file.write(json.dumps(item) + "\n")
     return folder
 
 
@@ -168,7 +172,18 @@ def test_damage(
 ) -> None:
     with Server(script=[*row.first, *[row.reply] * 200], **row.server) as server:
         command = [
-            *("run", "--model", "openai:stub", "--tasks", "damage", "--data-dir", place, "--out", tmp_path, "--quiet"),
+            *(
+                "run",
+                "--model",
+                "openai:stub",
+                "--tasks",
+                "damage",
+                "--data-dir",
+                place / ("long" if row.long else "short"),
+                "--out",
+                tmp_path,
+                "--quiet",
+            ),
             *("--include-path", place / ("choices" if row.choice else "tasks")),
             *("--model-arg", f"base_url={server.url}", "--model-arg", "first_wait=0.2", "--model-arg", "max_retries=2"),
             *row.args,

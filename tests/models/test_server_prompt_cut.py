@@ -77,9 +77,6 @@ def test_what_a_small_count_means_follows_from_what_else_was_counted() -> None:
     assert counts.read(Usage(600), 1000) == "uncached", "its window is 1,100 at least"
     assert counts.read(Usage(600), 5000) == "uncached", "and it would have filled it"
     assert counts.read(Usage(1100), 5000) == "unclear"
-    counts.window = 8000
-    assert counts.read(Usage(1100), 5000) == "uncached"
-    counts.window = None
     counts.learn(Usage(1100), Usage(1100))
     assert counts.read(Usage(1100), 5000) == "cut"
     counts.learn(Usage(1100), Usage(4))

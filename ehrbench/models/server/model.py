@@ -136,7 +136,6 @@ class ServerModel:
             )
         window = served.get("max_model_len") or served.get("context_length")
         if isinstance(window, int) and 0 < window <= MOST_TOKENS:
-            self._counts.window = window
             if self.context_length is None:
                 self.context_length = window
             elif self.context_length > window:

@@ -1,7 +1,7 @@
 """Noticing that a server read less of a prompt than it was sent: some cut what is longer than their window and say nothing.
 
 Others count only the tokens that they did not have in their cache, and say that nowhere either. So a small count is held against
-what else the server has said: a prompt of this length that it counted whole, a window, another count.
+what else the server has counted, a prompt of this length or another, and at last one call is made a second time.
 """
 
 from __future__ import annotations
@@ -51,8 +51,6 @@ class CountReader:
         """Know nothing yet."""
         self.largest = 0
         """The most tokens that it counted of one prompt: its window is no smaller."""
-        self.window: int | None = None
-        """The window that it states."""
         self.counts_uncached: bool | None = None
         """Whether asking the same again was counted as fewer tokens; None: not asked."""
 
@@ -63,7 +61,7 @@ class CountReader:
         self.largest = max(known, n)
         if not usage.prompt_tokens or n >= least:
             return "whole"
-        if max(known, self.window or 0) >= least or n < max(_SMALLEST_WINDOW, _ABOUT_A_WINDOW * known):
+        if known >= least or n < max(_SMALLEST_WINDOW, _ABOUT_A_WINDOW * known):
             return "uncached"
         if self.counts_uncached is None:
             return "unclear"

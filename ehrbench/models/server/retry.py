@@ -34,8 +34,8 @@ MOST_SECONDS = 60.0
 NULL_RETRIES = 2
 _FORBIDDEN_ALIKE = 3
 """A 403 may mean the key, or the one prompt: so many first calls must have it before it is the key."""
-_GONE = frozenset({502, 503, 504, 521, 522, 523, 529})
-"""The server behind the address is loading, overloaded or away; no single prompt is the reason."""
+_GONE = frozenset({503, 521, 522, 523, 529})
+"""The server behind the address is loading, overloaded or away. A 502 or 504 may be one prompt's that takes too long."""
 
 
 class Verdict(NamedTuple):
