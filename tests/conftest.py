@@ -60,7 +60,8 @@ def shared_dir() -> Path:
     folder = Path(os.environ.get("EHRBENCH_SHARED", ROOT.parent / "shared"))
     if not (folder / "data").is_dir():
         pytest.skip(
-            "no open MIMIC demo here: set EHRBENCH_SHARED to the folder that holds data/mimic-iv-demo (docs/data.md says where to get it)"
+            "no open MIMIC demo here: set EHRBENCH_SHARED to the folder that holds data/mimic-iv-demo "
+            "(docs/data.md says where to get it)"
         )
     return folder
 
