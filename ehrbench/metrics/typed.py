@@ -123,7 +123,7 @@ def _count(gold: Mapping[str, Any], answer: str, scorable: Scorable) -> bool:
             found.reverse()
             found.remove(quoted)
             found.reverse()
-    return found[0] == gold["value"]
+    return bool(found[0] == gold["value"])
 
 
 def _members(gold: Mapping[str, Any], answer: str, scorable: Scorable) -> bool:
