@@ -22,9 +22,9 @@ def agreement(
         typer.Option(help="A judge's run folders, or folders above them, to compare with the raters; repeatable."),
     ] = None,
     tau: Annotated[str, typer.Option(help="Kendall's tau between raters: b, c, a or wmt.")] = "b",
-    resample: Annotated[str, typer.Option(help="What the bootstrap draws: items or patients.")] = "items",
-    resamples: Annotated[int, typer.Option(min=100, help="How often.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    resample: Annotated[str, typer.Option(help="What intervals generalise over: items or patients.")] = "items",
+    resamples: Annotated[int, typer.Option(min=100, help="Without effect; intervals draw nothing.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the tests.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write agreement.json and agreement.csv into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

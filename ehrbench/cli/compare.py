@@ -13,7 +13,7 @@ def compare(
     b: Annotated[Path, typer.Argument(help="The other side.")],
     metrics: Annotated[str | None, typer.Option(help="Metrics, with commas between. [default: each task's primary one]")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, and swaps of the permutation test.")] = 10_000,
+    resamples: Annotated[int, typer.Option(min=100, help="Random patterns of signs.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write comparison.json, comparison.csv and paired.json here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -35,11 +35,7 @@ def compare(
     plain = report.plain()
     written = []
     if out is not None:
-        flat = [
-            {k: v for k, v in row.items() if k != "mcnemar"}
-            | {f"mcnemar_{k}": (row["mcnemar"] or {}).get(k) for k in ("only_a", "only_b", "p")}
-            for row in plain["comparisons"]
-        ]
+        flat = plain["comparisons"]
         table = to_csv(list(flat[0]), [list(row.values()) for row in flat])
         paired = json.dumps([test.model_dump(mode="json") for test in paired_file(report, pairs)], indent=2)
         files = {"comparison.json": json.dumps(plain, indent=2) + "\n", "comparison.csv": table, "paired.json": paired + "\n"}
@@ -56,24 +52,29 @@ def compare(
 def _print(report: object) -> None:
     from ehrbench.cli.correlation_options import cell, ends, p_value
     from ehrbench.correlation.compare import CompareReport
-    from ehrbench.terminal.output import print_table
+    from ehrbench.terminal.output import print_cautions, print_table
 
     assert isinstance(report, CompareReport)
     typer.echo(f"A: {report.a}\nB: {report.b}\n")
     rows = [
         (r.task, r.label + ("" if r.higher_is_better else " (lower is better)"), cell(r.value_a, 4), cell(r.value_b, 4))
         + ("" if r.difference is None else f"{r.difference:+.4f}", ends(r), r.n, f"{r.n_groups} {r.unit}")
-        + (p_value(r.p_permutation), p_value(r.p_holm), p_value(r.p_bootstrap), p_value(r.mcnemar.p) if r.mcnemar else "")
+        + (p_value(r.p), p_value(r.p_holm))
         for r in report.rows
     ]
-    header = ("task", "metric", "A", "B", "A - B", "95 % interval", "n", "drawn", "p", "Holm", "p bootstrap", "McNemar")
-    print_table(header, rows, numbers=(2, 3, 4, 5, 6, 7, 8, 9, 10, 11))
-    typer.echo("\np: permutation test, two-sided; Holm: adjusted over the rows of this table")
+    header = ("task", "metric", "A", "B", "A - B", "95 % interval", "n", "groups", "p", "Holm")
+    print_table(header, rows, numbers=(2, 3, 4, 5, 6, 7, 8, 9))
+    typer.echo("\np: sign-flip test by patient, two-sided; the interval holds the differences that it does not reject at 5 %.")
+    typer.echo("Holm: p adjusted over the rows of this table")
+    print_cautions((f"{r.task}, {r.label}", r.caution) for r in report.rows)
+    for r in report.rows:
+        if r.low is None:
+            typer.echo(f"{r.task}, {r.label} has no interval: {r.test.removeprefix('none: ')}")
     for r in report.rows:
         if r.n_only_a or r.n_only_b:
             typer.echo(
                 f"{r.task}, {r.label}: B lacks {r.n_only_a} items that A has, A lacks {r.n_only_b} that B has; both values are "
                 f"over the {r.n} common items"
             )
-        if r.mcnemar:
-            typer.echo(f"{r.task}, {r.label}: A alone is right on {r.mcnemar.only_a} items, B alone on {r.mcnemar.only_b}")
+        if r.only_a_right is not None:
+            typer.echo(f"{r.task}, {r.label}: A alone is right on {r.only_a_right} items, B alone on {r.only_b_right}")

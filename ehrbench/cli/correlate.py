@@ -40,11 +40,11 @@ def correlate(
         str, typer.Option(help="Gold answer of a release: first (the first annotator's) or max (the best of all).")
     ] = "first",
     resample: Annotated[
-        str, typer.Option(help="What the bootstrap draws: items, patients, or both (items and systems).")
+        str, typer.Option(help="What intervals generalise over: items, patients, or both (items and systems).")
     ] = "items",
-    resamples: Annotated[int, typer.Option(min=100, help="Resamples, and permutations of the tests.")] = 10_000,
+    resamples: Annotated[int, typer.Option(min=100, help="Random patterns and permutations of the tests.")] = 10_000,
     level: Annotated[str, typer.Option(help="item, or model: soft pairwise accuracy of the systems' means.")] = "item",
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the tests.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write JSON, CSV and the plot into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -96,13 +96,13 @@ def print_report(report: CorrelationReport, people: HumanReport) -> None:
     """Print the tables."""
     from ehrbench.cli.correlation_options import cell, ends, p_value, print_notes
     from ehrbench.correlation.options import NAN_POLICIES
-    from ehrbench.terminal.output import print_table
+    from ehrbench.terminal.output import print_cautions, print_table
 
     typer.echo(
         f"{report.n_items} items, {len(report.systems)} systems, {report.n_rankings} rankings ('{report.triples}' counts where "
         "several people ranked)"
     )
-    typer.echo(f"Statistic: {report.statistic}; 95 % intervals: {report.interval}\n")
+    typer.echo(f"Statistic: {report.statistic}; 95 % intervals: {report.interval}; they speak of {report.population}\n")
     if report.options.level == "model":
         _print_model_level(report)
     policies = [p for p in NAN_POLICIES if p != report.options.nan_policy]
@@ -118,32 +118,38 @@ def print_report(report: CorrelationReport, people: HumanReport) -> None:
     header += (*(f"({p})" for p in policies), "people equal", "metric equal", "too few")
     print_table(header, rows, numbers=(1, 2, 3, 4, *range(6, 6 + len(policies) + 3)))
     typer.echo(
-        "\nMetrics that share a cluster cannot be told from its best (PERM-BOTH, Holm, 0.05). Undefined items are counted on"
+        f"\nMetrics that share a cluster cannot be told from its best on {report.letters}; of other items or systems the\n"
+        "letters say nothing. Undefined items are counted on the right; "
+        f"'{report.options.nan_policy}' decides on them, the means\nunder the other rules stand in brackets."
     )
-    typer.echo(f"the right; '{report.options.nan_policy}' decides on them, the means under the other rules stand in brackets.\n")
+    print_cautions((m.label, m.value.caution) for m in report.metrics)
+    typer.echo()
     variants = [
         (m.label, *(cell(m.variants[v]) for v in ("b", "c", "a", "wmt")), cell(m.accuracy.value), ends(m.accuracy))
-        + (f"{m.calibration.epsilon:.4g}", cell(m.in_sample), cell(m.calibrated.value), ends(m.calibrated))
+        + (f"{m.epsilon_star:.4g}", cell(m.acc_star), f"{m.calibration.epsilon:.4g}", cell(m.in_sample))
+        + (cell(m.calibrated.value), ends(m.calibrated))
         + (cell(m.length.value) if m.length else "", ends(m.length))
         for m in report.metrics
     ]
     if report.human_length is not None:
-        variants.append(("people", *[""] * 10, cell(report.human_length.value), ends(report.human_length)))
-    header = ("metric", "tau-b", "tau-c", "tau-a", "WMT", "accuracy", "interval", "epsilon", "calibrated", "held out", "interval")
-    print_table((*header, "length", "interval"), variants, numbers=range(1, 13))
-    typer.echo(
-        "\naccuracy: pairwise, with ties; calibrated: differences up to epsilon called ties, on the same items and held out;"
-    )
-    typer.echo("length: Kendall tau-b of score and answer length")
+        variants.append(("people", *[""] * 12, cell(report.human_length.value), ends(report.human_length)))
+    header = ("metric", "tau-b", "tau-c", "tau-a", "WMT", "accuracy", "interval", "epsilon*", "acc*eq", "epsilon", "calibrated")
+    print_table((*header, "held out", "interval", "length", "interval"), variants, numbers=range(1, 15))
+    typer.echo("\naccuracy: pairwise, with ties; acc*eq: differences up to epsilon* called ties, chosen by all items (Deutsch et")
+    typer.echo("al. 2023); calibrated: ours, chosen by the items on which people prefer something, on the same items and held")
+    typer.echo("out; length: Kendall tau-b of score and answer length")
     if report.tests.pairs:
         names = [m.label for m in report.metrics]
-        typer.echo(f"\nDifferences between metrics ({report.tests.permutations} permutations)")
+        typer.echo(f"\nDifferences between metrics: interval and p of one sign-flip test, of {report.population};")
+        typer.echo(
+            f"PERM-BOTH, another question: of {report.letters.partition(' (')[0]}, {report.tests.permutations} permutations\n"
+        )
         pairs = [
             (f"{names[p.a]} - {names[p.b]}", cell(p.difference), ends(p), p.n)
-            + tuple(map(p_value, (p.p_permutation, p.p_permutation_holm, p.p_bootstrap, p.p_bootstrap_holm)))
+            + tuple(map(p_value, (p.p, p.p_holm, p.p_permutation, p.p_permutation_holm)))
             for p in report.tests.pairs
         ]
-        header = ("pair", "difference", "interval", "n", "p PERM-BOTH", "Holm", "p bootstrap", "Holm")
+        header = ("pair", "difference", "interval", "n", "p", "Holm", "PERM-BOTH", "Holm")
         print_table(header, pairs, numbers=range(1, 8))
     place = {name: k for k, name in enumerate(report.systems)}
     rates = [

@@ -9,11 +9,12 @@ import typer
 
 if TYPE_CHECKING:
     from ehrbench.results.groups import GroupMember, GroupResult
+    from ehrbench.results.schema import MetricResult
 
 
 def print_groups(results: Sequence[GroupResult]) -> None:
     """Print a suite's groups as a table: main columns first, then the others; nothing for a suite where no group has a task."""
-    from ehrbench.terminal.output import print_table
+    from ehrbench.terminal.output import print_cautions, print_table
 
     suites = dict.fromkeys((one.suite, one.protocol, one.model.name, one.prompt) for one in results)
     for suite, protocol, model, prompt in suites:
@@ -28,8 +29,11 @@ def print_groups(results: Sequence[GroupResult]) -> None:
         rows: list[tuple[object, ...]] = []
         for one in sorted(own, key=lambda one: not one.column):
             rows += _rows(one)
+        said = [(one.title, score.caution) for one in own for score in one.scores]
+        said += [(one.title, m.caution) for one in own if one.combine == "none" for member in one.members for m in member.metrics]
         header = ("group", "score", "value", "95 % interval", "majority", "tasks", "items", "")
         print_table(header, rows, numbers=(2, 3, 4, 5, 6))
+        print_cautions(said)
 
 
 def _rows(one: GroupResult) -> list[tuple[object, ...]]:
@@ -40,8 +44,7 @@ def _rows(one: GroupResult) -> list[tuple[object, ...]]:
     for k, score in enumerate(one.scores):
         first = (one.title, tasks, one.n_items) if k == 0 else ("", "", "")
         remark = score.missing or ("partial" if one.partial else "")
-        interval = None if score.low is None or score.high is None else f"{score.low:.4f} to {score.high:.4f}"
-        rows.append((first[0], score.label, _number(score.value), interval, _number(score.baseline), *first[1:], remark))
+        rows.append((first[0], *_cells(score), *first[1:], remark))
     return rows
 
 
@@ -52,11 +55,16 @@ def _member_rows(one: GroupResult, member: GroupMember) -> list[tuple[object, ..
         return [(name, "", None, None, None, "0/1", member.n_items, member.missing or "")]
     rows: list[tuple[object, ...]] = []
     for k, metric in enumerate(shown):
-        interval = None if metric.low is None or metric.high is None else f"{metric.low:.4f} to {metric.high:.4f}"
         first = (name, "1/1", member.n_items) if k == 0 else ("", "", "")
         remark = "partial" if member.partial else ""
-        rows.append((first[0], metric.label, _number(metric.value), interval, _number(metric.baseline), *first[1:], remark))
+        rows.append((first[0], *_cells(metric), *first[1:], remark))
     return rows
+
+
+def _cells(metric: MetricResult) -> tuple[object, ...]:
+    from ehrbench.terminal.output import interval_cell
+
+    return metric.label, _number(metric.value), interval_cell(metric), _number(metric.baseline)
 
 
 def _number(value: float | None) -> str | None:

@@ -21,9 +21,9 @@ def human_stats(
         str | None, typer.Option(help="Items ranked by several: used, mean-rank or each. [default: used where marked]")
     ] = None,
     tau: Annotated[str, typer.Option(help="Kendall's tau between raters: b, c, a or wmt.")] = "b",
-    resample: Annotated[str, typer.Option(help="What the bootstrap draws: items or patients.")] = "items",
-    resamples: Annotated[int, typer.Option(min=100, help="How often.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    resample: Annotated[str, typer.Option(help="What intervals generalise over: items or patients.")] = "items",
+    resamples: Annotated[int, typer.Option(min=100, help="Without effect; intervals draw nothing.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the tests.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write human.json and CSV files into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -53,13 +53,13 @@ def human_stats(
 def print_report(report: HumanReport) -> None:
     """Print the tables."""
     from ehrbench.cli.correlation_options import cell, ends, print_notes
-    from ehrbench.terminal.output import print_table
+    from ehrbench.terminal.output import print_cautions, print_table
 
     typer.echo(
         f"{report.n_items} items, {len(report.systems)} systems, {report.n_raters} raters; {report.n_repeated} items ranked by "
         f"several, of which '{report.triples}' counts; {report.n_constant} items on which all ranks are equal"
     )
-    typer.echo(f"Intervals of 95 %: Wilson for the share correct, else {report.interval}\n")
+    typer.echo(f"Intervals of 95 %: {report.interval}\n")
     rows = []
     for s in report.systems:
         correct = s.correct
@@ -78,6 +78,7 @@ def print_report(report: HumanReport) -> None:
         )
     header = ("system", "correct", "interval", "win rate", "interval", "ties half", "ties lost", "mean rank", "interval")
     print_table(header, rows, numbers=range(1, 9))
+    print_cautions((s.name, s.mean_rank.caution) for s in report.systems)
     n, k = len(report.names), range(len(report.names))
     letters = [chr(ord("A") + i) if n <= 26 else str(i + 1) for i in k]
     for title, matrix in (

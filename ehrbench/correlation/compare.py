@@ -11,7 +11,7 @@ import numpy as np
 from ehrbench.correlation.human import number
 from ehrbench.correlation.run_pairs import RunPair, common
 from ehrbench.errors import EhrbenchError, UsageError, unknown_name
-from ehrbench.stats.paired import McNemar, holm, mcnemar, paired_bootstrap, swap_test
+from ehrbench.stats.paired import holm, paired_test
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,17 @@ class Comparison:
     n_groups: int
     unit: str
     """What was resampled and swapped: patients or items."""
-    p_bootstrap: float | None
-    p_permutation: float | None
-    permutation: str
-    """How it was made."""
-    mcnemar: McNemar | None
-    """For scores that are 0 or 1; takes items for independent."""
+    p: float | None
+    """Two-sided, of the test that the interval inverts: above 5 % just where the interval holds 0."""
+    test: str
+    """What made interval and p, or why there is no interval."""
+    only_a_right: int | None
+    """For right and wrong answers: items that A alone has right; None for other scores."""
+    only_b_right: int | None
     p_holm: float | None = None
-    """The permutation's, adjusted over everything that is compared."""
-    interval: str = ""
+    """Adjusted over everything that is compared."""
+    caution: str = ""
+    """Why the interval is only approximate."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,7 @@ class CompareReport:
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON."""
-        rows = [asdict(row) | {"mcnemar": row.mcnemar._asdict() if row.mcnemar else None} for row in self.rows]
-        return {"a": self.a, "b": self.b, "comparisons": rows, "warnings": list(self.warnings)}
+        return {"a": self.a, "b": self.b, "comparisons": [asdict(row) for row in self.rows], "warnings": list(self.warnings)}
 
 
 def compare(
@@ -77,8 +78,8 @@ def compare(
         pairs: matched runs.
         metrics: which; None: each task's primary one.
         data_dir: where the data are, for the patients; None: where they were when it ran.
-        resamples: of the bootstrap, and swaps of the permutation test.
-        seed: of both.
+        resamples: random patterns of signs.
+        seed: of the patterns.
 
     Raises:
         UsageError: a metric that a run lacks, that was computed in two ways, or no common item.
@@ -91,7 +92,7 @@ def compare(
             warnings.append(reason)
         for name in metrics or [pair.a.result.primary]:
             rows.append(_one(pair, name, patients, resamples, seed))
-    adjusted = holm([np.nan if row.p_permutation is None else row.p_permutation for row in rows])
+    adjusted = holm([np.nan if row.p is None else row.p for row in rows])
     rows = [replace(row, p_holm=None if np.isnan(p) else float(p)) for row, p in zip(rows, adjusted, strict=True)]
     return CompareReport(pairs[0].a.name, pairs[0].b.name, rows, tuple(warnings))
 
@@ -126,8 +127,8 @@ def _one(pair: RunPair, name: str, patients: Mapping[str, str | None] | None, re
     groups = [None if patients is None else patients.get(item) for item in items]
     by_patient = any(group is not None for group in groups)
     aggregate = _aggregate(name)
-    boot = paired_bootstrap(x, y, groups, aggregate, resamples=resamples, seed=seed)
-    test = swap_test(x, y, groups, aggregate, permutations=resamples, seed=seed)
+    unit = "patients" if by_patient else "items"
+    test = paired_test(x, y, groups, aggregate, bounds=_bounds(name), resamples=resamples, seed=seed, unit=unit)
     binary = aggregate == "mean" and bool(np.isin(x, (0.0, 1.0)).all() and np.isin(y, (0.0, 1.0)).all())
     value = _values(aggregate, x, y)
     first = described[0]
@@ -138,19 +139,19 @@ def _one(pair: RunPair, name: str, patients: Mapping[str, str | None] | None, re
         higher_is_better=first.higher_is_better if first else True,
         value_a=number(value[0]),
         value_b=number(value[1]),
-        difference=boot.difference,
-        low=boot.low,
-        high=boot.high,
+        difference=test.difference,
+        low=test.low,
+        high=test.high,
         n=len(items),
         n_only_a=len(a.statistics[name]) - len(items),
         n_only_b=len(b.statistics[name]) - len(items),
-        n_groups=boot.n_groups,
-        unit="patients" if by_patient else "items",
-        p_bootstrap=boot.p,
-        p_permutation=None if np.isnan(test.p) else test.p,
-        permutation=test.method,
-        mcnemar=mcnemar(x[:, 0], y[:, 0]) if binary else None,
-        interval=boot.method or f"none: {boot.reason}",
+        n_groups=test.n_groups,
+        unit=unit,
+        p=test.p,
+        test=test.method if test.low is not None else f"none: {test.reason}",
+        only_a_right=int((x[:, 0] > y[:, 0]).sum()) if binary else None,
+        only_b_right=int((y[:, 0] > x[:, 0]).sum()) if binary else None,
+        caution=test.caution,
     )
 
 
@@ -158,6 +159,12 @@ def _aggregate(name: str) -> str:
     from ehrbench.metrics import METRICS
 
     return METRICS.get(name).aggregate if name in METRICS else "mean"
+
+
+def _bounds(name: str) -> tuple[float, float] | None:
+    from ehrbench.metrics import METRICS
+
+    return METRICS.get(name).range if name in METRICS and METRICS.get(name).bounded else None
 
 
 def _values(aggregate: str, x: Any, y: Any) -> tuple[float, float]:

@@ -14,7 +14,9 @@ from ehrbench.correlation.options import NAN_POLICIES, Clusters, Options
 from ehrbench.correlation.ratings import Judged, Rankings, judge
 from ehrbench.correlation.scores import Scores, align
 from ehrbench.errors import UsageError
-from ehrbench.stats.estimate import normal_interval, resample_counts, resample_indices
+from ehrbench.stats.bootstrap import resample_counts, resample_indices
+from ehrbench.stats.estimate import normal_interval
+from ehrbench.stats.item_means import MeanInterval, mean, mean_intervals, mean_within
 from ehrbench.stats.metric_pairs import PairTests, compare_metrics
 from ehrbench.stats.rank_correlation import (
     NanPolicy,
@@ -26,8 +28,8 @@ from ehrbench.stats.rank_correlation import (
     weighted_values,
     with_nan_policy,
 )
-from ehrbench.stats.resampled_means import MeanInterval, mean, mean_intervals, mean_within, resampled_means
 from ehrbench.stats.soft_pairwise import SoftPairwise, soft_pairwise_accuracy, soft_pairwise_stderr
+from ehrbench.stats.subset_means import invert
 from ehrbench.stats.win_rates import HeadToHead, TieRule, head_to_head, mid_ranks, win_rates_of
 
 FloatArray = npt.NDArray[np.float64]
@@ -78,9 +80,13 @@ class MetricReport:
     accuracy: MeanInterval
     """Pairwise accuracy with ties, of the scores as they are."""
     calibration: TieCalibration
-    """Its ``accuracy`` means over rankings."""
+    """Ours; its ``accuracy`` means over rankings."""
     in_sample: float | None
-    """Pairwise accuracy at the threshold that these very items choose, mean over items."""
+    """Pairwise accuracy at the threshold that the items with a preference of people choose, mean over all items: ours."""
+    acc_star: float | None
+    """acc*eq of Deutsch, Foster and Freitag (2023): the same, all items choosing."""
+    epsilon_star: float
+    """The threshold of ``acc_star``."""
     calibrated: MeanInterval
     """Held-out pairwise accuracy, with an interval that takes the thresholds as given."""
     length: MeanInterval | None
@@ -111,6 +117,10 @@ class CorrelationReport:
     n_groups: int
     triples: str
     interval: str
+    population: str
+    """Whom the intervals, and the p beside them, speak of."""
+    letters: str
+    """Whom the metrics' letters speak of."""
     options: Options
     notes: tuple[str, ...]
 
@@ -142,17 +152,24 @@ def correlate(rankings: Rankings, scores: Sequence[Scores], options: Options) ->
     accuracy = mean_within(kendall(counts, "acc_eq"), judged.item, n_items)
     each = {v: mean(mean_within(with_nan_policy(counts, v, options.nan_policy).values, judged.item, n_items)) for v in VARIANTS}
     held_by = clusters.codes[judged.item]
-    ties = [calibrate_ties(human, matrix[judged.item], held_by) for matrix in metrics]
+    ties = [calibrate_ties(human, matrix[judged.item], held_by, choosing="preferred") for matrix in metrics]
+    published = [calibrate_ties(human, matrix[judged.item], held_by) for matrix in metrics]
+    acc_star = mean(mean_within(np.stack([t.in_sample for t in published]), judged.item, n_items))
     calibrated = mean_within(np.stack([t.held_out for t in ties]), judged.item, n_items)
     in_sample = mean(mean_within(np.stack([t.in_sample for t in ties]), judged.item, n_items))
     stacked = [primary, accuracy, calibrated, *_lengths(rankings, judged, metrics)]
     values = np.concatenate(stacked)
     m = len(scores)
-    draws = resampled_means(values, clusters.codes, clusters.count, resamples=options.resamples, seed=options.seed)
+    intervals = [
+        *mean_intervals(values[:m], clusters.groups, (-1.0, 1.0)),
+        *mean_intervals(values[m : 3 * m], clusters.groups, (0.0, 1.0)),
+        *mean_intervals(values[3 * m :], clusters.groups, (-1.0, 1.0)),
+    ]
     gap_draws = None
     if options.unit == "both":
-        draws[:, :m], gap_draws = _draws_of_both(human, metrics, judged, n_items, clusters, options)
-    intervals = mean_intervals(values, draws, clusters.groups)
+        draws, gap_draws = _draws_of_both(human, metrics, judged, n_items, clusters, options)
+        both = [invert(column) for column in draws.T]
+        intervals[:m] = [one._replace(low=test.low, high=test.high) for one, test in zip(intervals[:m], both, strict=True)]
     tests = compare_metrics(
         primary,
         metrics,
@@ -179,6 +196,8 @@ def correlate(rankings: Rankings, scores: Sequence[Scores], options: Options) ->
             accuracy=intervals[m + i],
             calibration=ties[i],
             in_sample=number(in_sample[i]),
+            acc_star=number(acc_star[i]),
+            epsilon_star=published[i].epsilon,
             calibrated=intervals[2 * m + i],
             length=intervals[3 * m + i] if len(stacked) > 3 else None,
             win_rates=_rates(metrics[i]),
@@ -203,6 +222,8 @@ def correlate(rankings: Rankings, scores: Sequence[Scores], options: Options) ->
         n_groups=clusters.count,
         triples=judged.rule,
         interval=clusters.describe(options.resamples),
+        population=clusters.population(len(rankings.systems)),
+        letters=f"these {int(ranked.any(axis=1).sum())} items and {len(rankings.systems)} systems (PERM-BOTH, Holm, 0.05)",
         options=options,
         notes=tuple(dict.fromkeys(notes)),
     )

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from ehrbench.correlation.options import Clusters, Options
 from ehrbench.correlation.ratings import Judged, Rankings, judge
 from ehrbench.errors import UsageError
-from ehrbench.stats.estimate import resample_counts, resample_indices, wilson
+from ehrbench.stats.clusters import cluster_sums, degrees_of_freedom
+from ehrbench.stats.interval import Bounds, interval, spread
+from ehrbench.stats.item_means import MeanInterval, mean_intervals, mean_within
 from ehrbench.stats.rank_correlation import Variant
-from ehrbench.stats.resampled_means import MeanInterval, mean_intervals, mean_within, percentiles, resampled_means
 from ehrbench.stats.win_rates import HeadToHead, TieRule, head_to_head, mid_ranks, outcomes, win_rates
 
 FloatArray = npt.NDArray[np.float64]
@@ -36,11 +37,9 @@ class SystemStats:
 
     name: str
     correct: Share | None
-    """Share of answers judged correct, with Wilson's interval; None without verdicts."""
+    """Share of answers judged correct; None without verdicts."""
     n_correct: float
     """Verdicts "correct"; a fraction where several raters' verdicts on an item are averaged."""
-    correct_bootstrap: MeanInterval | None
-    """The same share with the bootstrap's interval."""
     win_rates: dict[TieRule, Share]
     mean_rank: MeanInterval
 
@@ -76,21 +75,18 @@ def human_stats(rankings: Rankings, options: Options) -> HumanReport:
     """Compute the statistics of MedAlign's human evaluation (paper, Table 3 and Figure 2) from any ratings.
 
     Raises:
-        UsageError: ``patients`` are to be resampled and no item has one.
+        UsageError: ``patients`` are asked for and no item has one.
     """
     clusters = item_clusters(rankings, options)
     judged = judge(rankings, options.triples)
     n_items = len(rankings.items)
     ranks = mean_within(mid_ranks(judged.ranks).T, judged.item, n_items)
     correct = mean_within(judged.correct.T, judged.item, n_items)
-    draws = resampled_means(
-        np.concatenate([ranks, correct]), clusters.codes, clusters.count, resamples=options.resamples, seed=options.seed
-    )
     k = len(rankings.systems)
-    mean_rank = mean_intervals(ranks, draws[:, :k], clusters.groups)
-    share_correct = mean_intervals(correct, draws[:, k:], clusters.groups)
+    mean_rank = mean_intervals(ranks, clusters.groups, (1.0, float(k)) if k > 1 else None)
+    share_correct = mean_intervals(correct, clusters.groups, (0.0, 1.0))
     found = outcomes(judged.ranks)
-    rates = _win_rates(found.better, found.tied, judged, clusters, options)
+    rates = _win_rates(found.better, found.tied, judged, clusters)
     counts = np.tensordot(judged.weight, np.stack([found.better, found.tied], axis=1).astype(np.float64), axes=(0, 0))
     order = sorted(range(k), key=lambda s: (mean_rank[s].value if mean_rank[s].value is not None else np.inf, s))
     reorder = np.ix_(order, order)
@@ -101,7 +97,13 @@ def human_stats(rankings: Rankings, options: Options) -> HumanReport:
     constant = (ranked.sum(axis=1) >= 2) & ~found.better.any(axis=(1, 2))
     return HumanReport(
         systems=[
-            _system(rankings.systems[s], correct[s], share_correct[s], {r: rates[r][s] for r in TIE_RULES}, mean_rank[s])
+            SystemStats(
+                rankings.systems[s],
+                None if (share := share_correct[s]).value is None else Share(share.value, share.low, share.high, share.n),
+                float(np.nansum(correct[s])),
+                {rule: rates[rule][s] for rule in TIE_RULES},
+                mean_rank[s],
+            )
             for s in order
         ],
         names=tuple(rankings.systems[s] for s in order),
@@ -115,37 +117,32 @@ def human_stats(rankings: Rankings, options: Options) -> HumanReport:
         n_repeated=rankings.n_repeated,
         n_constant=len(set(judged.item[constant].tolist())),
         triples=judged.rule,
-        interval=clusters.describe(options.resamples),
+        interval=clusters.describe(),
         notes=(*rankings.notes, *judged.notes),
     )
 
 
 def item_clusters(rankings: Rankings, options: Options) -> Clusters:
-    """What the bootstrap draws.
+    """What an interval leaves out one by one.
 
     Raises:
         UsageError: patients, and no item has one.
     """
     if options.unit == "patients" and not any(rankings.groups):
-        raise UsageError(f"{rankings.source}: no item has a cluster, so patients cannot be resampled; add a column 'cluster'")
+        raise UsageError(f"{rankings.source}: no item has a cluster, so nothing can be said by patient; add a column 'cluster'")
     return Clusters(rankings.groups, options.unit)
 
 
 def inter_rater(rankings: Rankings, options: Options, variant: Variant | None = None) -> tuple[MeanInterval, int]:
     """Mean Kendall tau between raters, an item's rater pairs averaged first, and the items where it is undefined."""
     values = inter_rater_values(rankings, variant or options.tau)
-    found = mean_of_defined(values, item_clusters(rankings, options), options)
+    found = mean_of_defined(values, item_clusters(rankings, options), (-1.0, 1.0))
     return found, rankings.n_repeated - found.n
 
 
-def mean_of_defined(values: FloatArray, clusters: Clusters, options: Options) -> MeanInterval:
-    """Mean over the items that have a value, drawing the clusters of those items alone."""
-    kept = np.flatnonzero(~np.isnan(values))
-    if not len(kept):
-        return MeanInterval(None, None, None, None, None, 0)
-    names, codes = np.unique(clusters.codes[kept], return_inverse=True)
-    draws = resampled_means(values[None, kept], codes.ravel(), len(names), resamples=options.resamples, seed=options.seed)
-    return mean_intervals(values[None, kept], draws, [clusters.groups[i] for i in kept.tolist()])[0]
+def mean_of_defined(values: FloatArray, clusters: Clusters, bounds: Bounds) -> MeanInterval:
+    """Mean over the items that have a value."""
+    return mean_intervals(values[None], clusters.groups, bounds)[0]
 
 
 def inter_rater_values(rankings: Rankings, variant: Variant) -> FloatArray:
@@ -164,38 +161,34 @@ def inter_rater_values(rankings: Rankings, variant: Variant) -> FloatArray:
 
 
 def _win_rates(
-    better: npt.NDArray[np.bool_], tied: npt.NDArray[np.bool_], judged: Judged, clusters: Clusters, options: Options
+    better: npt.NDArray[np.bool_], tied: npt.NDArray[np.bool_], judged: Judged, clusters: Clusters
 ) -> dict[TieRule, list[Share]]:
     rows, k, _ = better.shape
     flat = np.concatenate([better.reshape(rows, -1), tied.reshape(rows, -1)], axis=1) * judged.weight[:, None]
-    summed = np.zeros((clusters.count, flat.shape[1]))
-    np.add.at(summed, clusters.codes[judged.item], flat)
-    blocks = resample_indices(clusters.count, options.resamples, options.seed)
-    drawn = np.concatenate([resample_counts(indices).astype(np.float64) @ summed for indices in blocks])
-    met: npt.NDArray[np.bool_] = np.asarray((better | tied).any(axis=2))
+    summed = cluster_sums(flat, clusters.codes[judged.item], clusters.count)
+    whole = summed.sum(axis=0)
+    rest = (whole - summed).reshape(-1, 2, k, k)
+    # Items on which a system lost count for its rate as those on which it won do.
+    met: npt.NDArray[np.bool_] = (better | better.transpose(0, 2, 1) | tied).any(axis=2)
+    sizes = cluster_sums(met.astype(np.float64), clusters.codes[judged.item], clusters.count)
     n = [len(set(judged.item[met[:, s]].tolist())) for s in range(k)]
     found: dict[TieRule, list[Share]] = {}
-    whole, drawn = flat.sum(axis=0).reshape(2, k, k), drawn.reshape(-1, 2, k, k)
     for rule in TIE_RULES:
-        values = win_rates(whole[0], whole[1], rule).rates
-        ends = percentiles(win_rates(drawn[:, 0], drawn[:, 1], rule).rates)
-        if clusters.count < 2:
-            ends = np.full_like(ends, np.nan)
-        found[rule] = [Share(number(values[s]), number(ends[0, s]), number(ends[1, s]), n[s]) for s in range(k)]
+        values = win_rates(whole.reshape(2, k, k)[0], whole.reshape(2, k, k)[1], rule).rates
+        without = win_rates(rest[:, 0], rest[:, 1], rule).rates
+        found[rule] = [_win_rate(values[s], without[:, s], sizes[:, s], n[s]) for s in range(k)]
     return found
 
 
-def _system(
-    name: str, correct: FloatArray, bootstrap: MeanInterval, rates: dict[TieRule, Share], mean_rank: MeanInterval
-) -> SystemStats:
-    judged = correct[~np.isnan(correct)]
-    total = float(judged.sum())
-    share = None
-    if len(judged):
-        whole = bool(np.isin(judged, (0.0, 1.0)).all())
-        ends = wilson(round(total), len(judged)) if whole else (bootstrap.low, bootstrap.high)
-        share = Share(total / len(judged), *ends, len(judged))
-    return SystemStats(name, share, total, bootstrap if len(judged) else None, rates, mean_rank)
+def _win_rate(value: float, without: FloatArray, sizes: FloatArray, n: int) -> Share:
+    """A system's rate with its interval, from the rates without each cluster."""
+    if np.isnan(value):
+        return Share(None, None, None, n)
+    if np.isnan(without).any() or len(without) < 2:
+        return Share(float(value), None, None, n)
+    one = spread(float(value), without, degrees_of_freedom(sizes), int((sizes > 0).sum()))
+    low, high = interval(one, (0.0, 1.0)) or (None, None)
+    return Share(float(value), low, high, n)
 
 
 def number(x: float) -> float | None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ehrbench.correlation.ratings import Triples
-from ehrbench.stats.estimate import cluster_codes
+from ehrbench.stats.clusters import cluster_codes
 from ehrbench.stats.rank_correlation import NanPolicy, Variant
 
 Unit = Literal["items", "patients", "both"]
@@ -29,14 +29,15 @@ class Options:
     triples: Triples | None = None
     """None: ``used`` where the ratings say which judgement counts, else ``each``."""
     unit: Unit = "items"
-    """What is resampled; ``both``: items and systems."""
+    """Over what intervals and tests generalise; ``both``: items and systems."""
     resamples: int = 10_000
+    """Random patterns of the tests, and draws of ``both``."""
     level: Level = "item"
     seed: int = 0
 
 
 class Clusters:
-    """The units that a bootstrap draws: items, or the patients they belong to."""
+    """What stands or falls together in intervals and tests: items, or the patients they belong to."""
 
     def __init__(self, groups: Sequence[str | None], unit: Unit) -> None:
         """Number the clusters in the order of the items, which are in the order of their names."""
@@ -45,8 +46,17 @@ class Clusters:
         self.codes, self.count = cluster_codes(self.groups)
         self.unit = unit
 
-    def describe(self, resamples: int) -> str:
-        """The interval's estimator and unit, for people."""
-        names = {"items": "items", "patients": "patients", "both": "items and systems"}[self.unit]
-        count = f"{self.count} " if self.unit != "both" else ""
-        return f"percentile bootstrap, {resamples} resamples of {count}{names}"
+    def describe(self, resamples: int = 0) -> str:
+        """The intervals' estimator and unit, for people.
+
+        Args:
+            resamples: draws of items and systems at once; without them the intervals are not drawn.
+        """
+        if self.unit == "both" and resamples:
+            return f"percentile bootstrap, {resamples} resamples of items and systems"
+        return f"score interval, jackknife over {self.count} {'patients' if self.unit == 'patients' else 'items'}"
+
+    def population(self, systems: int) -> str:
+        """Whom an interval speaks of."""
+        others = {"items": "other items", "patients": "other patients", "both": "other items and other systems"}[self.unit]
+        return f"{others} like these" + ("" if self.unit == "both" else f" and these {systems} systems")

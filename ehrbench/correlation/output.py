@@ -22,7 +22,7 @@ from ehrbench.results.supplements import (
     Pair,
     SystemJudgement,
 )
-from ehrbench.stats.resampled_means import MeanInterval
+from ehrbench.stats.item_means import MeanInterval
 from ehrbench.stats.win_rates import HeadToHead as Pairings
 from ehrbench.tables import to_csv
 
@@ -51,6 +51,8 @@ def correlation_result(report: CorrelationReport, about: About) -> Correlation:
         statistic=report.statistic,
         span=(0.0, 1.0) if model_level else (-1.0, 1.0),
         interval="normal, jackknife over clusters" if model_level else report.interval,
+        population=report.population,
+        letters="" if model_level else report.letters,
         n_items=report.n_items,
         n_systems=len(report.systems),
         metrics=[one for one in metrics if one is not None],
@@ -72,7 +74,7 @@ def human_result(report: HumanReport, about: About, correlation: CorrelationRepo
         task=about.task,
         suite=about.suite,
         title=about.title,
-        interval=f"{report.interval}; shares correct: Wilson",
+        interval=report.interval,
         n_items=report.n_items,
         n_raters=report.n_raters,
         systems=[
@@ -130,13 +132,16 @@ def _agreement(metric: MetricReport, model_level: bool) -> MetricAgreement | Non
         high=value.high,
         n=value.n,
         n_undefined=undefined,
+        caution=value.caution,
         cluster=metric.cluster,
         note=note,
     )
 
 
 def _interval(one: MeanInterval) -> Interval | None:
-    return None if one.value is None else Interval(value=one.value, low=one.low, high=one.high, n=one.n)
+    if one.value is None:
+        return None
+    return Interval(value=one.value, low=one.low, high=one.high, n=one.n, caution=one.caution)
 
 
 def _share(one: Share | None) -> Interval | None:
@@ -156,19 +161,19 @@ def metrics_csv(report: CorrelationReport) -> str:
     """One line a metric, every number."""
     header = ["metric", "label", "cluster", *_columns("tau"), *(f"tau_{p}" for p in NAN_POLICIES)]
     header += ["n_human_constant", "n_metric_constant", "n_too_few", *(f"mean_{v}" for v in VARIANTS), *_columns("acc_eq")]
-    header += ["epsilon", "acc_calibrated", *_columns("acc_held_out"), *_columns("length")]
+    header += ["epsilon_star", "acc_eq_star", "epsilon", "acc_calibrated", *_columns("acc_held_out"), *_columns("length")]
     header += ["model_tau", "soft_pairwise_accuracy", "soft_low", "soft_high", "soft_n", "signature"]
     rows: list[Sequence[object]] = []
     for m in report.metrics:
         tie, level = m.calibration, m.model_level
         rows.append(
-            [m.name, m.label, m.cluster, *m.value, *(m.policies[p] for p in NAN_POLICIES)]
-            + [m.n_human_constant, m.n_metric_constant, m.n_too_few, *(m.variants[v] for v in VARIANTS), *m.accuracy]
-            + [tie.epsilon, m.in_sample, *m.calibrated, *(m.length or [None] * 6)]
+            [m.name, m.label, m.cluster, *m.value[:6], *(m.policies[p] for p in NAN_POLICIES)]
+            + [m.n_human_constant, m.n_metric_constant, m.n_too_few, *(m.variants[v] for v in VARIANTS), *m.accuracy[:6]]
+            + [m.epsilon_star, m.acc_star, tie.epsilon, m.in_sample, *m.calibrated[:6], *(m.length or [None] * 6)[:6]]
             + ([level.tau, level.soft.accuracy, level.low, level.high, level.soft.n_items] if level else [None] * 5)
             + [m.signature]
         )
-    rater = report.inter_rater
+    rater = report.inter_rater[:6]
     blank = [None] * (len(header) - 3 - len(rater))
     rows.append(["between raters", "between raters", None, *rater, *blank])
     return to_csv(header, rows)
@@ -176,24 +181,21 @@ def metrics_csv(report: CorrelationReport) -> str:
 
 def pairs_csv(report: CorrelationReport) -> str:
     """One line a pair of metrics, with its tests."""
-    header = ["a", "b", "difference", "low", "high", "n", "p_bootstrap", "p_perm_both", "p_bootstrap_holm", "p_perm_both_holm"]
+    header = ["a", "b", "difference", "low", "high", "n", "p", "p_perm_both", "p_holm", "p_perm_both_holm"]
     names = [m.name for m in report.metrics]
     return to_csv(header, ([names[pair.a], names[pair.b], *pair[2:]] for pair in report.tests.pairs))
 
 
 def systems_csv(report: HumanReport) -> str:
     """One line a system, every number."""
-    header = ["system", "correct", "correct_wilson_low", "correct_wilson_high", "n_judged", "n_correct"]
-    header += ["correct_bootstrap_low", "correct_bootstrap_high", *_columns("mean_rank")]
+    header = ["system", "correct", "correct_low", "correct_high", "n_judged", "n_correct", *_columns("mean_rank")]
     for rule in TIE_RULES:
         header += [f"win_rate_{rule}", f"win_rate_{rule}_low", f"win_rate_{rule}_high", f"win_rate_{rule}_n"]
     rows: list[Sequence[object]] = []
     for s in report.systems:
-        boot = s.correct_bootstrap
         rows.append(
             [s.name, *(s.correct or [None] * 4), s.n_correct if s.correct else None]
-            + ([boot.low, boot.high] if boot else [None, None])
-            + [*s.mean_rank, *(x for rule in TIE_RULES for x in s.win_rates[rule])]
+            + [*s.mean_rank[:6], *(x for rule in TIE_RULES for x in s.win_rates[rule])]
         )
     return to_csv(header, rows)
 

@@ -24,10 +24,11 @@ def paired_file(report: CompareReport, pairs: Sequence[RunPair]) -> list[Compari
             a=runs[row.task][0],
             b=runs[row.task][1],
             difference=Interval(value=row.difference, low=row.low, high=row.high, n=row.n),
-            interval=row.interval,
-            p_value=row.p_permutation,
+            interval=row.test,
+            p_value=row.p,
             p_adjusted=row.p_holm,
-            test=f"permutation, {row.permutation}; Holm over {len(report.rows)} comparisons",
+            test=f"{row.test}; Holm over {len(report.rows)} comparisons",
+            caution=row.caution,
         )
         for row in report.rows
         if row.difference is not None

@@ -81,8 +81,8 @@ def compare(
         b: the other side.
         metrics: which; None: each task's primary one.
         data_dir: where the data are, for the patients; None: where they were when it ran.
-        resamples: of the bootstrap, and swaps of the permutation test.
-        seed: of both.
+        resamples: random patterns of signs.
+        seed: of the patterns.
 
     Raises:
         UsageError: the sides share no task, or are not comparable.

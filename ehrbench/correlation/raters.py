@@ -12,9 +12,10 @@ import numpy.typing as npt
 from ehrbench.correlation.human import Share, inter_rater, item_clusters, mean_of_defined, number
 from ehrbench.correlation.options import Clusters, Options
 from ehrbench.correlation.ratings import Rankings
-from ehrbench.stats.agreement import Level, kendall_w, krippendorff_alpha, resampled_alpha
+from ehrbench.stats.agreement import Level, alpha_without_each, kendall_w, krippendorff_alpha
+from ehrbench.stats.interval import interval, spread
+from ehrbench.stats.item_means import MeanInterval, mean
 from ehrbench.stats.rank_correlation import kendall, pair_counts
-from ehrbench.stats.resampled_means import MeanInterval, mean, percentiles
 from ehrbench.stats.win_rates import mid_ranks
 
 FloatArray = npt.NDArray[np.float64]
@@ -75,10 +76,10 @@ def rater_agreement(rankings: Rankings, options: Options) -> AgreementReport:
         rows = rankings.ranks[rankings.item == item]
         ranked = ~np.isnan(rows).all(axis=0)
         w[item] = kendall_w(rows[:, ranked])
-    concordance = mean_of_defined(w, clusters, options)
-    verdicts = None if np.isnan(rankings.correct).all() else _alpha(rankings, rankings.correct, "nominal", clusters, options)
+    concordance = mean_of_defined(w, clusters, (0.0, 1.0))
+    verdicts = None if np.isnan(rankings.correct).all() else _alpha(rankings, rankings.correct, "nominal", clusters)
     return AgreementReport(
-        alpha=_alpha(rankings, places, "ordinal", clusters, options),
+        alpha=_alpha(rankings, places, "ordinal", clusters),
         alpha_verdicts=verdicts,
         w=concordance,
         tau=tau,
@@ -88,12 +89,12 @@ def rater_agreement(rankings: Rankings, options: Options) -> AgreementReport:
         n_raters=rankings.n_raters,
         n_w_undefined=rankings.n_repeated - concordance.n,
         n_tau_undefined=tau_undefined,
-        interval=clusters.describe(options.resamples),
+        interval=clusters.describe(),
         notes=rankings.notes,
     )
 
 
-def _alpha(rankings: Rankings, values: FloatArray, level: Level, clusters: Clusters, options: Options) -> Share:
+def _alpha(rankings: Rankings, values: FloatArray, level: Level, clusters: Clusters) -> Share:
     """Alpha over the answers: a unit is one system's answer to one item, a rating its place, or its verdict."""
     systems = len(rankings.systems)
     sizes = np.bincount(rankings.item, minlength=len(rankings.items))
@@ -109,9 +110,12 @@ def _alpha(rankings: Rankings, values: FloatArray, level: Level, clusters: Clust
     names, codes = np.unique(np.repeat(clusters.codes, systems)[several], return_inverse=True)
     if value is None or len(names) < 2:
         return Share(value, None, None, n)
-    draws = resampled_alpha(flat[:, several], codes.ravel(), len(names), level, resamples=options.resamples, seed=options.seed)
-    low, high = percentiles(draws[:, None])[:, 0].tolist()
-    return Share(value, number(low), number(high), n)
+    without = alpha_without_each(flat[:, several], codes.ravel(), len(names), level)
+    if np.isnan(without).any():
+        return Share(value, None, None, n)
+    ends = interval(spread(value, without, len(names) - 1, len(names)), (-1.0, 1.0))
+    low, high = ends or (None, None)
+    return Share(value, low, high, n)
 
 
 def _pairs(rankings: Rankings, options: Options) -> list[RaterPair]:

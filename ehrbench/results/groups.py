@@ -66,9 +66,9 @@ class SuiteGroups(_Part):
 
     suite: str
     resample: Literal["task", "shared"] = "task"
-    """``shared``: the same patients stand behind several tasks, and intervals draw them once for all."""
+    """``shared``: the same patients stand behind several tasks, whose values are then taken for correlated."""
     unit: str | None = None
-    """What is drawn, in the plural ("patients")."""
+    """What an interval leaves out one by one, in the plural ("patients")."""
     groups: Annotated[list[GroupDefinition], Field(min_length=1)]
 
 
@@ -108,7 +108,7 @@ class GroupResult(_Part):
     n_items: int
     """Items behind the numbers."""
     n_groups: int | None = None
-    """Clusters (patients) that the intervals draw."""
+    """Clusters (patients) that the intervals rest on."""
     outcomes: dict[Outcome, int] = Field(default_factory=dict)
     partial: bool
     """Some tasks or items are missing: the number is none of the paper's kind."""

@@ -43,7 +43,9 @@ class MetricResult(_Part):
     """Lower end of the 95 % interval."""
     high: float | None = None
     interval: str = ""
-    """Estimator and unit of the interval ("percentile bootstrap, 10000 resamples of 24 patients")."""
+    """Estimator and unit of the interval ("score interval, jackknife over 124 patients")."""
+    caution: str = ""
+    """Why the interval is only approximate; empty where simulation shows that it holds."""
     n: Count | None = None
     """Items behind ``value``. None only for a published number whose paper does not say."""
     n_undefined: Count = 0
@@ -77,6 +79,8 @@ class MetricResult(_Part):
             # An approximate interval may stick out of the range, but not by more than the range's width.
             if end is not None and not 2 * worst - best - slack <= end <= 2 * best - worst + slack:
                 raise ValueError(f"metric '{self.name}': an end of the interval, {end:g}, lies far outside its range")
+        if self.caution and self.low is None:
+            raise ValueError(f"metric '{self.name}' has a caution about an interval and no interval")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"metric '{self.name}': the interval ends ({self.high}) before it begins ({self.low})")
         return self

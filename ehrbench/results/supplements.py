@@ -31,6 +31,8 @@ class Interval(_Part):
     low: float | None = None
     high: float | None = None
     n: Annotated[int, Field(ge=0)] | None = None
+    caution: str = ""
+    """Why the interval is only approximate."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Interval:
@@ -49,7 +51,7 @@ class MetricAgreement(Interval):
     n_undefined: int = 0
     """Items whose statistic is not defined (constant ranks or scores)."""
     cluster: str | None = None
-    """Significance cluster: metrics that share a letter cannot be told apart."""
+    """Significance cluster: metrics that share a letter cannot be told apart; ``Correlation.letters`` says of what."""
     note: str = ""
 
 
@@ -67,6 +69,10 @@ class Correlation(_Part):
     span: tuple[float, float] = (-1.0, 1.0)
     """Range of the statistic."""
     interval: str = ""
+    population: str = ""
+    """Whom the intervals speak of ("other items like these and these 6 systems")."""
+    letters: str = ""
+    """Whom the metrics' letters speak of."""
     n_items: int | None = None
     n_systems: int | None = None
     metrics: list[MetricAgreement]
@@ -161,6 +167,8 @@ class Comparison(_Part):
     """Adjusted over all comparisons that were made together."""
     test: str = ""
     """Which test, and how it was adjusted."""
+    caution: str = ""
+    """Why the interval is only approximate."""
     signature: str = ""
     command: str = ""
 

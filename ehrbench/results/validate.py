@@ -12,7 +12,10 @@ from ehrbench.hashing import hash_data
 from ehrbench.jsonl import parse
 from ehrbench.results.schema import SCORED_OUTCOMES, MetricResult, Result
 from ehrbench.results.store import RESULT_FILE, Problem, Stored, find_results, read_results
+from ehrbench.stats.estimate import FEW_GROUPS
 
+_GROUPS = re.compile(r"(?:jackknife over|one trial for each of|^Wilson,) (\d+) ")
+"""How many groups an interval rests on; that of earlier versions ("percentile bootstrap …") did not match and had no cautions."""
 MIN_GROUPS = 11
 MAX_TEXT = 2_000
 """No text of a result is longer: a longer one is no name, note or command."""
@@ -142,6 +145,11 @@ def _metric(metric: MetricResult, result: Result) -> Iterator[str]:
     if metric.low is not None and metric.high is not None:
         if not metric.interval:
             yield f"{name} does not say how its interval was made"
+        if result.kind == "run" and metric.value is not None and (found := _GROUPS.search(metric.interval)):
+            if metric.low == metric.high:
+                yield f"{name} has an interval without a width: no number is that sure"
+            if int(found[1]) < FEW_GROUPS and not metric.caution:
+                yield f"{name} rests on {found[1]} groups and carries no caution: below {FEW_GROUPS} it needs one"
         worst, best = metric.range
         room = 0.5 * (best - worst)
         if metric.low < worst - room or metric.high > best + room:

@@ -1,4 +1,4 @@
-"""Group results from scored runs: the members' statistics are read, combined and resampled; nothing is scored again."""
+"""Group results from scored runs: the members' statistics are read and combined; nothing is scored again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from ehrbench.results.schema import MetricResult, Outcome, Result
 from ehrbench.results.store import LIST_SUFFIX, write_result
 from ehrbench.runs.folder import slug
 from ehrbench.scoring.loaded import LoadedRun
-from ehrbench.scoring.score import RESAMPLES, SEED
 from ehrbench.stats.combine import TaskStatistics, mean_of_tasks, pool
 from ehrbench.stats.estimate import Estimate, estimate
 from ehrbench.tasks.catalog import Catalog
@@ -116,7 +115,9 @@ class _Statistics:
         rows = self._read[task].get(metric)
         if not rows:
             return None
-        return TaskStatistics([values for values, _ in rows], [group for _, group in rows], METRICS.get(metric).aggregate)
+        described = METRICS.get(metric)
+        bounds = described.range if described.bounded else None
+        return TaskStatistics([values for values, _ in rows], [group for _, group in rows], described.aggregate, bounds)
 
 
 class _Member(NamedTuple):
@@ -231,7 +232,7 @@ def _score(
     suite: SuiteGroups,
     allow_partial: bool,
 ) -> tuple[MetricResult, int | None]:
-    """A group's number, and how many clusters its interval draws."""
+    """A group's number, and how many clusters its interval rests on."""
     shared = suite.resample == "shared"
     units: list[TaskStatistics] = []
     metrics: list[MetricResult] = []
@@ -265,6 +266,7 @@ def _score(
         low=made.low,
         high=made.high,
         interval=made.method or f"none: {made.reason}",
+        caution=made.caution,
         n=made.n,
         note="; ".join(filter(None, [coverage if n_here < n_expected else "", _unlike(metrics)])),
         baseline=_baseline(metrics) if combine == "mean" else None,
@@ -281,8 +283,8 @@ def _unlike(metrics: Sequence[MetricResult]) -> str:
 def _combined(units: Sequence[TaskStatistics], suite: SuiteGroups) -> Estimate:
     if len(units) == 1:
         one = units[0]
-        return estimate(one.statistics, one.groups, one.aggregate, resamples=RESAMPLES, seed=SEED, unit=suite.unit)
-    return mean_of_tasks(units, shared=suite.resample == "shared", resamples=RESAMPLES, seed=SEED, unit=suite.unit)
+        return estimate(one.statistics, one.groups, one.aggregate, bounds=one.bounds, unit=suite.unit)
+    return mean_of_tasks(units, shared=suite.resample == "shared", unit=suite.unit)
 
 
 def _baseline(metrics: Sequence[MetricResult]) -> float | None:

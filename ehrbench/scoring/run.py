@@ -6,7 +6,7 @@ Works in any environment: it needs the run's folder and the task's data, not the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from ehrbench.errors import EhrbenchError, UsageError
@@ -37,6 +37,7 @@ def score_run(
     progress: Progress | None = None,
     failed: Callable[[str, EhrbenchError], None] | None = None,
     write: bool = True,
+    earlier: Collection[str] = (),
 ) -> Result:
     """Score and write the result.
 
@@ -49,6 +50,7 @@ def score_run(
         failed: told of a metric that failed while the others went on; None: the first such error is raised at the end, when
             everything else is written.
         write: False only computes.
+        earlier: metrics whose intervals are to be made as earlier versions made them, to verify those.
 
     Raises:
         MissingError: a metric that was asked for by name cannot be computed on this machine.
@@ -77,7 +79,7 @@ def score_run(
                 results[name] = unscored(name, reason)
                 continue
             full = with_sources(metric, scorables, run)
-            one = score(metric, full, groups, len(run.items), processes=processes, progress=tell)
+            one = score(metric, full, groups, len(run.items), processes=processes, progress=tell, earlier=name in earlier)
         except Exception as error:
             failure = of_plugin(metric, error)
             failures.append((name, failure))

@@ -1,4 +1,4 @@
-"""Scores and intervals: metrics run over answered items, their statistics aggregated with resampling by patient."""
+"""Scores and intervals: metrics run over answered items, their statistics aggregated, with intervals by patient."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from ehrbench.metrics.metric import Metric, Scorable, Statistics
 from ehrbench.results.schema import MAX_RANGE, MetricResult
 from ehrbench.tasks.schema import TaskSpec
 
-RESAMPLES = 10_000
-SEED = 0
 MIN_STRATUM_GROUPS = 11
 """Subsets with fewer patients are never published."""
 
@@ -77,6 +75,7 @@ def score(
     *,
     processes: int | None = None,
     progress: Callable[[int], None] | None = None,
+    earlier: bool = False,
 ) -> Scored:
     """Score with one metric.
 
@@ -87,6 +86,7 @@ def score(
         n_items: all items, with and without an answer.
         processes: worker processes; None: as many as there are cores, when the work is worth them.
         progress: told how many items are done.
+        earlier: make the interval as earlier versions did, to verify what they wrote.
     """
     from ehrbench.scoring.compute import compute_noted
 
@@ -94,13 +94,19 @@ def score(
     if notes:
         metric = replace(metric, note="; ".join(filter(None, (metric.note, *notes))))
     scores = [None if one is None else item_score(metric, one) for one in statistics]
-    return Scored(metric, statistics, scores, summarise(metric, statistics, groups, n_items))
+    return Scored(metric, statistics, scores, summarise(metric, statistics, groups, n_items, earlier=earlier))
 
 
 def summarise(
-    metric: Metric, statistics: Sequence[Statistics | None], groups: Sequence[str | None], n_items: int
+    metric: Metric,
+    statistics: Sequence[Statistics | None],
+    groups: Sequence[str | None],
+    n_items: int,
+    *,
+    earlier: bool = False,
 ) -> MetricResult:
     """The number of a metric with its interval, from the items' statistics."""
+    from ehrbench.stats.bootstrap import earlier_interval
     from ehrbench.stats.estimate import estimate
 
     defined = [(s, g) for s, g in zip(statistics, groups, strict=True) if s is not None]
@@ -124,7 +130,12 @@ def summarise(
         worst, best = metric.range
         return absent(f"{n_outside} of {len(defined)} items score outside the metric's own range of {worst:g} to {best:g}")
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is said below
-        made = estimate([s for s, _ in defined], [g for _, g in defined], metric.aggregate, resamples=RESAMPLES, seed=SEED)
+        bounds = metric.range if metric.bounded else None
+        rows, of = [s for s, _ in defined], [g for _, g in defined]
+        made = estimate(rows, of, metric.aggregate, bounds=bounds)
+        if earlier and made.value is not None:
+            low, high, method = earlier_interval(rows, of, metric.aggregate)
+            made = made._replace(low=low, high=high, method=method, caution="")
     if made.value is None:
         return absent(made.reason or "not defined for these items")
     value = made.value
@@ -132,7 +143,7 @@ def summarise(
         if not abs(value) <= MAX_RANGE:
             return absent(f"the value goes beyond {MAX_RANGE:g}")
         if not all(end is None or abs(end) <= MAX_RANGE for end in (made.low, made.high)):
-            made = made._replace(low=None, high=None, method="", reason=f"it goes beyond {MAX_RANGE:g}")
+            made = made._replace(low=None, high=None, method="", reason=f"it goes beyond {MAX_RANGE:g}", caution="")
         ends = [end for end in (value, made.low, made.high) if end is not None]
         low, high = _span(metric, [s for s, _ in defined])
         common["range"] = min(low, *map(math.floor, ends)), max(high, *map(math.ceil, ends))
@@ -142,6 +153,7 @@ def summarise(
             low=made.low,
             high=made.high,
             interval=made.method or f"none: {made.reason}",
+            caution=made.caution,
             strict_value=_strict(metric, value, len(statistics) - len(defined), len(defined), n_items),
             **common,
         )

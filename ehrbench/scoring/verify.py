@@ -15,6 +15,7 @@ from ehrbench.runs.options import config_hash
 from ehrbench.scoring.loaded import LoadedRun
 from ehrbench.scoring.run import score_run
 from ehrbench.scoring.score import missing
+from ehrbench.stats.bootstrap import is_earlier
 from ehrbench.tasks.answers import clean
 
 TOLERANCE = 1e-9
@@ -23,8 +24,9 @@ TOLERANCE = 1e-9
 def verify_run(run: LoadedRun, arguments: Mapping[str, str] | None = None) -> list[str]:
     """Every disagreement between a run's files, one sentence each; empty when all of it holds.
 
-    Checked: the folder's name and the manifest's hash against the configuration; one prediction an item; each cleaned answer
-    against the raw one; each metric that can be computed here, value and interval; counts of outcomes.
+    Checked: the folder's name and the manifest's hash against the configuration; one prediction per item; each cleaned answer
+    against the raw one; each metric that can be computed here, value, interval and caution; counts of outcomes. An interval of an
+    earlier version is checked against the estimator that its description names.
     """
     return list(_problems(run, arguments or {}))
 
@@ -57,7 +59,8 @@ def _clean(run: LoadedRun, item: Item, text: str) -> str | None:
 
 def _compare(stored: Result, run: LoadedRun, arguments: Mapping[str, str]) -> Iterator[str]:
     names = [metric.name for metric in stored.metrics if metric.value is not None and missing(metric.name, arguments) is None]
-    made = score_run(run, names, write=False, arguments=arguments) if names else None
+    earlier = [metric.name for metric in stored.metrics if is_earlier(metric.interval)]
+    made = score_run(run, names, write=False, arguments=arguments, earlier=earlier) if names else None
     for metric in stored.metrics:
         if metric.value is not None and metric.name not in names:
             yield f"{metric.name}: cannot be computed on this machine: {missing(metric.name, arguments)}"
@@ -77,5 +80,7 @@ def _differences(stored: MetricResult | None, made: MetricResult) -> Iterator[st
             old is not None and not math.isclose(old, new, rel_tol=tolerance, abs_tol=tolerance)
         ):
             yield f"{made.name}.{name}: stored {old}, recomputed {new}"
+    if stored.caution != made.caution:
+        yield f"{made.name}.caution: stored '{stored.caution}', recomputed '{made.caution}'"
     if stored.signature != made.signature:
         yield f"{made.name}: stored as {stored.signature}, here it is {made.signature}"

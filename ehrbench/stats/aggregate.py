@@ -22,6 +22,10 @@ BLEU_ORDER = 4
 ECE_BINS = 10
 
 
+def _all_items(statistics: FloatArray) -> FloatArray:
+    return np.ones((len(statistics), 1, 1))
+
+
 @dataclass(frozen=True)
 class Additive:
     """An aggregate that is a function of column sums, so that a cluster may be replaced by its sum."""
@@ -32,6 +36,12 @@ class Additive:
     """Statistics float64[n, k] to the summands float64[n, c]."""
     columns: int | None = None
     """k; None: any."""
+    bounds: tuple[float, float] | None = None
+    """Smallest and largest possible value; None: what the statistics' own bounds are, if they have any."""
+    parts: Callable[[FloatArray], FloatArray] | None = None
+    """For a mean over classes: sums float64[B, c] to the classes' values float64[B, K], NaN for a class that is left out."""
+    support: Callable[[FloatArray], FloatArray] = _all_items
+    """Statistics float64[n, k] to what each item adds to each part's denominators: float64[n, K, s], K = 1 without parts."""
 
     def __call__(self, statistics: npt.ArrayLike, weights: npt.ArrayLike) -> FloatArray:
         """Values float64[B] of statistics [n, k] under weights [B, n]."""
@@ -48,6 +58,10 @@ class Ranked:
     value: Callable[[FloatArray, Weights], FloatArray]
     """(statistics in order, weights [B, n] in the same order) to values float64[B]."""
     columns: int | None = None
+    bounds: tuple[float, float] | None = None
+    """As of ``Additive``."""
+    support: Callable[[FloatArray], FloatArray] = _all_items
+    """As of ``Additive``."""
 
     def __call__(self, statistics: npt.ArrayLike, weights: npt.ArrayLike) -> FloatArray:
         """Values float64[B] of statistics [n, k] under weights [B, n]."""
@@ -105,9 +119,17 @@ def _f1(counts: FloatArray) -> FloatArray:
     return _divide(2 * counts[..., 0], 2 * counts[..., 0] + counts[..., 1] + counts[..., 2], 0.0)
 
 
+_DENOMINATORS: dict[Callable[[FloatArray], FloatArray], tuple[int, ...]] = {_precision: (0, 1), _recall: (0, 2), _f1: (0, 1, 2)}
+"""Which of tp, fp and fn an item has that counts in the value."""
+
+
 def _micro(of: Callable[[FloatArray], FloatArray]) -> Additive:
     """One value from the summed tp, fp, fn; 0 where it is 0/0, as scikit-learn's ``zero_division=0``."""
-    return Additive(lambda sums, total: of(sums), columns=3)
+
+    def support(statistics: FloatArray) -> FloatArray:
+        return np.asarray(statistics[:, _DENOMINATORS[of]].sum(axis=1)[:, None, None], dtype=np.float64)
+
+    return Additive(lambda sums, total: of(sums), columns=3, bounds=(0.0, 1.0), support=support)
 
 
 def _macro(of: Callable[[FloatArray], FloatArray], over: Literal["seen", "gold", "all"]) -> Additive:
@@ -118,16 +140,26 @@ def _macro(of: Callable[[FloatArray], FloatArray], over: Literal["seen", "gold",
     only predicted, too: its recall is undefined, and the mean recall is the balanced accuracy.
     """
 
-    def finish(sums: FloatArray, total: FloatArray) -> FloatArray:
+    def parts(sums: FloatArray) -> FloatArray:
         counts = sums.reshape(len(sums), -1, 3)
         scores = of(counts)
         if over == "all":
-            means: FloatArray = scores.mean(axis=1)
-            return means
+            return scores
         present = (counts if over == "seen" else counts[..., [0, 2]]).sum(axis=2) > 0
-        return _divide((scores * present).sum(axis=1), present.sum(axis=1).astype(np.float64))
+        return np.where(present, scores, np.nan)
 
-    return Additive(finish)
+    def finish(sums: FloatArray, total: FloatArray) -> FloatArray:
+        scores = parts(sums)
+        present = ~np.isnan(scores)
+        return _divide(np.where(present, scores, 0.0).sum(axis=1), present.sum(axis=1).astype(np.float64))
+
+    def support(statistics: FloatArray) -> FloatArray:
+        # Of an F1 the class's gold items, for they decide how rare it is.
+        counted = (0, 1) if of is _precision else (0, 2)
+        of_class = statistics.reshape(len(statistics), -1, 3)[..., counted].sum(axis=2)
+        return np.asarray(of_class[..., None], dtype=np.float64)
+
+    return Additive(finish, bounds=(0.0, 1.0), parts=parts, support=support)
 
 
 def _corpus_bleu(sums: FloatArray, total: FloatArray) -> FloatArray:
@@ -212,6 +244,17 @@ def _auroc(statistics: FloatArray, weights: Weights) -> FloatArray:
     return 1 - area if swapped else area
 
 
+def _by_label(statistics: FloatArray) -> FloatArray:
+    """Positives and negatives."""
+    positive = statistics[:, 0]
+    return np.stack([positive, 1 - positive], axis=1)[:, None, :]
+
+
+def _by_class_and_label(statistics: FloatArray) -> FloatArray:
+    of_class = statistics[:, :1] == np.unique(statistics[:, 0])
+    return np.asarray(of_class[..., None] * _by_label(statistics[:, 1:]), dtype=np.float64)
+
+
 def _class_then_label(statistics: FloatArray) -> npt.NDArray[np.intp]:
     return np.lexsort((statistics[:, 2], statistics[:, 1], statistics[:, 0]))
 
@@ -272,7 +315,7 @@ AGGREGATES: dict[str, Aggregate] = {
     "mean": Additive(_mean, columns=1),
     "upper_median": Ranked(_ascending, _upper_median, columns=1),
     # numerator, denominator
-    "ratio_of_sums": Additive(_ratio, columns=2),
+    "ratio_of_sums": Additive(_ratio, columns=2, support=lambda statistics: np.abs(statistics[:, 1:2, None])),
     # log-likelihood (and, for the last two, its length)
     "perplexity_of_mean": Additive(lambda sums, total: np.exp(-_mean(sums, total)), columns=1),
     "perplexity_of_ratio": Additive(lambda sums, total: np.exp(-_ratio(sums, total)), columns=2),
@@ -293,17 +336,19 @@ AGGREGATES: dict[str, Aggregate] = {
     "macro_recall_gold_classes": _macro(_recall, "gold"),
     "balanced_accuracy": _macro(_recall, "gold"),
     # correct[4], total[4], answer length, reference length
-    "corpus_bleu": Additive(_corpus_bleu, columns=2 * BLEU_ORDER + 2),
-    "corpus_bleu_percent": Additive(lambda sums, total: 100 * _corpus_bleu(sums, total), columns=2 * BLEU_ORDER + 2),
+    "corpus_bleu": Additive(_corpus_bleu, columns=2 * BLEU_ORDER + 2, bounds=(0.0, 1.0)),
+    "corpus_bleu_percent": Additive(
+        lambda sums, total: 100 * _corpus_bleu(sums, total), columns=2 * BLEU_ORDER + 2, bounds=(0.0, 100.0)
+    ),
     # n-grams of the answer, of the reference, matched, order by order
-    "corpus_chrf_percent": Additive(lambda sums, total: 100 * _corpus_chrf(sums, total)),
+    "corpus_chrf_percent": Additive(lambda sums, total: 100 * _corpus_chrf(sums, total), bounds=(0.0, 100.0)),
     # gold class, answered class
-    "mcc": Additive(_mcc, _one_hot, columns=2),
+    "mcc": Additive(_mcc, _one_hot, columns=2, bounds=(-1.0, 1.0)),
     # label 0 or 1, score (for the last two: probability of label 1)
-    "auroc": Ranked(_label_then_score, _auroc, columns=2),
+    "auroc": Ranked(_label_then_score, _auroc, columns=2, bounds=(0.0, 1.0), support=_by_label),
     # class, label 0 or 1, score
-    "macro_auroc": Ranked(_class_then_label, _macro_auroc, columns=3),
-    "auprc": Ranked(_score_descending, _auprc, columns=2),
-    "brier": Additive(_mean, _squared_error, columns=2),
-    "ece": Additive(_ece, _binned_gaps, columns=2),
+    "macro_auroc": Ranked(_class_then_label, _macro_auroc, columns=3, bounds=(0.0, 1.0), support=_by_class_and_label),
+    "auprc": Ranked(_score_descending, _auprc, columns=2, bounds=(0.0, 1.0), support=_by_label),
+    "brier": Additive(_mean, _squared_error, columns=2, bounds=(0.0, 1.0)),
+    "ece": Additive(_ece, _binned_gaps, columns=2, bounds=(0.0, 1.0)),
 }

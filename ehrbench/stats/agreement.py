@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ehrbench.stats.clusters import cluster_sums
 from ehrbench.stats.rank_correlation import Variant, kendall, pair_counts
 
 FloatArray = npt.NDArray[np.float64]
@@ -40,27 +41,15 @@ def krippendorff_alpha(ratings: npt.ArrayLike, level: Level = "ordinal") -> floa
     return 1 - (float(totals.sum()) - 1) * float((coincidences * distance).sum()) / expected
 
 
-def resampled_alpha(
-    ratings: npt.ArrayLike,
-    codes: npt.ArrayLike,
-    n_groups: int,
-    level: Level = "ordinal",
-    *,
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> FloatArray:
-    """Krippendorff's alpha [resamples] with clusters of units drawn with replacement; NaN where a draw has one value only.
+def alpha_without_each(ratings: npt.ArrayLike, codes: npt.ArrayLike, n_groups: int, level: Level = "ordinal") -> FloatArray:
+    """Krippendorff's alpha [C] without each cluster of units in turn; NaN where one value is left.
 
     Args:
         ratings: float[raters, units], NaN = missing.
         codes: int[units], the cluster of each unit, 0..n_groups-1.
         n_groups: clusters.
         level: distance of two values.
-        resamples: draws.
-        seed: of the generator.
     """
-    from ehrbench.stats.estimate import resample_counts, resample_indices
-
     table = np.asarray(ratings, dtype=np.float64)
     usable = (~np.isnan(table)).sum(axis=0) >= 2
     table, groups = table[:, usable], np.asarray(codes)[usable]
@@ -70,22 +59,15 @@ def resampled_alpha(
     share = counts / np.maximum(counts.sum(axis=0) - 1, 1)
     coincidences = share.T[:, :, None] * counts.T[:, None, :]
     coincidences[:, np.arange(v), np.arange(v)] -= share.T
-    of_unit = np.concatenate([coincidences.reshape(-1, v * v), counts.T], axis=1)
-    summed = np.zeros((n_groups, of_unit.shape[1]))
-    np.add.at(summed, groups, of_unit)
-    out = np.full(resamples, np.nan)
-    start = 0
-    for indices in resample_indices(n_groups, resamples, seed):
-        drawn = resample_counts(indices).astype(np.float64) @ summed
-        observed, totals = drawn[:, : v * v].reshape(-1, v, v), drawn[:, v * v :]
-        distance = _distance(values, totals, level)
-        expected = np.einsum("bi,bij,bj->b", totals, np.broadcast_to(distance, observed.shape), totals)
-        found = (totals.sum(axis=1) - 1) * (observed * distance).sum(axis=(1, 2))
-        here = out[start : start + len(drawn)]
-        np.divide(found, expected, out=here, where=expected > 0)
-        np.subtract(1, here, out=here)
-        start += len(drawn)
-    return out
+    summed = cluster_sums(np.concatenate([coincidences.reshape(-1, v * v), counts.T], axis=1), groups, n_groups)
+    rest = summed.sum(axis=0) - summed
+    observed, totals = rest[:, : v * v].reshape(-1, v, v), rest[:, v * v :]
+    distance = _distance(values, totals, level)
+    expected = np.einsum("bi,bij,bj->b", totals, np.broadcast_to(distance, observed.shape), totals)
+    found = (totals.sum(axis=1) - 1) * (observed * distance).sum(axis=(1, 2))
+    out = np.full(n_groups, np.nan)
+    np.divide(found, expected, out=out, where=expected > 0)
+    return 1 - out
 
 
 def _distance(values: FloatArray, totals: FloatArray, level: Level) -> FloatArray:

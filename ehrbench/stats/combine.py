@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ehrbench.stats.aggregate import AGGREGATES, Aggregate, FloatArray, Ranked, Weights, check_statistics
-from ehrbench.stats.estimate import Estimate, IntArray, cluster_codes, resample_counts, resample_indices
+from ehrbench.stats.aggregate import AGGREGATES, check_statistics
+from ehrbench.stats.clusters import FloatArray, IntArray, cluster_codes
+from ehrbench.stats.estimate import Estimate, estimate
+from ehrbench.stats.interval import Bounds, correlations, mean_interval
+from ehrbench.stats.jackknife import join_blocks, leave_one_out
 
 
 class TaskStatistics(NamedTuple):
@@ -22,6 +24,8 @@ class TaskStatistics(NamedTuple):
     """The cluster of each item; None for an item that stands alone."""
     aggregate: str
     """A name in ``AGGREGATES``."""
+    bounds: Bounds | None = None
+    """Smallest and largest possible value, where the aggregate has none of its own."""
 
 
 def pool(tasks: Sequence[TaskStatistics], *, shared: bool = False) -> TaskStatistics:
@@ -36,93 +40,69 @@ def pool(tasks: Sequence[TaskStatistics], *, shared: bool = False) -> TaskStatis
     groups = [
         None if group is None else group if shared else f"{i} {group}" for i, task in enumerate(tasks) for group in task.groups
     ]
-    return TaskStatistics(matrix, groups, tasks[0].aggregate)
+    return TaskStatistics(matrix, groups, tasks[0].aggregate, tasks[0].bounds)
 
 
-def mean_of_tasks(
-    tasks: Sequence[TaskStatistics], *, shared: bool, resamples: int = 10_000, seed: int = 0, unit: str | None = None
-) -> Estimate:
-    """The unweighted mean of the tasks' values with a percentile bootstrap interval over clusters.
+def mean_of_tasks(tasks: Sequence[TaskStatistics], *, shared: bool, level: float = 0.95, unit: str | None = None) -> Estimate:
+    """The unweighted mean of the tasks' values, with an interval combined from theirs (MOVER, Zou and Donner 2008).
 
     Args:
         tasks: at least one.
-        shared: True where the same clusters (patients) stand behind several tasks: one draw of clusters then weighs the items of
-            every task, so that what the tasks have in common counts once. False draws each task's clusters apart.
-        resamples: bootstrap resamples.
-        seed: of the numpy generator; task i of the unshared draw has ``seed + i``.
+        shared: True where the same clusters (patients) stand behind several tasks: the tasks' values are then taken for as
+            correlated as leaving out one cluster at a time shows them to be. False takes the tasks for independent.
+        level: of the interval.
         unit: what a cluster is, in the plural; default "groups", or "items" where all are single.
 
     Returns:
-        The estimate; ``n`` counts items, ``n_groups`` clusters. No interval where a task has one cluster only, or where the mean
-        is undefined in half of the resamples or more.
+        The estimate; ``n`` counts items, ``n_groups`` clusters. No interval where a task has none.
 
     Raises:
         ValueError: no task, or a task without items.
     """
     if not tasks:
         raise ValueError("no tasks")
-    prepared = [_prepare(task) for task in tasks]
-    n = sum(len(task.matrix) for task in prepared)
-    values = [float(task.values(np.ones((1, len(task.matrix))))[0]) for task in prepared]
-    coded = _shared_codes(prepared) if shared else [cluster_codes(task.groups) for task in prepared]
-    n_groups = coded[0][1] if shared else sum(count for _, count in coded)
-    if any(math.isnan(value) for value in values):
-        return Estimate(None, None, None, n, n_groups, "", reason="a task's value is not defined")
-    value = float(np.mean(values))
-    if min(count for _, count in coded) < 2:
-        return Estimate(value, None, None, n, n_groups, "", reason="a task has one group only: nothing to resample")
-    draws = np.zeros(resamples)
-    done = 0
-    if shared:
-        for indices in resample_indices(n_groups, resamples, seed):
-            counts = resample_counts(indices)
-            rows = slice(done, done + len(indices))
-            for task, (codes, _) in zip(prepared, coded, strict=True):
-                draws[rows] += task.values(counts[:, codes])
-            done += len(indices)
-    else:
-        for i, (task, (codes, count)) in enumerate(zip(prepared, coded, strict=True)):
-            done = 0
-            for indices in resample_indices(count, resamples, seed + i):
-                draws[done : done + len(indices)] += task.values(resample_counts(indices)[:, codes])
-                done += len(indices)
-    draws /= len(tasks)
-    defined = draws[~np.isnan(draws)]
-    n_degenerate = resamples - len(defined)
-    if 2 * n_degenerate >= resamples:
-        return Estimate(value, None, None, n, n_groups, "", n_degenerate, f"undefined in {n_degenerate} of {resamples} resamples")
-    low, high = (float(x) for x in np.quantile(defined, [0.025, 0.975]))
-    unit = unit or ("items" if n_groups == n else "groups")
-    how_drawn = "drawn for all tasks at once" if shared else "drawn task by task"
-    method = f"percentile bootstrap of the mean of {len(tasks)} tasks, {resamples} resamples of {n_groups} {unit} {how_drawn}"
-    return Estimate(value, low, high, n, n_groups, method, n_degenerate)
-
-
-class _Prepared(NamedTuple):
-    how: Aggregate
-    matrix: FloatArray
-    """In the order that the aggregate wants, or in an order of its content."""
-    groups: Sequence[str | None]
-
-    def values(self, weights: Weights) -> FloatArray:
-        if isinstance(self.how, Ranked):
-            return self.how.value(self.matrix, weights)
-        return self.how(self.matrix, weights)
-
-
-def _prepare(task: TaskStatistics) -> _Prepared:
-    how = AGGREGATES[task.aggregate]
-    matrix = check_statistics(task.statistics, how.columns)
-    if not len(matrix):
+    if any(not len(task.groups) for task in tasks):
         raise ValueError("a task without items has no place in a mean")
-    if len(task.groups) != len(matrix):
-        raise ValueError(f"{len(matrix)} rows of statistics but {len(task.groups)} groups")
-    order = how.order(matrix) if isinstance(how, Ranked) else np.lexsort(matrix.T[::-1])
-    return _Prepared(how, matrix[order], [task.groups[i] for i in order.tolist()])
+    singles = [
+        estimate(task.statistics, task.groups, task.aggregate, bounds=task.bounds, level=level, unit=unit) for task in tasks
+    ]
+    n = sum(single.n for single in singles)
+    codes, n_groups = cluster_codes([group for task in tasks for group in task.groups])
+    if not shared:
+        n_groups = sum(single.n_groups for single in singles)
+    values = [single.value for single in singles]
+    if any(value is None for value in values):
+        return Estimate(None, None, None, n, n_groups, "", "a task's value is not defined")
+    known = [value for value in values if value is not None]
+    mean = sum(known) / len(known)
+    lacking = next((single.reason for single in singles if single.low is None), None)
+    ends = [(single.low, single.high) for single in singles if single.low is not None and single.high is not None]
+    if len(ends) < len(singles):
+        return Estimate(mean, None, None, n, n_groups, "", f"a task has no interval: {lacking}")
+    correlation = _correlation(tasks, known, codes, n_groups) if shared else np.eye(len(tasks))
+    low, high = mean_interval(known, ends, correlation)
+    bounds = [how.bounds or task.bounds for task in tasks if (how := AGGREGATES[task.aggregate])]
+    if all(bounds):
+        low = max(low, sum(pair[0] for pair in bounds if pair) / len(bounds))
+        high = min(high, sum(pair[1] for pair in bounds if pair) / len(bounds))
+    unit = unit or ("items" if n_groups == n else "groups")
+    drawn = "which the tasks share" if shared else "task by task"
+    method = f"mean of {len(tasks)} tasks' intervals, jackknife over {n_groups} {unit} {drawn}"
+    cautions = [single.caution for single in singles if single.caution]
+    caution = f"in {len(cautions)} of {len(tasks)} tasks {cautions[0]}" if cautions else ""
+    return Estimate(mean, low, high, n, n_groups, method, caution=caution)
 
 
-def _shared_codes(tasks: Sequence[_Prepared]) -> list[tuple[IntArray, int]]:
-    """The clusters of all tasks in one numbering."""
-    codes, count = cluster_codes([group for task in tasks for group in task.groups])
+def _correlation(tasks: Sequence[TaskStatistics], values: Sequence[float], codes: IntArray, n_groups: int) -> FloatArray:
+    """How the tasks' values vary together when the clusters that they share are left out one by one."""
+    codes, n_groups = join_blocks(codes, n_groups)
     ends = np.cumsum([len(task.groups) for task in tasks])[:-1]
-    return [(part, count) for part in np.split(codes, ends)]
+    moved = np.zeros((n_groups, len(tasks)))
+    for k, (task, own) in enumerate(zip(tasks, np.split(codes, ends), strict=True)):
+        how = AGGREGATES[task.aggregate]
+        rest = leave_one_out(how, check_statistics(task.statistics, how.columns), own, n_groups).rest
+        defined = ~np.isnan(rest)
+        totals, counts = np.where(defined, rest, 0.0).sum(axis=1), defined.sum(axis=1)
+        without = np.divide(totals, counts, out=np.full(n_groups, values[k]), where=counts > 0)
+        moved[:, k] = values[k] - without
+    return correlations(moved, centre=False)

@@ -1,10 +1,9 @@
-"""A value with its interval: percentile bootstrap over clusters, and the closed forms that stand beside it."""
+"""A corpus value with its interval and, where it is only approximate, a caution."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -12,17 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ehrbench.stats.aggregate import AGGREGATES, Additive, Aggregate, FloatArray, Ranked, check_statistics
+from ehrbench.stats.clusters import IntArray, by_content, cluster_codes, content_order, degrees_of_freedom
+from ehrbench.stats.interval import Bounds, Spread, correlations, interval, mean_interval, spread, telling, wilson
+from ehrbench.stats.jackknife import LeftOut, leave_one_out
 
-CELLS_A_BLOCK = 1 << 14
-"""Draws worked on at a time: arrays of 128 kB stay in a core's cache, and the allocator hands their memory out again."""
-ROWS_A_BLOCK = 16
-"""Resamples worked on at a time, at the least."""
-REMEMBERED_CELLS = 1 << 22
-"""Draws kept for the next call (32 MB of indices): 10,000 resamples of 400 patients."""
-ROW_BY_ROW_FROM = 2000
-"""Clusters from which counting one resample at a time is faster: its counts then fill a core's cache."""
-
-IntArray = npt.NDArray[np.intp]
+FEW_GROUPS = 30
+FEW_ITEMS = 20
+"""With fewer groups, or fewer items of the rarest class, an interval carries a caution: ``benchmarks/coverage`` shows why."""
+FEW_DEGREES = 10
+"""Degrees of freedom below which a few groups hold most of the items."""
+FEW_TELLING = 6
+"""Groups that differ from the others below which nobody can say how alike the items of a group are."""
 
 
 class Estimate(NamedTuple):
@@ -36,33 +35,13 @@ class Estimate(NamedTuple):
     n: int
     """Items behind the value."""
     n_groups: int
-    """Clusters that were resampled."""
+    """Clusters, each of which was left out in turn."""
     method: str
-    """How the interval was made ("percentile bootstrap, 10000 resamples of 24 patients"); empty without one."""
-    n_degenerate: int = 0
-    """Resamples for which the value is undefined; they are left out of the percentiles."""
+    """How the interval was made ("score interval, jackknife over 24 patients"); empty without one."""
     reason: str | None = None
     """Why there is no value or no interval."""
-
-
-def cluster_codes(groups: Sequence[str | None]) -> tuple[IntArray, int]:
-    """Number the clusters 0..C-1 in order of first appearance; an item of group None is a cluster of its own.
-
-    Returns:
-        (code of each item's cluster, C).
-    """
-    codes = np.empty(len(groups), dtype=np.intp)
-    seen: dict[str, int] = {}
-    count = 0
-    for i, group in enumerate(groups):
-        if group is None:
-            codes[i], count = count, count + 1
-        elif group in seen:
-            codes[i] = seen[group]
-        else:
-            codes[i] = seen[group] = count
-            count += 1
-    return codes, count
+    caution: str = ""
+    """Why the interval is only approximate; empty where simulation shows that it holds."""
 
 
 def estimate(
@@ -70,31 +49,29 @@ def estimate(
     groups: Sequence[str | None],
     aggregate: str | Aggregate,
     *,
-    resamples: int = 10_000,
-    seed: int = 0,
+    bounds: Bounds | None = None,
     level: float = 0.95,
     unit: str | None = None,
 ) -> Estimate:
-    """Aggregate items' statistics and put a percentile bootstrap interval over clusters around the value.
+    """Aggregate items' statistics and put an interval around the value; ``ehrbench.stats.interval`` has the rule.
 
-    The draws do not depend on the order of the items: clusters are put into an order of their content first. Decided cases:
+    The result does not depend on the order of the items. Decided cases:
 
     * no item: no value; one cluster: a value without an interval;
-    * a mean of values that are all 0 or all 1 (where every resample is equal): Wilson's interval with one trial a cluster;
-    * other constant values: the interval is the value itself;
-    * resamples without a value (one class only) are left out and counted; when they are half of all or more, no interval.
+    * nothing varies from cluster to cluster: Wilson's interval with one trial a cluster where the value has bounds, else none;
+    * a value that is not defined without one of the clusters (the only one with positives): no interval;
+    * a calibration error: no interval, because chance alone makes it too large by an unknown amount.
 
     Args:
         statistics: [n, k], finite; what a metric returned, without the items for which it is undefined.
         groups: the cluster of each item, usually the patient; None for an item that stands alone.
         aggregate: a name in ``AGGREGATES`` or an aggregate.
-        resamples: bootstrap resamples, 1 or more.
-        seed: of the numpy generator.
+        bounds: smallest and largest possible value, where the aggregate has none of its own; means of 0s and 1s need none.
         level: of the interval, in (0, 1).
         unit: what a cluster is, in the plural, for ``method``; default "groups", or "items" when all are single.
 
     Raises:
-        ValueError: statistics and groups of unlike length, or statistics that are not finite.
+        ValueError: statistics and groups of different lengths, or statistics that are not finite.
     """
     how = AGGREGATES[aggregate] if isinstance(aggregate, str) else aggregate
     matrix = check_statistics(statistics, how.columns)
@@ -102,130 +79,114 @@ def estimate(
     if len(groups) != n:
         raise ValueError(f"{n} rows of statistics but {len(groups)} groups")
     if n == 0:
-        return Estimate(None, None, None, 0, 0, "", reason="no item has a score")
+        return Estimate(None, None, None, 0, 0, "", "no item has a score")
     codes, n_groups = cluster_codes(groups)
-    order = _content_order(matrix)
+    order = content_order(matrix)
     matrix, codes = matrix[order], codes[order]
     value = float(how(matrix, np.ones((1, n)))[0])
     if math.isnan(value):
         reason = "needs items of both classes" if isinstance(how, Ranked) else "nothing to divide by"
-        return Estimate(None, None, None, n, n_groups, "", reason=reason)
+        return Estimate(None, None, None, n, n_groups, "", reason)
     if n_groups == 1:
-        return Estimate(value, None, None, n, 1, "", reason="one group only: nothing to resample")
+        return Estimate(value, None, None, n, 1, "", "one group only: nothing to compare it with")
+    if how is AGGREGATES["ece"]:
+        reason = "a calibration error is too large by chance, by an amount that is not known"
+        return Estimate(value, None, None, n, n_groups, "", reason)
+    codes = by_content(how.expand(matrix) if isinstance(how, Additive) else matrix, codes, n_groups)
     unit = unit or ("items" if n_groups == n else "groups")
-    if how is AGGREGATES["mean"] and value in (0.0, 1.0) and bool((matrix == value).all()):
-        low, high = wilson(int(value) * n_groups, n_groups, level)
-        return Estimate(
-            value, low, high, n, n_groups, f"Wilson, one trial for each of {n_groups} {unit} (all values are {value:g})"
-        )
-    if isinstance(how, Additive):
-        draws = _resample_sums(how, matrix, codes, n_groups, resamples, seed)
-    else:
-        draws = _resample_ranked(how, matrix, codes, n_groups, resamples, seed)
-    defined = draws[~np.isnan(draws)]
-    n_degenerate = resamples - len(defined)
-    if 2 * n_degenerate >= resamples:
-        reason = f"undefined in {n_degenerate} of {resamples} resamples"
-        return Estimate(value, None, None, n, n_groups, "", n_degenerate, reason)
-    low, high = (float(x) for x in np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]))
-    return Estimate(
-        value, low, high, n, n_groups, f"percentile bootstrap, {resamples} resamples of {n_groups} {unit}", n_degenerate
-    )
+    if how is AGGREGATES["upper_median"]:
+        return _median(matrix[:, 0], codes, n_groups, value, unit, level)
+    if (right_or_wrong := _right_or_wrong(how, matrix)) and n == n_groups:
+        low, high = wilson(round(float(matrix.sum())), n, level)
+        return Estimate(value, low, high, n, n, f"Wilson, {n} {unit}", caution=_few_groups(n, unit))
+    bounds = how.bounds or bounds or ((0.0, 1.0) if right_or_wrong else None)
+    left_out = leave_one_out(how, matrix, codes, n_groups)
+    caution = _caution(left_out, n, n_groups, unit, counts_classes=isinstance(how, Ranked) or how.parts is not None)
+    if len(left_out.values) > 1 and bounds is not None:
+        low, high = _mean_of_parts(left_out, bounds, level)
+        method = f"mean of {len(left_out.values)} classes' score intervals, jackknife over {n_groups} {unit}"
+        return Estimate(value, low, high, n, n_groups, method, caution=caution)
+    one = spread_of(left_out, 0)
+    if one is None:
+        return Estimate(value, None, None, n, n_groups, "", "not defined without one of the groups")
+    ends = interval(one, bounds, level)
+    if ends is None:
+        return Estimate(value, None, None, n, n_groups, "", "all groups have one value, and nothing says what else it might be")
+    return Estimate(value, *ends, n, n_groups, _method(one, bounds, n_groups, unit), caution=caution)
 
 
-def resample_indices(n_groups: int, resamples: int, seed: int) -> Iterable[IntArray]:
-    """Draw clusters with replacement, in blocks [b, n_groups] of bounded memory, ``resamples`` rows in all.
-
-    Public so that a benchmark or a paired test uses the same draws. The last draws are kept: the metrics of a task ask for the
-    same ones in turn.
-    """
-    if n_groups * resamples <= REMEMBERED_CELLS:
-        return _remembered_indices(n_groups, resamples, seed)
-    return _draw(n_groups, resamples, seed)
-
-
-@lru_cache(maxsize=2)
-def _remembered_indices(n_groups: int, resamples: int, seed: int) -> tuple[IntArray, ...]:
-    blocks = tuple(_draw(n_groups, resamples, seed))
-    for block in blocks:
-        block.flags.writeable = False
-    return blocks
+def spread_of(left_out: LeftOut, part: int) -> Spread | None:
+    """The spread of one part; None where it is not defined without one of the clusters."""
+    rest, sizes = left_out.rest[:, part], left_out.sizes[:, part]
+    if np.isnan(rest).any():
+        return None
+    df = min(degrees_of_freedom(column) for column in sizes.T)
+    trials = min(int((column > 0).sum()) for column in sizes.T)
+    return spread(float(left_out.values[part]), rest, df, trials)
 
 
-def _draw(n_groups: int, resamples: int, seed: int) -> Iterator[IntArray]:
-    rng = np.random.default_rng(seed)
-    rows = max(ROWS_A_BLOCK, CELLS_A_BLOCK // n_groups)
-    for start in range(0, resamples, rows):
-        size = (min(rows, resamples - start), n_groups)
-        yield rng.integers(0, n_groups, size=size, dtype=np.uint32).astype(np.intp)
+def _mean_of_parts(left_out: LeftOut, bounds: Bounds, level: float) -> tuple[float, float]:
+    """Of a mean over classes; a class that one cluster alone has may lie anywhere between the bounds."""
+    ends: list[Bounds] = []
+    for k, value in enumerate(left_out.values.tolist()):
+        one = spread_of(left_out, k)
+        if one is None:
+            ends.append(bounds)
+        elif one.trials == 0:  # nothing of the class was there to be found
+            ends.append((value, value))
+        else:
+            ends.append(interval(one, bounds, level) or bounds)
+    known = np.where(np.isnan(left_out.rest), left_out.values, left_out.rest)
+    low, high = mean_interval(left_out.values.tolist(), ends, correlations(known))
+    return max(bounds[0], low), min(bounds[1], high)
 
 
-def resample_counts(indices: IntArray) -> npt.NDArray[np.int32]:
-    """How often each row of drawn indices [b, C] holds each cluster: int32[b, C]."""
-    b, n_groups = indices.shape
-    if n_groups > ROW_BY_ROW_FROM:
-        counts = np.empty((b, n_groups), dtype=np.int32)
-        for i in range(b):
-            counts[i] = np.bincount(indices[i], minlength=n_groups)
-        return counts
-    flat = indices + (np.arange(b, dtype=np.intp) * n_groups)[:, None]
-    return np.bincount(flat.ravel(), minlength=b * n_groups).reshape(b, n_groups).astype(np.int32)
+def _median(values: FloatArray, codes: IntArray, n_groups: int, value: float, unit: str, level: float) -> Estimate:
+    """Woodruff's (1952) interval of a median: that of the share of smaller values, read off the ordered values."""
+    n = len(values)
+    below = (values <= value).astype(np.float64)[:, None]
+    one = spread_of(leave_one_out(AGGREGATES["mean"], below, codes, n_groups), 0)
+    ends = None if one is None else interval(one._replace(value=0.5, skewness=0.0), (0.0, 1.0), level)
+    if ends is None or values[0] == values[-1]:
+        return Estimate(value, None, None, n, n_groups, "", "all groups have one value, and nothing says what else it might be")
+    ordered = np.sort(values)
+    low, high = (float(ordered[min(n - 1, max(0, place))]) for place in (math.floor(ends[0] * n), math.ceil(ends[1] * n) - 1))
+    caution = _few_groups(n_groups, unit)
+    return Estimate(value, low, high, n, n_groups, f"Woodruff's, jackknife over {n_groups} {unit}", caution=caution)
 
 
-def _resample_sums(how: Additive, matrix: FloatArray, codes: IntArray, n_groups: int, resamples: int, seed: int) -> FloatArray:
-    rows = np.column_stack([how.expand(matrix), np.ones(len(matrix))])
-    if n_groups < len(rows):
-        summed = np.zeros((n_groups, rows.shape[1]))
-        np.add.at(summed, codes, rows)
-        rows = summed[_content_order(summed)]
-    out = np.empty(resamples)
-    done = 0
-    for indices in resample_indices(n_groups, resamples, seed):
-        sums = _drawn_sums(rows, indices)
-        out[done : done + len(indices)] = how.finish(sums[:, :-1], sums[:, -1])
-        done += len(indices)
-    return out
+def _right_or_wrong(how: Aggregate, matrix: FloatArray) -> bool:
+    return how is AGGREGATES["mean"] and bool(np.isin(matrix, (0.0, 1.0)).all())
 
 
-def _drawn_sums(rows: FloatArray, indices: IntArray) -> FloatArray:
-    """Column sums [b, c] of the drawn rows; columns that are equal everywhere need no drawing."""
-    b, n_groups = indices.shape
-    sums = np.empty((b, rows.shape[1]))
-    varying = [j for j in range(rows.shape[1]) if (rows[:, j] != rows[0, j]).any()]
-    # Gathering costs a pass a column, counting three passes and then next to nothing a column.
-    if len(varying) <= 3:
-        for j in varying:
-            sums[:, j] = np.ascontiguousarray(rows[:, j]).take(indices).sum(axis=1)
-    else:
-        sums[:, varying] = resample_counts(indices).astype(np.float64) @ rows[:, varying]
-    for j in set(range(rows.shape[1])).difference(varying):
-        sums[:, j] = rows[0, j] * n_groups
-    return sums
+def _method(one: Spread, bounds: Bounds | None, n_groups: int, unit: str) -> str:
+    if bounds is None:
+        return f"Student's t, jackknife over {n_groups} {unit}"
+    if one.constant(bounds):
+        return f"Wilson, one trial for each of {max(1, one.trials)} {unit} (nothing varies)"
+    return f"score interval, jackknife over {n_groups} {unit}"
 
 
-def _resample_ranked(how: Ranked, matrix: FloatArray, codes: IntArray, n_groups: int, resamples: int, seed: int) -> FloatArray:
-    order = how.order(matrix)
-    matrix, codes = matrix[order], codes[order]
-    if n_groups == len(matrix):
-        columns = None
-    else:
-        members: list[list[int]] = [[] for _ in range(n_groups)]
-        for row, code in enumerate(codes.tolist()):
-            members[code].append(row)
-        position = np.empty(n_groups, dtype=np.intp)
-        position[sorted(range(n_groups), key=lambda c: matrix[members[c]].tolist())] = np.arange(n_groups)
-        columns = position[codes]
-    out = np.empty(resamples)
-    done = 0
-    for indices in resample_indices(n_groups, resamples, seed):
-        counts = resample_counts(indices)
-        out[done : done + len(indices)] = how.value(matrix, counts if columns is None else counts[:, columns])
-        done += len(indices)
-    return out
+def _caution(left_out: LeftOut, n: int, n_groups: int, unit: str, counts_classes: bool) -> str:
+    """Why an interval is only approximate; the thresholds are where the simulations of ``benchmarks/coverage`` begin to fail."""
+    items = left_out.sizes.sum(axis=0)
+    if counts_classes and (rarest := int(items[items > 0].min(initial=np.inf))) < FEW_ITEMS:
+        return f"only {rarest} items of the rarest class: with fewer than {FEW_ITEMS} the 95 % interval is only approximate"
+    if counts_classes:
+        return _few_groups(n_groups, unit)
+    sizes = left_out.sizes[:, 0, 0]
+    trials = min(n_groups, int((sizes > 0).sum()))
+    if trials < FEW_GROUPS:
+        return _few_groups(trials, unit)
+    if degrees_of_freedom(sizes) < FEW_DEGREES:
+        return f"few of the {trials} {unit} hold most of the items: the 95 % interval is only approximate"
+    if n > n_groups and telling(left_out.rest[:, 0]) < FEW_TELLING:
+        return f"few of the {trials} {unit} differ from the others: the 95 % interval is only approximate"
+    return ""
 
 
-def _content_order(rows: FloatArray) -> IntArray:
-    return np.lexsort(rows.T[::-1])
+def _few_groups(n: int, unit: str) -> str:
+    return f"only {n} {unit}: with fewer than {FEW_GROUPS} the 95 % interval is only approximate" if n < FEW_GROUPS else ""
 
 
 def clustered_stderr(values: npt.ArrayLike, groups: Sequence[str | None]) -> float:
@@ -246,15 +207,3 @@ def normal_interval(mean: float, stderr: float, level: float = 0.95) -> tuple[fl
     """Mean plus and minus the normal quantile times the standard error (1.96 at 95 %)."""
     half = NormalDist().inv_cdf((1 + level) / 2) * stderr
     return mean - half, mean + half
-
-
-def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion, k successes of n; (0, 1) for n = 0."""
-    if not 0 <= k <= n:
-        raise ValueError(f"{k} of {n} is not a proportion")
-    if n == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    p, z2 = k / n, z * z / n
-    centre, half = (p + z2 / 2) / (1 + z2), z / (1 + z2) * math.sqrt(p * (1 - p) / n + z2 / (4 * n))
-    return max(0.0, centre - half) if k else 0.0, min(1.0, centre + half) if k < n else 1.0

@@ -1,4 +1,4 @@
-"""Every pair of metrics compared by how well they agree with people: paired bootstrap, PERM-BOTH, Holm."""
+"""Every pair of metrics compared by how well they agree with people: sign-flip test over items, PERM-BOTH, Holm."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ehrbench.stats.paired import PATTERNS_UP_TO, ROUNDING, holm, significance_clusters
-from ehrbench.stats.resampled_means import mean, percentiles, resampled_means
+from ehrbench.stats.clusters import cluster_sums
+from ehrbench.stats.item_means import mean
+from ehrbench.stats.paired import PATTERNS_UP_TO, holm, significance_clusters
+from ehrbench.stats.subset_means import ROUNDING, invert, subset_means, subsets
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
@@ -33,11 +35,11 @@ class MetricPair(NamedTuple):
     low: float | None
     high: float | None
     n: int
-    p_bootstrap: float | None
-    """Two-sided."""
+    p: float | None
+    """Two-sided, of the test that the interval inverts: would other items say the same of these systems?"""
     p_permutation: float | None
-    """PERM-BOTH, two-sided."""
-    p_bootstrap_holm: float | None
+    """PERM-BOTH, two-sided: is the difference more than chance would make of two metrics that cannot be told apart?"""
+    p_holm: float | None
     p_permutation_holm: float | None
 
 
@@ -46,7 +48,8 @@ class PairTests(NamedTuple):
 
     pairs: list[MetricPair]
     clusters: npt.NDArray[np.int64]
-    """Of each metric, 1 = best: metrics in one cluster cannot be told from its best (PERM-BOTH, Holm, 0.05)."""
+    """Of each metric, 1 = best: on these items and systems, metrics in one cluster cannot be told from its best (PERM-BOTH, Holm,
+    0.05)."""
     permutations: int
 
 
@@ -64,17 +67,20 @@ def compare_metrics(
 ) -> PairTests:
     """Test every two metrics, on the answers that both score.
 
+    The interval and ``p`` are of one procedure, the sign-flip test over clusters of items, and cannot contradict; PERM-BOTH asks
+    another question and may disagree with them.
+
     Args:
         values: [metrics, items], agreement of each metric with people, NaN = left out.
         metrics: [metrics, items, systems], their scores.
         agreement: how ``values`` follows from ``metrics``.
-        codes: cluster of each item, for the bootstrap.
+        codes: cluster of each item, whose differences change signs together.
         n_groups: clusters.
-        resamples: of the bootstrap.
+        resamples: patterns of signs.
         permutations: of PERM-BOTH.
         seed: of both.
-        draws: [resamples, pairs], resampled differences in the order of ``itertools.combinations``; None: drawn here over
-            clusters of items.
+        draws: [resamples, pairs], bootstrap draws of the differences in the order of ``itertools.combinations``, of which
+            interval and ``p`` are then made; None: the sign-flip test.
     """
     which = list(combinations(range(len(values)), 2))
     if not which:
@@ -88,14 +94,19 @@ def compare_metrics(
             gaps[k] = one - two
     observed, n = mean(gaps), (~np.isnan(gaps)).sum(axis=1)
     if draws is None:
-        draws = resampled_means(gaps, codes, n_groups, resamples=resamples, seed=seed)
-    ends = percentiles(draws)
-    undefined = np.isnan(draws).sum(axis=0)
-    smaller = np.minimum((draws <= ROUNDING).sum(axis=0), (draws >= -ROUNDING).sum(axis=0))
-    p_boot = np.minimum(1.0, 2 * (smaller + 1) / (len(draws) - undefined + 1))
-    p_boot[(n == 0) | np.isnan(ends[0]) | (n_groups < 2)] = np.nan
+        defined = ~np.isnan(gaps.T)
+        sums, sizes = (
+            cluster_sums(rows, codes, n_groups) for rows in (np.where(defined, gaps.T, 0.0), defined.astype(np.float64))
+        )
+        draws = subset_means(sums, sizes, subsets(n_groups, resamples, seed))
+    tests = [invert(column) for column in draws.T]
+    # Two metrics that agree with people alike on every item have no interval: nothing varies, and 0 to 0 would claim to know.
+    alike = np.array([bool(np.nanmax(column) == np.nanmin(column)) if (~np.isnan(column)).any() else True for column in draws.T])
+    known = (n > 0) & ~alike & (n_groups > 1)
+    p_items = np.array([test.p for test in tests])
+    p_items[(n == 0) | (n_groups < 2)] = np.nan
     p_perm = permute_pairs(metrics, which, agreement, permutations=permutations, seed=seed)
-    adjusted = holm(p_boot), holm(p_perm)
+    adjusted = holm(p_items), holm(p_perm)
     matrix = np.full((len(values), len(values)), np.nan)
     for (a, b), p in zip(which, adjusted[1], strict=True):
         matrix[a, b] = matrix[b, a] = p
@@ -104,10 +115,10 @@ def compare_metrics(
             a,
             b,
             _number(observed[k]),
-            None if n_groups < 2 else _number(ends[0, k]),
-            None if n_groups < 2 else _number(ends[1, k]),
+            tests[k].low if known[k] else None,
+            tests[k].high if known[k] else None,
             int(n[k]),
-            *(_number(p[k]) for p in (p_boot, p_perm, *adjusted)),
+            *(_number(p[k]) for p in (p_items, p_perm, *adjusted)),
         )
         for k, (a, b) in enumerate(which)
     ]

@@ -1,4 +1,4 @@
-"""Is the difference real? Paired tests of two systems, or two metrics, on the same items, and corrections for many of them.
+"""Is the difference real? A paired test of two systems on the same items, PERM-BOTH of two metrics, and Holm's correction.
 
 Monte Carlo p-values are (k + 1) / (B + 1): never 0, and valid for any B. Nothing here depends on the order of the items.
 """
@@ -12,33 +12,40 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ehrbench.stats.aggregate import AGGREGATES, Aggregate, FloatArray, check_statistics
-from ehrbench.stats.estimate import IntArray, cluster_codes, resample_counts, resample_indices
+from ehrbench.stats.aggregate import AGGREGATES, Additive, Aggregate, FloatArray, check_statistics
+from ehrbench.stats.clusters import IntArray, by_content, cluster_codes, cluster_sums, content_order
+from ehrbench.stats.estimate import FEW_GROUPS
+from ehrbench.stats.interval import Bounds, wilson
+from ehrbench.stats.jackknife import join_blocks, leave_one_out
 from ehrbench.stats.rank_correlation import NanPolicy, Variant, pair_counts, with_nan_policy
+from ehrbench.stats.subset_means import EXACT_UP_TO, ROUNDING, invert, subset_means, subsets
 
 Alternative = Literal["two-sided", "greater"]
 
-EXACT_UP_TO = 20
-"""Clusters up to which every pattern of signs is tried."""
 PATTERNS_UP_TO = 8
 """Systems up to which every pattern of swaps within an item is scored beforehand."""
 CELLS_A_BLOCK = 1 << 21
-ROUNDING = 1e-12
+FEW_DIFFERENT = 10
+"""Clusters with a difference below which an interval of it carries a caution."""
 
 
-class PairedDifference(NamedTuple):
-    """A's value minus B's, with its interval."""
+class PairedTest(NamedTuple):
+    """A's value minus B's, with interval and p-value from one test."""
 
     difference: float | None
     low: float | None
+    """None: there is no interval, ``reason`` says why."""
     high: float | None
     p: float | None
-    """Two-sided, from the bootstrap: twice the smaller share of resamples on one side of 0."""
+    """Two-sided; above 5 % just where the interval holds 0."""
     n: int
     n_groups: int
     method: str
+    """Of both; empty without a test."""
     reason: str | None = None
     """Why there is no difference or no interval."""
+    caution: str = ""
+    """Why the interval is only approximate."""
 
 
 class PermutationTest(NamedTuple):
@@ -49,34 +56,37 @@ class PermutationTest(NamedTuple):
     method: str
 
 
-class McNemar(NamedTuple):
-    """Items that one system alone got right."""
-
-    only_a: int
-    only_b: int
-    p: float
-
-
-def paired_bootstrap(
+def paired_test(
     a: npt.ArrayLike,
     b: npt.ArrayLike,
     groups: Sequence[str | None],
     aggregate: str | Aggregate = "mean",
     *,
+    bounds: Bounds | None = None,
     resamples: int = 10_000,
     seed: int = 0,
     level: float = 0.95,
-) -> PairedDifference:
-    """Percentile bootstrap over clusters of the difference of two corpus values, the same draws for both.
+    unit: str = "groups",
+) -> PairedTest:
+    """Sign-flip test by cluster that two corpus values are equal, and the interval of differences that it does not reject.
+
+    For a mean the items' differences are flipped, whole clusters together: of right and wrong answers this is McNemar's test for
+    clustered items. Of other values (corpus BLEU, F1 of sets, AUROC) each cluster's jackknife pseudo-value of the difference is.
+    Every pattern of signs is tried for up to 16 clusters, else random ones.
 
     Args:
         a: statistics [n, k] of one system's items.
         b: of the other's, item by item the same.
         groups: cluster of each item; None stands alone.
         aggregate: a name in ``AGGREGATES`` or an aggregate.
-        resamples: bootstrap resamples.
+        bounds: smallest and largest possible value of either system, where the aggregate has none of its own.
+        resamples: random patterns where all are too many.
         seed: of the generator.
         level: of the interval.
+        unit: what a cluster is, in the plural, for ``method``.
+
+    Raises:
+        ValueError: the two sides are not the same items.
     """
     how = AGGREGATES[aggregate] if isinstance(aggregate, str) else aggregate
     x, y = check_statistics(a, how.columns), check_statistics(b, how.columns)
@@ -84,76 +94,88 @@ def paired_bootstrap(
         raise ValueError(f"{len(x)} and {len(y)} items and {len(groups)} groups are not the same items")
     codes, n_groups = cluster_codes(groups)
     if not len(x):
-        return PairedDifference(None, None, None, None, 0, 0, "", "no item has both scores")
+        return PairedTest(None, None, None, None, 0, 0, "", "no item has both scores")
     both = np.column_stack([x, y])
-    order = np.lexsort(both.T[::-1])
-    both, codes = both[order], _by_content(both[order], codes[order], n_groups)
+    order = content_order(both)
+    both, codes = both[order], by_content(both[order], codes[order], n_groups)
     x, y = both[:, : x.shape[1]], both[:, x.shape[1] :]
     ones = np.ones((1, len(x)))
     difference = float((how(x, ones) - how(y, ones))[0])
+    n = len(x)
     if math.isnan(difference):
-        return PairedDifference(None, None, None, None, len(x), n_groups, "", "one of the two values is undefined")
+        return PairedTest(None, None, None, None, n, n_groups, "", "one of the two values is undefined")
     if n_groups == 1:
-        return PairedDifference(difference, None, None, None, len(x), 1, "", "one group only: nothing to resample")
-    draws = np.concatenate(
-        [
-            how(x, weights) - how(y, weights)
-            for weights in (resample_counts(indices)[:, codes] for indices in resample_indices(n_groups, resamples, seed))
-        ]
+        return PairedTest(difference, None, None, None, n, 1, "", "one group only: nothing to compare it with")
+    if difference < 0:  # drawn as B against A, so that both orders say the same
+        turned = paired_test(b, a, groups, how, bounds=bounds, resamples=resamples, seed=seed, level=level, unit=unit)
+        low, high = (None if end is None else -end for end in (turned.high, turned.low))
+        return turned._replace(difference=difference, low=low, high=high)
+    sums, sizes = _contributions(how, x, y, codes, n_groups, difference)
+    if np.isnan(sums).any():
+        return PairedTest(
+            difference, None, None, None, n, n_groups, "", "one of the two values is undefined without one of the groups"
+        )
+    which = "every pattern" if len(sums) <= EXACT_UP_TO else f"{resamples} patterns"
+    method = f"sign-flip test inverted, {which} of {n_groups} {unit}"
+    own = sums / sizes
+    if np.ptp(own) <= ROUNDING * max(1.0, float(np.abs(own).max())):
+        return _no_spread(difference, how.bounds or bounds, n, n_groups, method, level, unit)
+    found = invert(subset_means(sums[:, None], sizes[:, None], subsets(len(sums), resamples, seed))[:, 0], level)
+    if found.low is None or found.high is None:
+        return PairedTest(difference, None, None, found.p, n, n_groups, method, f"{n_groups} {unit} are too few: no p below 5 %")
+    n_different = int((np.abs(own) > ROUNDING).sum())
+    return PairedTest(
+        difference, found.low, found.high, found.p, n, n_groups, method, caution=_caution(n_groups, n_different, unit)
     )
-    draws = draws[~np.isnan(draws)]
-    if 2 * len(draws) <= resamples:
-        reason = f"undefined in {resamples - len(draws)} of {resamples} resamples"
-        return PairedDifference(difference, None, None, None, len(x), n_groups, "", reason)
-    low, high = (float(q) for q in np.quantile(draws, [(1 - level) / 2, (1 + level) / 2]))
-    smaller = min(int((draws <= ROUNDING).sum()), int((draws >= -ROUNDING).sum()))
-    p = min(1.0, 2 * (smaller + 1) / (len(draws) + 1))
-    return PairedDifference(
-        difference, low, high, p, len(x), n_groups, f"paired percentile bootstrap, {resamples} resamples of {n_groups} groups"
-    )
 
 
-def sign_flip_test(
-    differences: npt.ArrayLike,
-    groups: Sequence[str | None],
-    *,
-    resamples: int = 10_000,
-    seed: int = 0,
-    alternative: Alternative = "two-sided",
-) -> PermutationTest:
-    """Permutation test that a mean of paired differences is 0: the signs of whole clusters are flipped.
+def _contributions(
+    how: Aggregate, x: FloatArray, y: FloatArray, codes: IntArray, n_groups: int, difference: float
+) -> tuple[FloatArray, FloatArray]:
+    """What each cluster adds to the difference, and its size: sums of differences, or jackknife pseudo-values."""
+    if how is AGGREGATES["mean"]:
+        rows = cluster_sums(np.column_stack([x[:, 0] - y[:, 0], np.ones(len(x))]), codes, n_groups)
+        return rows[:, 0], rows[:, 1]
+    if not isinstance(how, Additive):
+        codes, n_groups = join_blocks(codes, n_groups)
+    gaps = _without_each(how, x, codes, n_groups) - _without_each(how, y, codes, n_groups)
+    pseudo = (n_groups - 1) * (gaps.mean() - gaps) + difference
+    return pseudo, np.ones(n_groups)
 
-    Exact over all 2^C patterns for up to 20 clusters with a difference, else Monte Carlo. No difference at all: p = 1.
 
-    Args:
-        differences: A minus B, item by item, finite.
-        groups: cluster of each item.
-        resamples: random patterns where exact is too many.
-        seed: of the generator.
-        alternative: "greater": A is better.
-    """
-    d = check_statistics(differences, 1)[:, 0]
-    codes, n_groups = cluster_codes(groups)
-    sums = np.sort(np.bincount(codes, weights=d, minlength=n_groups))
-    sums = sums[np.abs(sums) > ROUNDING]
-    observed = float(sums.sum())
-    mean = observed / len(d) if len(d) else 0.0
-    if not len(sums):
-        return PermutationTest(1.0, mean, "no difference on any group")
-    if len(sums) <= EXACT_UP_TO:
-        null = np.zeros(1)
-        for value in sums:
-            null = np.concatenate([null + value, null - value])
-        p = float(_as_extreme(null, observed, alternative).mean())
-        return PermutationTest(p, mean, f"exact sign-flip test over {len(sums)} groups")
-    rng = np.random.default_rng(seed)
-    k = done = 0
-    rows = max(1, CELLS_A_BLOCK // len(sums))
-    while done < resamples:
-        signs = 2.0 * rng.integers(0, 2, size=(min(rows, resamples - done), len(sums)), dtype=np.int8) - 1
-        k += int(_as_extreme(signs @ sums, observed, alternative).sum())
-        done += len(signs)
-    return PermutationTest((k + 1) / (resamples + 1), mean, f"sign-flip test, {resamples} patterns of {len(sums)} groups")
+def _without_each(how: Aggregate, matrix: FloatArray, codes: IntArray, n_groups: int) -> FloatArray:
+    rest = leave_one_out(how, matrix, codes, n_groups).rest
+    return _mean(rest) if rest.shape[1] > 1 else rest[:, 0]
+
+
+def _no_spread(
+    difference: float, bounds: Bounds | None, n: int, n_groups: int, method: str, level: float, unit: str
+) -> PairedTest:
+    """All clusters differ by the same. Where it is 0 or as much as can be, Wilson's interval says what else it may be."""
+    p = 1.0 if abs(difference) <= ROUNDING else min(1.0, 2.0 ** (1 - min(n_groups, 1000)))
+    width = 0.0 if bounds is None else bounds[1] - bounds[0]
+    caution = _caution(n_groups, 0, unit)
+    if width and abs(difference) <= ROUNDING:
+        reach = width * wilson(0, n_groups, level)[1]
+        return PairedTest(
+            difference, -reach, reach, p, n, n_groups, f"Wilson, none of {n_groups} {unit} differs", caution=caution
+        )
+    if width and abs(abs(difference) - width) <= ROUNDING * width and p <= 1 - level:
+        nearest = width * (2 * wilson(n_groups, n_groups, level)[0] - 1)
+        ends = (nearest, width) if difference > 0 else (-width, -nearest)
+        how = f"Wilson, each of {n_groups} {unit} differs"
+        return PairedTest(difference, *ends, p, n, n_groups, how, caution=caution)
+    return PairedTest(difference, None, None, p, n, n_groups, method, "every group has the same difference")
+
+
+def _caution(n_groups: int, n_different: int, unit: str) -> str:
+    if n_groups < FEW_GROUPS:
+        return f"only {n_groups} {unit}: with fewer than {FEW_GROUPS} the 95 % interval is only approximate"
+    if n_different < FEW_DIFFERENT:
+        return (
+            f"the two differ on {n_different} {unit} only: with fewer than {FEW_DIFFERENT} the 95 % interval is only approximate"
+        )
+    return ""
 
 
 def permute_both(
@@ -199,18 +221,6 @@ def permute_both(
     return PermutationTest((k + 1) / (permutations + 1), observed, method)
 
 
-def mcnemar(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike) -> McNemar:
-    """Exact two-sided McNemar test of two systems' right and wrong answers to the same items.
-
-    Items are taken as independent: with several items a patient, ``sign_flip_test`` by patient is the honest test.
-    """
-    x, y = np.asarray(correct_a).astype(bool), np.asarray(correct_b).astype(bool)
-    only_a, only_b = int((x & ~y).sum()), int((y & ~x).sum())
-    n, k = only_a + only_b, min(only_a, only_b)
-    logs = [math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2) for i in range(k + 1)]
-    return McNemar(only_a, only_b, min(1.0, 2 * math.fsum(map(math.exp, logs))))
-
-
 def holm(p_values: npt.ArrayLike) -> FloatArray:
     """Holm's adjusted p-values, in the order given; NaN (no test) stays and does not count."""
     p = np.asarray(p_values, dtype=np.float64)
@@ -242,27 +252,6 @@ def significance_clusters(values: npt.ArrayLike, p_values: npt.ArrayLike, alpha:
             current, first = current + 1, i
         clusters[i] = current
     return clusters
-
-
-def rank_ranges(values: npt.ArrayLike, p_values: npt.ArrayLike, alpha: float = 0.05) -> npt.NDArray[np.int64]:
-    """Best and worst rank that each entry may have: int[k, 2].
-
-    1 + the entries that are significantly better, and k - those that are significantly worse.
-    """
-    v, p = np.asarray(values, dtype=np.float64), np.asarray(p_values, dtype=np.float64)
-    significant = p < alpha
-    better = (significant & (v[None, :] > v[:, None])).sum(axis=1)
-    worse = (significant & (v[None, :] < v[:, None])).sum(axis=1)
-    return np.stack([1 + better, len(v) - worse], axis=1)
-
-
-def _by_content(rows: FloatArray, codes: IntArray, n_groups: int) -> IntArray:
-    """Number the clusters by their content, so that the draws do not depend on the items' order."""
-    sums = np.zeros((n_groups, rows.shape[1] + 1))
-    np.add.at(sums, codes, np.column_stack([rows, np.ones(len(rows))]))
-    place = np.empty(n_groups, dtype=np.intp)
-    place[np.lexsort(sums.T[::-1])] = np.arange(n_groups)
-    return place[codes]
 
 
 def _as_extreme(null: FloatArray, observed: float, alternative: Alternative) -> npt.NDArray[np.bool_]:
@@ -313,57 +302,3 @@ def _swapped(
         mine, other = values(np.where(swapped, y, x)), values(np.where(swapped, x, y))
         deltas[start : start + len(swapped)] = _mean(mine) - _mean(other)
     return deltas
-
-
-def swap_test(
-    a: npt.ArrayLike,
-    b: npt.ArrayLike,
-    groups: Sequence[str | None],
-    aggregate: str | Aggregate = "mean",
-    *,
-    permutations: int = 10_000,
-    seed: int = 0,
-) -> PermutationTest:
-    """Permutation test that two systems' corpus values are equal: the answers of whole clusters change sides.
-
-    For a mean this is ``sign_flip_test``; other aggregates (corpus BLEU, F1 of sets, AUROC) are computed anew from the swapped
-    statistics. Two-sided.
-
-    Args:
-        a: statistics [n, k] of one system's items.
-        b: of the other's, item by item the same.
-        groups: cluster of each item; None stands alone.
-        aggregate: a name in ``AGGREGATES`` or an aggregate.
-        permutations: random swaps.
-        seed: of the generator.
-    """
-    how = AGGREGATES[aggregate] if isinstance(aggregate, str) else aggregate
-    x, y = check_statistics(a, how.columns), check_statistics(b, how.columns)
-    if how is AGGREGATES["mean"]:
-        return sign_flip_test(x[:, 0] - y[:, 0], groups, resamples=permutations, seed=seed)
-    codes, n_groups = cluster_codes(groups)
-    both = np.column_stack([x, y])
-    order = np.lexsort(both.T[::-1])
-    x, y = x[order], y[order]
-    codes = _by_content(both[order], codes[order], n_groups)
-    sides = np.concatenate([x, y])
-
-    def difference(swapped: npt.NDArray[np.int8]) -> FloatArray:
-        kept = 1 - swapped
-        one, two = np.concatenate([kept, swapped], axis=1), np.concatenate([swapped, kept], axis=1)
-        return how(sides, one.astype(np.float64)) - how(sides, two.astype(np.float64))
-
-    observed = float(difference(np.zeros((1, len(x)), dtype=np.int8))[0])
-    method = f"permutation test, {permutations} swaps of {n_groups} groups"
-    if math.isnan(observed):
-        return PermutationTest(math.nan, observed, method)
-    rng = np.random.default_rng(seed)
-    k = done = 0
-    rows = max(1, CELLS_A_BLOCK // max(1, 4 * len(x)))
-    while done < permutations:
-        drawn = rng.integers(0, 2, size=(min(rows, permutations - done), n_groups), dtype=np.int8)
-        null = difference(drawn[:, codes])
-        # An undefined difference speaks against a real one, if for anything.
-        k += int((_as_extreme(null, observed, "two-sided") | np.isnan(null)).sum())
-        done += len(drawn)
-    return PermutationTest((k + 1) / (permutations + 1), observed, method)

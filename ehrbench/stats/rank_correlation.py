@@ -11,15 +11,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ehrbench.stats.ties import tolerance
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 Variant = Literal["a", "b", "c", "wmt", "acc_eq", "tau_eq"]
 NanPolicy = Literal["exclude", "zero", "mixed"]
+ChoosingItems = Literal["all", "preferred"]
 
-TIE = 1e-12
-"""Scores that differ by no more are tied."""
+GAP_DIGITS = 12
+"""Of the metric's largest gap, to which gaps are rounded before they are compared as thresholds."""
 CELLS_A_BLOCK = 1 << 22
 
 
@@ -169,21 +172,28 @@ class TieCalibration(NamedTuple):
     """Each item judged at the epsilon that the other items choose."""
     n_items: int
     n_calibrating: int
-    """Items with a preference of people, which choose epsilon: an item that is all ties would only pull it up."""
+    """Items that choose epsilon."""
     in_sample: FloatArray = np.empty(0)
     """[items]: accuracy of each at ``epsilon``; NaN without pairs."""
     held_out: FloatArray = np.empty(0)
     """[items]: accuracy of each at the epsilon of the others; NaN without pairs."""
 
 
-def calibrate_ties(human: npt.ArrayLike, metric: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> TieCalibration:
+def calibrate_ties(
+    human: npt.ArrayLike, metric: npt.ArrayLike, groups: npt.ArrayLike | None = None, *, choosing: ChoosingItems = "all"
+) -> TieCalibration:
     """Choose the tie threshold of one metric among 0 and its own differences within items; the smallest on a draw.
+
+    With all items choosing, ``accuracy`` is the acc*eq of Deutsch, Foster and Freitag (2023). ``preferred`` is ours: only items
+    on which people prefer some answer choose, for one on which they tie all answers pulls the threshold up, whatever the metric.
+    Both are judged over all items.
 
     Args:
         human: float[items, systems].
         metric: float[items, systems].
         groups: int[items]: rows that are held out together (several rankings of one item, the items of a patient); default: each
             row alone.
+        choosing: which items choose.
     """
     h, m = _aligned(human, metric)
     codes = np.arange(len(h)) if groups is None else np.asarray(groups)
@@ -193,7 +203,9 @@ def calibrate_ties(human: npt.ArrayLike, metric: npt.ArrayLike, groups: npt.Arra
     h, m, codes = h[order], m[order], codes[order]
     first, second = np.triu_indices(h.shape[-1], 1)
     product, h_sign, _ = _signs(h, m, first, second)
-    gaps = np.round(np.abs(m[:, first] - m[:, second]), 12)
+    gaps = np.abs(m[:, first] - m[:, second])
+    largest = float(np.fmax.reduce(gaps.ravel(), initial=0.0)) or 1.0
+    gaps = np.asarray(np.round(gaps / largest, GAP_DIGITS) * largest, dtype=np.float64)
     counted = ~np.isnan(gaps) & ~np.isnan(h[:, first] - h[:, second])
     pairs = counted.sum(axis=1)
     keep = pairs > 0
@@ -208,12 +220,12 @@ def calibrate_ties(human: npt.ArrayLike, metric: npt.ArrayLike, groups: npt.Arra
     # Credit of a pair while it counts as different, and its change when epsilon reaches its gap.
     credit = (product[item, pair] > 0).astype(np.float64) / pairs[item]
     change = (h_sign[item, pair] == 0) / pairs[item] - credit
-    choosing = ((h_sign != 0) & counted).any(axis=1)
-    if not choosing.any():
-        choosing = np.ones(len(choosing), dtype=bool)
+    chooses = ((h_sign != 0) & counted).any(axis=1)
+    if choosing == "all" or not chooses.any():
+        chooses = np.ones(len(chooses), dtype=bool)
     base = np.bincount(item, weights=credit, minlength=len(pairs)).astype(np.float64)
-    chosen = choosing[item]
-    curve = base[choosing].sum() + np.cumsum(np.bincount(step[chosen], weights=change[chosen], minlength=len(epsilons)))
+    chosen = chooses[item]
+    curve = base[chooses].sum() + np.cumsum(np.bincount(step[chosen], weights=change[chosen], minlength=len(epsilons)))
     best = _first_best(curve[None])[0]
     at_best = base + np.bincount(item, weights=np.where(step <= best, change, 0.0), minlength=len(pairs))
     held_out = np.empty(len(pairs))
@@ -229,7 +241,7 @@ def calibrate_ties(human: npt.ArrayLike, metric: npt.ArrayLike, groups: npt.Arra
         np.add.at(own, (item[here] - start, step[here]), change[here])
         own = base[start:stop, None] + np.cumsum(own, axis=1)
         inside = starts[first_group:last_group] - start
-        others = curve - np.add.reduceat(own * choosing[start:stop, None], inside, axis=0)
+        others = curve - np.add.reduceat(own * chooses[start:stop, None], inside, axis=0)
         chosen_step = np.repeat(_first_best(others), np.diff(np.append(inside, stop - start)))
         held_out[start:stop] = own[np.arange(stop - start), chosen_step]
         first_group = last_group
@@ -239,7 +251,7 @@ def calibrate_ties(human: npt.ArrayLike, metric: npt.ArrayLike, groups: npt.Arra
         accuracy=float(at_best.mean()),
         accuracy_held_out=float(held_out.mean()),
         n_items=len(pairs),
-        n_calibrating=int(choosing.sum()),
+        n_calibrating=int(chooses.sum()),
         in_sample=in_sample,
         held_out=everywhere,
     )
@@ -304,8 +316,8 @@ def _signs(
     """Sign of each pair's agreement (NaN compares as 0), of people's and of the metric's difference."""
 
     def sign(x: FloatArray) -> npt.NDArray[np.int8]:
-        difference = x[..., first] - x[..., second]
-        return (difference > TIE).astype(np.int8) - (difference < -TIE).astype(np.int8)
+        difference, tied = x[..., first] - x[..., second], tolerance(x)
+        return (difference > tied).astype(np.int8) - (difference < -tied).astype(np.int8)
 
     h_sign, m_sign = sign(h), sign(m)
     return h_sign * m_sign, h_sign, m_sign
@@ -314,7 +326,7 @@ def _signs(
 def _distinct(x: FloatArray) -> IntArray:
     ordered = np.sort(x, axis=-1)
     present = (~np.isnan(ordered[..., :1])).sum(axis=-1)
-    distinct: IntArray = present + (np.diff(ordered, axis=-1) > TIE).sum(axis=-1)
+    distinct: IntArray = present + (np.diff(ordered, axis=-1) > tolerance(x)).sum(axis=-1)
     return distinct
 
 

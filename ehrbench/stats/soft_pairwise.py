@@ -10,6 +10,8 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 
 CELLS_A_BLOCK = 1 << 21
+ROUNDING = 1e-12
+"""Relative to the scores: differences of two sums that are rounding only."""
 
 
 class SoftPairwise(NamedTuple):
@@ -67,7 +69,7 @@ def _paired_p_values(sides: list[FloatArray], permutations: int, seed: int) -> l
         for side, seen, count in zip(sides, observed, counts, strict=True):
             # Swapping two scores flips their difference, so one product serves every pair of systems.
             means = signs @ side / items
-            count += (means[:, :, None] - means[:, None, :] >= seen - 1e-12).sum(axis=0)
+            count += (means[:, :, None] - means[:, None, :] >= seen - ROUNDING * np.abs(side).max()).sum(axis=0)
     p_values = [(count + 1) / (permutations + 1) for count in counts]
     for p in p_values:
         np.fill_diagonal(p, np.nan)
@@ -103,7 +105,7 @@ def soft_pairwise_stderr(
         gaps = side[:, first] - side[:, second]
         flipped, seen = signs @ gaps, gaps.sum(axis=0)
         counts = [
-            (flipped - signs[:, rows] @ gaps[rows] >= seen - gaps[rows].sum(axis=0) - 1e-12 * len(h)).sum(axis=0)
+            (flipped - signs[:, rows] @ gaps[rows] >= seen - gaps[rows].sum(axis=0) - ROUNDING * np.abs(gaps).sum()).sum(axis=0)
             for rows in members
         ]
         p_values.append((np.array(counts) + 1) / (permutations + 1))

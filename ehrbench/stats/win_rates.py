@@ -11,12 +11,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ehrbench.stats.ties import tolerance
+
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 TieRule = Literal["excluded", "half", "strict"]
-
-TIE = 1e-12
 
 
 class Outcomes(NamedTuple):
@@ -32,9 +32,10 @@ def outcomes(ranks: npt.ArrayLike) -> Outcomes:
     """Compare every two systems in every row; a pair with a missing rank is neither better nor tied."""
     r = np.asarray(ranks, dtype=np.float64)
     difference = r[:, :, None] - r[:, None, :]
-    tied = np.abs(difference) <= TIE
+    least = tolerance(r)[..., None]
+    tied = np.abs(difference) <= least
     tied[:, np.arange(r.shape[1]), np.arange(r.shape[1])] = False
-    return Outcomes(difference < -TIE, tied)
+    return Outcomes(difference < -least, tied)
 
 
 def mid_ranks(ranks: npt.ArrayLike) -> FloatArray:
@@ -113,15 +114,6 @@ def mean_ranks(ranks: npt.ArrayLike) -> tuple[FloatArray, npt.NDArray[np.int64]]
     places = mid_ranks(ranks)
     n = (~np.isnan(places)).sum(axis=0)
     return _divide(np.nansum(places, axis=0), n), n
-
-
-def resampled_win_rates(ranks: npt.ArrayLike, weights: npt.ArrayLike, rule: TieRule = "excluded") -> FloatArray:
-    """Win rates [B, systems] under B weightings of the rows [B, rows], for intervals."""
-    found = outcomes(ranks)
-    w = np.asarray(weights, dtype=np.float64)
-    rows, k, _ = found.better.shape
-    better, tied = (w @ x.reshape(rows, k * k).astype(np.float64) for x in found)
-    return win_rates(better.reshape(-1, k, k), tied.reshape(-1, k, k), rule).rates
 
 
 def _divide(numerator: npt.NDArray[np.generic], denominator: npt.NDArray[np.generic]) -> FloatArray:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from ehrbench.results.schema import Result
+    from ehrbench.results.schema import MetricResult, Result
 
 
 def print_json(data: Any) -> None:
@@ -72,7 +72,7 @@ def print_result(result: Result) -> None:
         (
             metric.label,
             None if metric.value is None else f"{metric.value:.4f}",
-            None if metric.low is None or metric.high is None else f"{metric.low:.4f} to {metric.high:.4f}",
+            interval_cell(metric),
             metric.n,
             None if metric.strict_value is None else f"{metric.strict_value:.4f}",
             None if metric.baseline is None else f"{metric.baseline:.4f}",
@@ -88,6 +88,30 @@ def print_result(result: Result) -> None:
     for metric in result.metrics:
         if metric.missing:
             typer.echo(f"{metric.label} has no value: {metric.missing}")
+        elif metric.low is None and metric.interval:
+            typer.echo(f"{metric.label} has no interval: {metric.interval.removeprefix('none: ')}")
+    print_cautions((metric.label, metric.caution) for metric in result.metrics)
+
+
+def interval_cell(metric: MetricResult) -> str | None:
+    """The interval of a number, marked where a caution belongs to it; None without one."""
+    if metric.low is None or metric.high is None:
+        return None
+    return f"{metric.low:.4f} to {metric.high:.4f}{' !' if metric.caution else '  '}"
+
+
+def print_cautions(cautions: Iterable[tuple[str, str]]) -> None:
+    """Say once each what the marked intervals of a table may not hold, and of which numbers.
+
+    Args:
+        cautions: label and caution of every number; empty cautions are passed over.
+    """
+    of: dict[str, list[str]] = {}
+    for label, caution in cautions:
+        if caution:
+            of.setdefault(caution, []).append(label)
+    for caution, labels in of.items():
+        typer.echo(f"! {', '.join(dict.fromkeys(labels)) if len(of) > 1 else 'caution'}: {caution}")
 
 
 def _about_answers(result: Result) -> Iterator[str]:

@@ -13,7 +13,7 @@ from ehrbench.correlation.correlate import correlate
 from ehrbench.correlation.options import Options
 from ehrbench.correlation.ratings import build
 from ehrbench.errors import UsageError
-from ehrbench.stats.paired import paired_bootstrap, permute_both
+from ehrbench.stats.paired import paired_test, permute_both
 from ehrbench.stats.win_rates import mid_ranks
 from tests.correlation.tables import NAN, rankings, scores
 
@@ -91,10 +91,11 @@ def test_tests_between_metrics_agree_with_the_plain_ones():
     for pair in report.tests.pairs:
         x, y = matrices[order[pair.a]], matrices[order[pair.b]]
         taus = [kendall(pair_counts(-people, matrix)) for matrix in (x, y)]
-        plain = paired_bootstrap(*taus, [None] * 40, resamples=4000)
+        plain = paired_test(*taus, [None] * 40, resamples=4000)
         assert pair.difference == pytest.approx(plain.difference)
         assert (pair.low, pair.high) == pytest.approx((plain.low, plain.high), abs=0.02)
-        assert pair.p_bootstrap == pytest.approx(plain.p, abs=0.03)
+        assert pair.p == pytest.approx(plain.p, abs=0.03)
+        assert (pair.low <= 0 <= pair.high) == (pair.p > 0.05)
         swapped = permute_both(-people, x, y, permutations=4000, seed=5)
         assert pair.p_permutation == pytest.approx(swapped.p, abs=0.03)
         assert pair.p_permutation_holm >= pair.p_permutation
@@ -106,7 +107,8 @@ def test_a_metric_beside_itself_is_no_different():
     people, (x, *_) = noisy(metrics=1)
     report = correlate(rankings(people), [scores("one", x), scores("two", 3 * x + 1)], Options(resamples=500))
     (pair,) = report.tests.pairs
-    assert (pair.difference, pair.p_permutation, pair.p_bootstrap) == (0, 1, 1)
+    assert (pair.difference, pair.p_permutation, pair.p) == (0, 1, 1)
+    assert pair.low is None  # not "0 to 0"
     assert {m.cluster for m in report.metrics} == {"a"}
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t
 
 from ehrbench.correlation.human import human_stats
 from ehrbench.correlation.options import Options
@@ -55,26 +56,37 @@ def test_identities(table):
     np.testing.assert_allclose((wins + wins.T + ties)[~np.eye(k, dtype=bool)], 1)
 
 
-def test_intervals_are_those_of_a_bootstrap_written_out():
+def test_intervals_leave_out_whole_patients():
     rng = np.random.default_rng(3)
-    table = rng.integers(1, 5, size=(20, 3))
-    groups = {f"i{i:02}": f"p{i // 2}" for i in range(20)}
-    report = human_stats(rankings(table, groups), Options(unit="patients", resamples=4000))
+    table = rng.integers(1, 5, size=(80, 3))
+    groups = {f"i{i:02}": f"p{i // 2}" for i in range(80)}
+    report = human_stats(rankings(table, groups), Options(unit="patients"))
     from ehrbench.stats.win_rates import mid_ranks, win_rates_of
 
-    ranks, draw = table.astype(float), np.random.default_rng(9)
-    means, rates = [], []
-    for _ in range(4000):
-        rows = np.concatenate([[2 * p, 2 * p + 1] for p in draw.integers(0, 10, 10)])
-        means.append(mid_ranks(ranks[rows]).mean(axis=0))
-        rates.append(win_rates_of(ranks[rows]).rates)
-    for name, mean, rate in zip("ABC", np.array(means).T, np.array(rates).T, strict=True):
+    ranks = table.astype(float)
+    kept = [np.delete(np.arange(80), [2 * p, 2 * p + 1]) for p in range(40)]
+    means, rates = (np.array([f(ranks[rows]) for rows in kept]) for f in (_mean_places, lambda r: win_rates_of(r).rates))
+    for name, mean, rate in zip("ABC", means.T, rates.T, strict=True):
         s = by_name(report)[name]
-        assert (s.mean_rank.low, s.mean_rank.high) == pytest.approx(tuple(np.quantile(mean, [0.025, 0.975])), abs=0.03)
-        excluded = s.win_rates["excluded"]
-        assert (excluded.low, excluded.high) == pytest.approx(tuple(np.quantile(rate, [0.025, 0.975])), abs=0.02)
-        assert s.mean_rank.normal_low == pytest.approx(s.mean_rank.low, abs=0.08)
-    assert report.interval == "percentile bootstrap, 4000 resamples of 10 patients"
+        for found, left_out in ((s.mean_rank, mean), (s.win_rates["excluded"], rate)):
+            half = t.ppf(0.975, 39) * np.sqrt(39 / 40 * ((left_out - left_out.mean()) ** 2).sum())
+            assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.08)
+            assert found.low < found.value < found.high
+        assert s.mean_rank.value == pytest.approx(mid_ranks(ranks).mean(axis=0)["ABC".index(name)])
+    assert report.interval == "score interval, jackknife over 40 patients"
+
+
+def _mean_places(ranks):
+    from ehrbench.stats.win_rates import mid_ranks
+
+    return mid_ranks(ranks).mean(axis=0)
+
+
+def test_items_on_which_a_system_only_lost_count():
+    report = human_stats(rankings([[1, 2, 3]] * 3 + [[1, 2, 2], [1, 1, 3]]), FEW)
+    assert {s.name: s.win_rates["excluded"].n for s in report.systems} == {"A": 5, "B": 5, "C": 5}
+    assert by_name(report)["C"].win_rates["excluded"].value == 0.0
+    assert by_name(report)["C"].win_rates["excluded"].high > 0.2  # no win of five is not a rate of 0 to 0
 
 
 def several():

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from ehrbench.stats import paired
+from ehrbench.stats import paired, subset_means
 from ehrbench.stats.estimate import estimate
-from ehrbench.stats.paired import (
-    holm,
-    mcnemar,
-    paired_bootstrap,
-    permute_both,
-    rank_ranges,
-    sign_flip_test,
-    significance_clusters,
-)
+from ehrbench.stats.interval import wilson
+from ehrbench.stats.paired import holm, paired_test, permute_both, significance_clusters
 from ehrbench.stats.rank_correlation import kendall, pair_counts
 
 RNG = np.random.default_rng(0)
@@ -28,91 +19,125 @@ PATIENTS = [f"p{i // 3}" for i in range(60)]
 
 
 @pytest.mark.parametrize("groups", [ALONE, PATIENTS])
-def test_bootstrap_of_a_difference_is_that_of_the_differences(groups):
-    got = paired_bootstrap(A, B, groups)
+def test_interval_of_a_difference_is_near_that_of_the_differences(groups):
+    got = paired_test(A, B, groups)
     same = estimate(A - B, groups, "mean")
     assert got.difference == pytest.approx(same.value)
-    assert (got.low, got.high) == pytest.approx((same.low, same.high), abs=0.003)
-    assert got.low > 0 and 2 / 10_001 <= got.p < 0.01
-    back = paired_bootstrap(B, A, groups)
-    assert back.difference == pytest.approx(-got.difference)
-    assert back.p == pytest.approx(got.p, abs=0.003)
+    assert (got.low, got.high) == pytest.approx((same.low, same.high), abs=0.008)
+    back = paired_test(B, A, groups)
+    assert (back.difference, back.low, back.high) == pytest.approx((-got.difference, -got.high, -got.low))
+    assert back.p == got.p
 
 
-def test_bootstrap_of_corpus_values_uses_the_same_draws():
+def test_differences_of_corpus_values():
     counts = RNG.integers(1, 9, size=(60, 3)).astype(float)
-    assert paired_bootstrap(counts, counts, PATIENTS, "micro_f1")[:4] == (0.0, 0.0, 0.0, 1.0)
     worse = counts + [0, 3, 0]
-    got = paired_bootstrap(counts, worse, PATIENTS, "micro_f1")
-    assert 0 < got.low < got.difference < got.high
+    got = paired_test(counts, worse, PATIENTS, "micro_f1")
+    assert 0 < got.low < got.difference < got.high and got.p < 0.001
+    same = paired_test(counts, counts, PATIENTS, "micro_f1")
+    assert (same.difference, same.p) == (0.0, 1.0)
+    assert same.high == -same.low == pytest.approx(wilson(0, 20)[1])
 
 
-def test_bootstrap_without_enough_data_says_why():
-    assert paired_bootstrap([], [], []).reason == "no item has both scores"
-    assert "one group" in paired_bootstrap([1, 2], [2, 3], ["a", "a"]).reason
+def test_without_enough_data_it_says_why():
+    assert paired_test([], [], []).reason == "no item has both scores"
+    assert "one group" in paired_test([1, 2], [2, 3], ["a", "a"]).reason
     one_class = [[1, 0.5], [1, 0.6]]
-    assert "undefined" in paired_bootstrap(one_class, one_class, [None, None], "auroc").reason
+    assert "undefined" in paired_test(one_class, one_class, [None, None], "auroc").reason
+    few = paired_test([0.1, 0.2, 0.3, 0.1, 0.2], [0, 0, 0, 0, 0], [None] * 5)
+    assert (few.p, few.low) == (2 / 32, None) and "too few" in few.reason
     with pytest.raises(ValueError, match="same items"):
-        paired_bootstrap([1, 2], [1], [None, None])
+        paired_test([1, 2], [1], [None, None])
 
 
 def test_order_of_items_changes_nothing():
     shuffle = np.random.default_rng(5).permutation(60)
     names = [PATIENTS[i] for i in shuffle]
-    assert paired_bootstrap(A, B, PATIENTS, resamples=500) == paired_bootstrap(A[shuffle], B[shuffle], names, resamples=500)
-    assert sign_flip_test(A - B, PATIENTS).p == sign_flip_test((A - B)[shuffle], names).p
-    assert sign_flip_test(A - B, ALONE).p == sign_flip_test((A - B)[shuffle], ALONE).p
+    one, other = paired_test(A, B, PATIENTS, resamples=500), paired_test(A[shuffle], B[shuffle], names, resamples=500)
+    assert (one.p, one.low, one.high) == pytest.approx((other.p, other.low, other.high), abs=1e-13)
 
 
 def test_exact_sign_flips_by_hand():
+    def p(differences, groups):
+        return paired_test(differences, np.zeros(len(differences)), groups).p
+
     # five items all in favour: 2 of 32 patterns are as extreme
-    assert sign_flip_test([0.1, 0.2, 0.3, 0.1, 0.1], [None] * 5).p == 2 / 32
-    assert sign_flip_test([0.1, 0.2, 0.3, 0.1, 0.1], [None] * 5, alternative="greater").p == 1 / 32
-    # one patient: 2 of 2
-    assert sign_flip_test([0.1, 0.2, 0.3, 0.1, 0.1], ["a"] * 5).p == 1.0
+    assert p([0.1, 0.2, 0.3, 0.1, 0.1], [None] * 5) == 2 / 32
     # {3, 1}: sums 4, 2, -2, -4
-    assert sign_flip_test([3, 1], [None, None]).p == 0.5
-    assert sign_flip_test([1, -1], ["a", "a"]).p == 1.0
-    assert sign_flip_test([], []).p == 1.0
-    with pytest.raises(ValueError, match="alternative"):
-        sign_flip_test([1.0], [None], alternative="less")
+    assert p([3, 1], [None, None]) == 0.5
+    assert p([1, -1, 0.5, -0.5], ["a", "a", "b", "b"]) == 1.0
 
 
-def test_sign_flips_are_scipys():
+def test_exact_test_is_scipys():
     from scipy.stats import permutation_test
 
-    d = (A - B)[:12]
+    d = np.random.default_rng(1).normal(0.4, 1, size=12)
     theirs = permutation_test((d,), np.mean, permutation_type="samples", n_resamples=np.inf)
-    assert sign_flip_test(d, [None] * 12).p == pytest.approx(theirs.pvalue)
+    assert paired_test(d, np.zeros(12), [None] * 12).p == pytest.approx(theirs.pvalue)
 
 
 def test_monte_carlo_agrees_with_exact(monkeypatch):
-    d = np.random.default_rng(2).normal(0.25, 1, size=18)
-    exact = sign_flip_test(d, [None] * 18)
-    monkeypatch.setattr(paired, "EXACT_UP_TO", 5)
-    sampled = sign_flip_test(d, [None] * 18, resamples=20_000)
-    assert exact.method.startswith("exact") and not sampled.method.startswith("exact")
+    d = np.random.default_rng(2).normal(0.25, 1, size=12)
+    exact = paired_test(d, np.zeros(12), [None] * 12)
+    monkeypatch.setattr(subset_means, "EXACT_UP_TO", 5)
+    sampled = paired_test(d, np.zeros(12), [None] * 12, resamples=20_000)
     assert sampled.p == pytest.approx(exact.p, abs=0.01)
-    assert sign_flip_test(d + 5, [None] * 18, resamples=999).p == 1 / 1000
+    assert (sampled.low, sampled.high) == pytest.approx((exact.low, exact.high), abs=0.03)
+    assert paired_test(d + 5, np.zeros(12), [None] * 12, resamples=999).p == 2 / 1000
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
-def test_a_system_against_itself(values):
-    n = len(values)
-    assert sign_flip_test(np.zeros(n), [None] * n).p == 1.0
-    assert mcnemar(np.array(values) > 0.5, np.array(values) > 0.5) == (0, 0, 1.0)
-    if n > 1:
-        assert paired_bootstrap(values, values, [None] * n, resamples=50)[:4] == (0.0, 0.0, 0.0, 1.0)
+def test_interval_and_p_never_contradict():
+    borderline = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        n, clusters = int(rng.integers(6, 80)), int(rng.integers(6, 40))
+        groups = [f"p{i}" for i in rng.integers(0, clusters, n)]
+        a = (rng.random(n) < 0.75).astype(float) if seed % 2 else rng.random(n)
+        b = (rng.random(n) < 0.55).astype(float) if seed % 2 else a - 0.1 + 0.4 * rng.normal(size=n)
+        test = paired_test(a, b, groups, resamples=400, bounds=(0, 1))
+        borderline += test.p is not None and 0.02 < test.p < 0.1
+        if test.low is not None:
+            assert (test.low <= 0 <= test.high) == (test.p > 0.05)
+            assert test.low < test.high
+    assert borderline > 30
 
 
-def test_mcnemar_is_the_binomial_test():
+def test_right_and_wrong_answers_of_single_items_have_mcnemars_p():
     from scipy.stats import binomtest
 
-    for only_a, only_b in ((1, 6), (10, 25), (0, 3), (4, 4), (700, 800)):
+    for only_a, only_b in ((1, 6), (5, 8), (0, 7), (4, 4)):
         a = [1] * only_a + [0] * only_b + [1, 0]
         b = [0] * only_a + [1] * only_b + [1, 0]
-        assert mcnemar(a, b) == (only_a, only_b, pytest.approx(binomtest(only_a, only_a + only_b).pvalue, abs=1e-12))
+        expected = binomtest(only_a, only_a + only_b).pvalue
+        assert paired_test(a, b, [None] * len(a), bounds=(0, 1)).p == pytest.approx(expected, abs=1e-12)
+
+
+def test_right_and_wrong_answers_in_clusters_hold_their_level():
+    # McNemar's test for single items would reject 10 to 16 % of these.
+    rejected = 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        tilt = np.repeat(rng.uniform(-0.3, 0.3, size=12), 8)
+        a, b = (rng.random(96) < 0.5 + sign * tilt for sign in (1, -1))
+        rejected += paired_test(a.astype(float), b.astype(float), [f"p{i // 8}" for i in range(96)]).p <= 0.05
+    assert 0.02 < rejected / 400 < 0.08
+
+
+def test_every_group_with_the_same_difference_has_no_interval_of_no_width():
+    best = paired_test([1.0] * 12, [0.0] * 12, [None] * 12, bounds=(0, 1))
+    assert (best.difference, best.high) == (1.0, 1.0) and 0 < best.low < 1 and best.p < 0.001
+    none = paired_test([0.5] * 12, [0.3] * 12, [None] * 12, bounds=(0, 1))
+    assert (none.low, none.reason) == (None, "every group has the same difference")
+    alike = paired_test([1.0] * 12, [1.0] * 12, [None] * 12)
+    assert (alike.p, alike.low) == (1.0, None)
+
+
+def test_few_differences_are_cautioned():
+    a, b = np.ones(100), np.ones(100)
+    b[:4] = 0
+    assert "differ on 4 groups only" in paired_test(a, b, [None] * 100, bounds=(0, 1)).caution
+    b[:40] = 0
+    assert paired_test(a, b, [None] * 100, bounds=(0, 1)).caution == ""
 
 
 def test_holm_by_hand():
@@ -163,11 +188,10 @@ def test_perm_both_holds_its_level():
     assert 0.3 < np.mean(p) < 0.7 and np.mean(np.array(p) < 0.1) < 0.25
 
 
-def test_clusters_and_rank_ranges():
+def test_significance_clusters():
     values = [0.5, 0.9, 0.7, 0.86]
     p = np.full((4, 4), np.nan)
     for i, j, value in ((1, 3, 0.4), (1, 2, 0.01), (1, 0, 0.001), (3, 2, 0.2), (3, 0, 0.01), (2, 0, 0.3)):
         p[i, j] = p[j, i] = value
     assert significance_clusters(values, p).tolist() == [2, 1, 2, 1]
-    assert rank_ranges(values, p).tolist() == [[3, 4], [1, 2], [2, 4], [1, 3]]
     assert significance_clusters([], np.empty((0, 0))).tolist() == []

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from ehrbench.stats import rank_correlation
 from ehrbench.stats.rank_correlation import calibrate_ties, kendall, pair_counts, with_nan_policy
+from ehrbench.stats.soft_pairwise import soft_pairwise_accuracy
+from ehrbench.stats.win_rates import outcomes
 
 HUMAN = -np.array([[1, 1, 2, 3, 3, 4]], dtype=float)
 SCORES = np.array([[0.80, 0.70, 0.75, 0.40, 0.50, 0.10]])
@@ -108,7 +110,7 @@ def test_nan_policies_and_their_counts():
     assert np.isnan(nothing.mean) and nothing.n_used == 0
 
 
-def brute_calibration(human, metric):
+def brute_calibration(human, metric, choosing):
     first, second = np.triu_indices(human.shape[1], 1)
     gaps = np.round(np.abs(metric[:, first] - metric[:, second]), 12)
 
@@ -118,7 +120,7 @@ def brute_calibration(human, metric):
         return right.mean(axis=1)
 
     def best(rows):
-        rows = [i for i in rows if len(set(human[i])) > 1]
+        rows = [i for i in rows if choosing == "all" or len(set(human[i])) > 1]
         return max(np.unique(np.append(gaps, 0.0)), key=lambda e: (round(accuracy(e, rows).sum(), 9), -e))
 
     everyone = list(range(len(human)))
@@ -127,17 +129,20 @@ def brute_calibration(human, metric):
     return epsilon, accuracy(epsilon, everyone).mean(), np.mean(held_out)
 
 
+@pytest.mark.parametrize("choosing", ["all", "preferred"])
 @pytest.mark.parametrize("block", [1 << 22, 40])
-def test_tie_calibration_against_trying_every_threshold(monkeypatch, block):
+def test_tie_calibration_against_trying_every_threshold(monkeypatch, block, choosing):
     monkeypatch.setattr(rank_correlation, "CELLS_A_BLOCK", block)
     rng = np.random.default_rng(4)
     for _ in range(10):
         human = rng.integers(1, 4, size=(12, 4)).astype(float)
         metric = np.round(human + rng.normal(size=human.shape) * 0.7, 2)
         human[0] = 2
-        got = calibrate_ties(human, metric)
-        assert (got.epsilon, got.accuracy, got.accuracy_held_out) == pytest.approx(brute_calibration(human, metric))
-        assert (got.n_items, got.n_calibrating) == (12, 12 - sum(len(set(row)) == 1 for row in human))
+        got = calibrate_ties(human, metric, choosing=choosing)
+        expected = brute_calibration(human, metric, choosing)
+        assert (got.epsilon, got.accuracy, got.accuracy_held_out) == pytest.approx(expected)
+        constant = sum(len(set(row)) == 1 for row in human) if choosing == "preferred" else 0
+        assert (got.n_items, got.n_calibrating) == (12, 12 - constant)
 
 
 def test_tie_calibration_by_hand():
@@ -156,3 +161,26 @@ def test_shapes_must_agree():
         kendall(pair_counts(HUMAN, SCORES), "x")
     with pytest.raises(ValueError, match="policy"):
         with_nan_policy(pair_counts(HUMAN, SCORES), "b", "x")
+
+
+@pytest.mark.parametrize("scale", [1e-14, 1e-300, 0.01, 1, 1e9, 1e200])
+@pytest.mark.parametrize("variant", ["a", "b", "c", "wmt", "acc_eq", "tau_eq"])
+def test_agreement_does_not_know_the_scale_of_a_metric(variant, scale):
+    rng = np.random.default_rng(11)
+    human = rng.integers(1, 4, size=(30, 5)).astype(float)
+    metric = np.round(rng.random(human.shape), 1)
+    metric[0, 0] += 1e-16  # rounding, at any scale
+    counts, scaled = pair_counts(human, metric), pair_counts(human, metric * scale)
+    np.testing.assert_array_equal(kendall(scaled, variant), kendall(counts, variant))
+    ties, of_scaled = calibrate_ties(human, metric), calibrate_ties(human, metric * scale)
+    assert of_scaled.epsilon / scale == pytest.approx(ties.epsilon)
+    assert (of_scaled.accuracy, of_scaled.accuracy_held_out) == (ties.accuracy, ties.accuracy_held_out)
+    np.testing.assert_array_equal(outcomes(-metric * scale).tied, outcomes(-metric).tied)
+    soft, of_soft = (soft_pairwise_accuracy(human, m, permutations=200) for m in (metric, metric * scale))
+    assert of_soft.accuracy == soft.accuracy
+
+
+def test_rounding_is_a_tie_and_a_small_difference_is_not():
+    # 0.1 + 0.2 is not 0.3 in floating point; 1e-9 is a difference where nothing else is larger.
+    counts = pair_counts([[1, 2, 3]], [[0.1 + 0.2, 0.3, 0.3 + 1e-9]])
+    assert (int(counts.metric_ties[0]), int(counts.concordant[0])) == (1, 2)

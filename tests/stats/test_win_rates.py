@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ehrbench.stats.win_rates import head_to_head, mean_ranks, mid_ranks, outcomes, resampled_win_rates, win_rates_of
+from ehrbench.stats.win_rates import head_to_head, mean_ranks, mid_ranks, outcomes, win_rates_of
 
 TOY = [[1, 2, 2], [1, 1, 3], [2, 1, 3]]
 NAN = float("nan")
@@ -75,16 +75,6 @@ def test_mid_ranks_are_scipys(ranks):
     from scipy.stats import rankdata
 
     np.testing.assert_array_equal(mid_ranks(ranks), rankdata(ranks, axis=1))
-
-
-def test_a_weight_is_a_repetition():
-    rng = np.random.default_rng(0)
-    ranks = rng.integers(1, 5, size=(20, 4)).astype(float)
-    weights = rng.integers(0, 3, size=(6, 20))
-    for rule in ("excluded", "half", "strict"):
-        got = resampled_win_rates(ranks, weights, rule)
-        for w, row in zip(weights, got, strict=True):
-            np.testing.assert_allclose(row, win_rates_of(np.repeat(ranks, w, axis=0), rule).rates)
 
 
 def test_scores_of_a_metric_serve_as_negative_ranks():

@@ -1,65 +1,40 @@
-"""Alpha under resampling, corpus values swapped between systems, means under shared draws: each against its plain form."""
+"""Alpha without each cluster, means of subsets, weighted systems, held-out ties: each against its plain form."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from ehrbench.stats.agreement import krippendorff_alpha, resampled_alpha
-from ehrbench.stats.estimate import resample_indices
-from ehrbench.stats.paired import sign_flip_test, swap_test
+from ehrbench.stats.agreement import alpha_without_each, krippendorff_alpha
+from ehrbench.stats.item_means import mean_within
 from ehrbench.stats.rank_correlation import calibrate_ties, pair_counts, weighted_values, with_nan_policy
-from ehrbench.stats.resampled_means import mean_within, resampled_means
 from ehrbench.stats.soft_pairwise import soft_pairwise_accuracy, soft_pairwise_stderr
+from ehrbench.stats.subset_means import subset_means, subsets
 
 
 @pytest.mark.parametrize("level", ["nominal", "ordinal", "interval"])
-def test_alpha_of_each_draw(level):
+def test_alpha_without_each_cluster(level):
     rng = np.random.default_rng(0)
     table = rng.integers(1, 5, size=(3, 24)).astype(float)
     table[rng.random(table.shape) < 0.25] = np.nan
     codes = np.arange(24) // 3
-    ours = resampled_alpha(table, codes, 8, level, resamples=50, seed=4)
-    drawn = np.concatenate(list(resample_indices(8, 50, 4)))
-    plain = [krippendorff_alpha(table[:, np.concatenate([np.flatnonzero(codes == c) for c in row])], level) for row in drawn]
-    np.testing.assert_allclose(ours, plain, atol=1e-12)
+    plain = [krippendorff_alpha(table[:, codes != c], level) for c in range(8)]
+    np.testing.assert_allclose(alpha_without_each(table, codes, 8, level), plain, atol=1e-12)
 
 
-def test_swapping_a_mean_is_flipping_signs():
-    rng = np.random.default_rng(1)
-    a, b = rng.random((2, 9))
-    groups = [f"p{i // 2}" for i in range(9)]
-    assert swap_test(a, b, groups) == sign_flip_test(a - b, groups)
-
-
-def test_swapping_corpus_values():
-    rng = np.random.default_rng(2)
-    a = np.column_stack([rng.integers(0, 5, 30), rng.integers(1, 6, 30), rng.integers(1, 6, 30)]).astype(float)
-    a[:, 0] = np.minimum(a[:, 0], a[:, 1:].min(axis=1))
-    b = a.copy()
-    b[:, 0] = 0
-    found = swap_test(a, b, [None] * 30, "micro_f1", permutations=999)
-    assert found.p == pytest.approx(0.001, abs=0.001)
-    assert found.statistic == pytest.approx(2 * a[:, 0].sum() / (a[:, 1].sum() + a[:, 2].sum()), abs=1)
-    assert swap_test(a, a, [None] * 30, "micro_f1", permutations=99).p == 1
-    order = rng.permutation(30)
-    assert swap_test(a[order], b[order], [None] * 30, "micro_f1", permutations=99) == swap_test(
-        a, b, [None] * 30, "micro_f1", permutations=99
-    )
-
-
-def test_means_of_each_draw():
+def test_means_of_random_subsets():
     rng = np.random.default_rng(3)
-    values = rng.random((2, 10))
-    values[1, :4] = np.nan
-    codes = np.arange(10) // 2
-    draws = resampled_means(values, codes, 5, resamples=40, seed=1)
-    for row, drawn in zip(draws, np.concatenate(list(resample_indices(5, 40, 1))), strict=True):
-        items = np.concatenate([np.flatnonzero(codes == c) for c in drawn])
-        with np.errstate(invalid="ignore"):
-            assert row[0] == pytest.approx(values[0, items].mean())
-        kept = values[1, items][~np.isnan(values[1, items])]
-        assert row[1] == pytest.approx(kept.mean()) if len(kept) else np.isnan(row[1])
+    values = rng.random((10, 2))
+    sizes = np.ones((10, 2))
+    values[:4, 1] = sizes[:4, 1] = 0
+    chosen = subsets(10, 999, 0)
+    assert len(chosen) == 2**10 - 1 and len(np.unique(chosen, axis=0)) == 2**10 - 1
+    means = subset_means(values, sizes, chosen)
+    for row, which in zip(means, chosen.astype(bool), strict=True):
+        assert row[0] == pytest.approx(values[which, 0].mean())
+        kept = which[4:]
+        assert row[1] == pytest.approx(values[4:][kept, 1].mean()) if kept.any() else np.isnan(row[1])
+    assert subsets(40, 999, 0).shape == (999, 40)
 
 
 def test_mean_within_items():
@@ -82,16 +57,17 @@ def test_a_system_drawn_twice_weighs_as_two_copies():
         weighted_values(human, metric, [[1] * 5], "c")
 
 
-def test_ties_are_calibrated_without_the_held_out_group():
+@pytest.mark.parametrize("choosing", ["all", "preferred"])
+def test_ties_are_calibrated_without_the_held_out_group(choosing):
     rng = np.random.default_rng(6)
     human = rng.integers(1, 4, size=(12, 4)).astype(float)
     metric = human + rng.normal(size=human.shape)
     groups = np.array([3, 1, 1, 0, 0, 0, 2, 2, 3, 3, 4, 4])
-    found = calibrate_ties(human, metric, groups)
+    found = calibrate_ties(human, metric, groups, choosing=choosing)
     first, second = np.triu_indices(4, 1)
     for i in range(12):
         others = groups != groups[i]
-        epsilon = calibrate_ties(human[others], metric[others]).epsilon
+        epsilon = calibrate_ties(human[others], metric[others], choosing=choosing).epsilon
         gap = metric[i, first] - metric[i, second]
         sign = np.where(np.round(np.abs(gap), 12) <= epsilon, 0, np.sign(gap))
         assert found.held_out[i] == pytest.approx((np.sign(human[i, first] - human[i, second]) == sign).mean())

@@ -1,0 +1,1 @@
+"""How often the 95 % interval covers the true value, by simulation."""
