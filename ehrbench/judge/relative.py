@@ -39,7 +39,7 @@ def _span(*values: float | None) -> tuple[float, float]:
 def summarise_judgement(judgement: Judgement, protocol: Protocol, signature: str) -> list[MetricResult]:
     """The judge's numbers: mean of ratios (the paper's), ratio of sums, and the controls of its biases.
 
-    ``paper``: mean ± 1.96 · s / √n with s the sample deviation (ddof 1). ``clean``: percentile bootstrap by patient.
+    ``paper``: mean ± 1.96 · s / √n with s the sample deviation (ddof 1). ``clean``: intervals by patient.
     """
     from ehrbench.stats.estimate import estimate
 
@@ -75,6 +75,7 @@ def summarise_judgement(judgement: Judgement, protocol: Protocol, signature: str
             value=made.value,
             low=made.low,
             high=made.high,
+            caution=made.caution,
             interval=made.method or f"none: {made.reason}",
             range=RANGE,
             note="mean of the items' ratios in percent of the reference, the points of both orders added up first",
@@ -90,6 +91,7 @@ def summarise_judgement(judgement: Judgement, protocol: Protocol, signature: str
             value=percent[0],
             low=percent[1],
             high=percent[2],
+            caution=made.caution,
             interval=made.method or f"none: {made.reason}",
             range=_span(*percent),
             missing=made.reason if percent[0] is None else None,

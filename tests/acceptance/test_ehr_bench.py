@@ -56,7 +56,7 @@ def test_all_45_tasks_and_their_averages(tmp_path: Path) -> None:
     assert averages["Decision making, all 27"]["value"] > 0
     for score in averages.values():
         assert score["low"] <= score["value"] <= score["high"]
-        assert "bootstrap" in score["interval"] or score["interval"].startswith("none")
+        assert "jackknife" in score["interval"] or score["interval"].startswith("Wilson") or score["interval"].startswith("none")
 
 
 TASKS = ",".join(

@@ -46,6 +46,9 @@ def test_what_ships_and_what_a_run_writes_is_plausible(tmp_path: Path) -> None:
         ({"metrics": [make_metric(high=None)]}, "one end of an interval"),
         ({"metrics": [make_metric(interval="")]}, "does not say how its interval was made"),
         ({"metrics": [make_metric(0.9, low=0.1, high=0.2)]}, "far outside its own interval"),
+        ({"metrics": [make_metric(interval="score interval, jackknife over 24 patients")]}, "24 groups and carries no caution"),
+        ({"metrics": [make_metric(interval="Wilson, 29 items")]}, "29 groups and carries no caution"),
+        ({"metrics": [make_metric(half=0, interval="score interval, jackknife over 40 items")]}, "an interval without a width"),
         ({"metrics": [make_metric(n=30, strict_value=0.6)]}, "better over all items"),
         ({"metrics": [make_metric(strict_value=0.1)]}, "every item answered and yet another value"),
         ({"signature": ""}, "signature is empty"),
@@ -113,3 +116,13 @@ def test_a_submission_that_quotes_an_answer_or_names_an_item_is_refused(tmp_path
     with pytest.raises(UsageError, match=r"has no result\.json"):
         pack([tmp_path], tmp_path)
     assert list(tmp_path.glob("*.json")) == []
+
+
+def test_a_caution_belongs_to_an_interval() -> None:
+    new = "score interval, jackknife over 24 patients"
+    made = make_result(metrics=[make_metric(interval=new, caution="only 24 patients: the 95 % interval is only approximate")])
+    assert check_result(made) == []
+    # What earlier versions wrote had none.
+    assert check_result(make_result(metrics=[make_metric()])) == []
+    with pytest.raises(ValueError, match="a caution about an interval and no interval"):
+        make_metric(low=None, high=None, caution="only 24 patients")
