@@ -29,6 +29,10 @@ UNIT: Bounds = (0.0, 1.0)
 TRUTH_PATIENTS = 200_000
 
 
+def _percent(shares: tuple[float, ...]) -> str:
+    return "/".join(f"{100 * share:.0f}" for share in shares)
+
+
 class Cell(NamedTuple):
     """One line of the grid."""
 
@@ -77,7 +81,7 @@ CELLS = [
     Cell("Brier score", "10 % of 5 items", probabilities(5, 0.1), (10, 30, 100), "brier"),
     *(Cell("micro F1", f"{p:g}", found_entities(p), (10, 30, 100), "micro_f1") for p in (0.3, 0.7, 0.95, 0.99)),
     *(
-        Cell(kind, f"{len(shares)} classes, right {right:g}, {m} items", classes(shares, right, m), n, aggregate)
+        Cell(kind, f"classes of {_percent(shares)} %, right {right:g}, {m} items", classes(shares, right, m), n, aggregate)
         for kind, aggregate in (("macro F1", "macro_f1"), ("balanced accuracy", "balanced_accuracy"))
         for shares in ((0.5, 0.5), (0.9, 0.1), (0.4, 0.3, 0.2, 0.1))
         for right in (0.7, 0.95)
