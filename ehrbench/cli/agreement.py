@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ehrbench.stats.resampled_means import MeanInterval
+    from ehrbench.stats.item_means import MeanInterval
 
 
 def agreement(

@@ -12,8 +12,9 @@ from ehrbench.correlation.human import inter_rater_values, item_clusters, mean_o
 from ehrbench.correlation.options import Options
 from ehrbench.correlation.ratings import Rankings
 from ehrbench.errors import UsageError
+from ehrbench.stats.interval import Bounds
+from ehrbench.stats.item_means import MeanInterval, mean
 from ehrbench.stats.rank_correlation import kendall, pair_counts
-from ehrbench.stats.resampled_means import MeanInterval, mean
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -45,7 +46,7 @@ def judge_agreement(rankings: Rankings, judge: str, scores: Mapping[tuple[str, s
         rankings: of the raters.
         judge: for the report.
         scores: (item, system) to the judge's score, high is good.
-        options: which tau, what is resampled.
+        options: which tau, and whether intervals are by patient.
 
     Raises:
         UsageError: the judge scored none of the rated answers.
@@ -63,14 +64,14 @@ def judge_agreement(rankings: Rankings, judge: str, scores: Mapping[tuple[str, s
     rated = np.zeros(table.shape, dtype=bool)
     np.logical_or.at(rated, rankings.item, ~np.isnan(rankings.ranks))
 
-    def found(numbers: FloatArray) -> MeanInterval:
-        return mean_of_defined(numbers, clusters, options)
+    def found(numbers: FloatArray, bounds: Bounds = (-1.0, 1.0)) -> MeanInterval:
+        return mean_of_defined(numbers, clusters, bounds)
 
     return JudgeAgreement(
         judge=judge,
         with_raters=found(values),
         common=found(values * both),
         raters=found(raters * both),
-        difference=found((values - raters) * both),
+        difference=found((values - raters) * both, (-2.0, 2.0)),
         n_missing=int((rated & np.isnan(table)).sum()),
     )
