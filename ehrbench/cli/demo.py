@@ -16,7 +16,7 @@ def demo(
     """Run baselines and imaginary models on the synthetic sample, score them, set them beside its clinicians, build the site."""
     from ehrbench.assets import asset_dir
     from ehrbench.leaderboard.build import build
-    from ehrbench.suites.demo import correlate_sample, rate_sample, run_demo
+    from ehrbench.suites.demo import correlate_sample, rate_sample, run_demo, run_other_suites, run_windows
     from ehrbench.terminal.output import print_json, print_table
 
     runs = []
@@ -24,12 +24,14 @@ def demo(
         runs.append(run)
         if not as_json:
             typer.echo(f"{run.result.model.name}: {run.result.n_items} items scored", err=True)
+    more = [*run_windows(out, quiet), *run_other_suites(out, quiet)]
     agreement = correlate_sample(out)
     study = rate_sample(out)
     built = build([out / "results", asset_dir("published")], out / "site")
     index = out / "site" / "index.html"
     if as_json:
-        print_json({"index": str(index), "study": str(study), "results": [run.result.model_dump(mode="json") for run in runs]})
+        results = [run.result.model_dump(mode="json") for run in (*runs, *more)]
+        print_json({"index": str(index), "study": str(study), "results": results})
         return
     names = [metric.name for metric in runs[0].result.metrics if metric.value is not None]
     labels = [runs[0].result.metric(name).label for name in names]  # type: ignore[union-attr]

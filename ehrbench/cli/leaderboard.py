@@ -12,25 +12,94 @@ app = typer.Typer(no_args_is_help=True, help="Build, check and look at the stati
 _OUT = Path("leaderboard-site")
 
 
+_Results = Annotated[Optional[list[Path]], typer.Argument(help="Folders with results. Default: results.")]  # noqa: UP045
+_Title = Annotated[str, typer.Option("--title", help="Title at the head of every page.")]
+_Published = Annotated[bool, typer.Option("--published/--no-published", help="Show the papers' tables too.")]
+_DataDir = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--data-dir", help="Search this data, too, for text and ids that must not be in the site."),
+]
+_Include = Annotated[
+    Optional[list[Path]],  # noqa: UP045
+    typer.Option("--include-path", help="Folder with tasks of your own, for their titles. May be repeated."),
+]
+_Reviewed = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--reviewed-by", help="Who has read every text of credentialed results; those nobody can judge are withheld."),
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
 @app.command("build")
 def build_command(
-    results: Annotated[Optional[list[Path]], typer.Argument(help="Folders with results. Default: results.")] = None,  # noqa: UP045
+    results: _Results = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of the site.")] = _OUT,
-    title: Annotated[str, typer.Option("--title", help="Stands at the head of every page.")] = "",
-    published: Annotated[bool, typer.Option("--published/--no-published", help="Show the papers' tables too.")] = True,
-    data_dir: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--data-dir", help="Search this data, too, for text and ids that must not be in the site."),
-    ] = None,
-    reviewed_by: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            "--reviewed-by", help="Who has read every text of credentialed results; those nobody can judge are withheld."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    title: _Title = "",
+    published: _Published = True,
+    data_dir: _DataDir = None,
+    include_path: _Include = None,
+    reviewed_by: _Reviewed = None,
+    as_json: _Json = False,
 ) -> None:
-    """Build the site from result files; it opens from a file, without a network."""
+    """Build the site from result files; it opens from a file, without a network. Only pages that change are written."""
+    _build(results, out, title, published, data_dir, include_path, reviewed_by, as_json, "")
+
+
+@app.command("publish-pages")
+def publish_pages_command(
+    address: Annotated[str, typer.Argument(help="Where the site will be: https://name.github.io/leaderboard/")],
+    results: _Results = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the site.")] = Path("leaderboard-public"),
+    title: _Title = "",
+    published: _Published = True,
+    data_dir: _DataDir = None,
+    include_path: _Include = None,
+    reviewed_by: _Reviewed = None,
+    as_json: _Json = False,
+) -> None:
+    """Build the site for a public host: the same pages, a 404 page, a site map, robots.txt and a picture for links.
+
+    Nothing is uploaded: copy the folder to the host.
+    """
+    _build(results, out, title, published, data_dir, include_path, reviewed_by, as_json, address)
+
+
+@app.command("models")
+def models_command(
+    folders: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Argument(help="Folders with a models.yaml. Default: results, beside the shipped one."),
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Check models.yaml: unknown keys, names that two models claim, bases that go round in circles. Exit 2 on a fault."""
+    from ehrbench.assets import asset_dir
+    from ehrbench.errors import UsageError
+    from ehrbench.results.models import read_models
+    from ehrbench.terminal.output import print_json
+
+    registry, faults = read_models([asset_dir("published"), *(folders or [Path("results")])])
+    if as_json:
+        print_json({"models": [card.model_dump(mode="json") for card in registry.cards.values()], "faults": faults})
+    else:
+        for fault in faults:
+            typer.echo(fault)
+        typer.echo(f"{len(registry.cards)} models, {len(faults)} faults")
+    if faults:
+        raise typer.Exit(UsageError.exit_code)
+
+
+def _build(
+    results: list[Path] | None,
+    out: Path,
+    title: str,
+    published: bool,
+    data_dir: Path | None,
+    include_paths: list[Path] | None,
+    reviewed_by: str | None,
+    as_json: bool,
+    address: str,
+) -> None:
     from ehrbench.assets import asset_dir
     from ehrbench.errors import UsageError
     from ehrbench.leaderboard.build import TITLE, build
@@ -40,8 +109,15 @@ def build_command(
     for folder in results or []:
         if not folder.is_dir():
             raise UsageError(f"{folder} is not a folder; name the folders that hold results")
-    folders = [*folders, *([asset_dir("published")] if published else [])]
-    built = build(folders, out, title=title or TITLE, data_dir=data_dir, reviewed_by=reviewed_by)
+    built = build(
+        [*folders, *([asset_dir("published")] if published else [])],
+        out,
+        title=title or TITLE,
+        data_dir=data_dir,
+        include_paths=include_paths or [],
+        address=address,
+        reviewed_by=reviewed_by,
+    )
     index = out / "index.html"
     if as_json:
         print_json(
@@ -50,6 +126,7 @@ def build_command(
                 "results": built.n_results,
                 "pages": built.n_pages,
                 "bytes": built.n_bytes,
+                "files_written": built.n_changed,
                 "left_out": built.problems,
                 "withheld": built.withheld,
             }
@@ -59,7 +136,8 @@ def build_command(
         typer.echo(f"left out: {problem}", err=True)
     for line in built.withheld:
         typer.echo(f"ehrbench: {line}", err=True)
-    typer.echo(f"{built.n_pages} pages from {built.n_results} results ({built.n_bytes / 1e6:.1f} MB): {index}")
+    size = f"{built.n_bytes / 1e6:.1f} MB, {built.n_changed} files written"
+    typer.echo(f"{built.n_pages} pages from {built.n_results} results ({size}): {index}")
 
 
 @app.command("check")

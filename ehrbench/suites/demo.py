@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +12,11 @@ from ehrbench.correlation.human import human_stats
 from ehrbench.correlation.options import Options
 from ehrbench.correlation.sources import about, collect_scores, open_ratings
 from ehrbench.correlation.write import write_correlation
+from ehrbench.hashing import hash_data
 from ehrbench.jsonl import write_rows
 from ehrbench.models.loading import load_model
+from ehrbench.readers.data_dir import open_dataset
+from ehrbench.readers.item import Item
 from ehrbench.results.schema import Result
 from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
@@ -22,6 +25,7 @@ from ehrbench.scoring.loaded import find_runs, load_run
 from ehrbench.scoring.run import score_run
 from ehrbench.suites.medalign.ratings import Rating
 from ehrbench.tasks.catalog import load_catalog
+from ehrbench.tasks.schema import TaskSpec
 from ehrbench.workbench.rate.export import collect, ratings_csv, write_private
 from ehrbench.workbench.rate.plan import Wish, plan_study
 from ehrbench.workbench.rate.serve import open_study
@@ -30,6 +34,12 @@ from ehrbench.workbench.rate.study import Rater, write_study
 
 BASELINES = ("baseline:bm25", "baseline:newest", "baseline:empty")
 TASK = "medalign"
+WINDOWS = (512, 1024, 2048, 4096)
+"""Windows, in words, at which two baselines read the records: what the figure of score against context length shows."""
+WINDOW_METRICS = ("chrf_pp", "rouge_l")
+OTHER_TASKS = "meds_bench.mcqa,meds_bench.ner,mimic_instr.schema,ehr_bench.decision.labevents,ehr_bench.decision.prescriptions"
+SKILLS = {"imaginary-large": 0.9, "imaginary-medium": 0.65, "imaginary-small": 0.35}
+"""Invented models and how often they give the gold answer; else they give that of another item."""
 STUDY_ITEMS = 12
 
 
@@ -49,15 +59,53 @@ def run_demo(out: Path, quiet: bool = False) -> Iterator[DemoRun]:
     """
     task = load_catalog().get(TASK)
     for spec in (*BASELINES, *(f"replay:{path}" for path in write_answers(out / "answers"))):
-        options = RunOptions(data_dir="sample", out=out / "results", model=spec)
-        model = load_model(spec, {}, None)
-        try:
-            shown = spec if spec in BASELINES else f"replay:{Path(spec).name}"
-            command = f"ehrbench run --model {shown} --tasks {TASK} --data-dir sample"
-            folder, _ = generate(prepare(task, model, options), quiet=quiet, command=command)
-        finally:
-            model.close()
-        yield DemoRun(score_run(load_run(folder)), folder.path)
+        yield _run(task, spec, RunOptions(data_dir="sample", out=out / "results", model=spec), quiet)
+
+
+def run_windows(out: Path, quiet: bool = False) -> Iterator[DemoRun]:
+    """Let baselines that read the record read it through windows of several sizes."""
+    task = load_catalog().get(TASK)
+    for spec in BASELINES[:2]:
+        for window in WINDOWS:
+            options = RunOptions(
+                data_dir="sample", out=out / "results", model=spec, max_model_len=window, budget_tokenizer="words", max_tokens=64
+            )
+            yield _run(task, spec, options, quiet, WINDOW_METRICS)
+
+
+def run_other_suites(out: Path, quiet: bool = False) -> Iterator[DemoRun]:
+    """Answer tasks of the other suites with invented models, so that the site shows how suites stand beside one another."""
+    for task in load_catalog().select(OTHER_TASKS):
+        baseline = RunOptions(data_dir="sample", out=out / "results", model="baseline:majority")
+        yield _run(task, "baseline:majority", baseline, quiet)
+        for name, skill in SKILLS.items():
+            path = out / "answers" / task.task / f"{name}.jsonl"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            items = open_dataset(task, "sample").items
+            write_rows(path, ({"item": item.id, "answer": _answer(items, k, name, skill)} for k, item in enumerate(items)))
+            spec = f"replay:{path}"
+            yield _run(task, spec, RunOptions(data_dir="sample", out=out / "results", model=spec), quiet)
+
+
+def _run(task: TaskSpec, spec: str, options: RunOptions, quiet: bool, metrics: Sequence[str] | None = None) -> DemoRun:
+    model = load_model(spec, {}, options.max_model_len)
+    try:
+        shown = f"replay:{Path(spec).name}" if spec.startswith("replay:") else spec
+        command = f"ehrbench run --model {shown} --tasks {task.task} --data-dir sample"
+        if options.max_model_len:
+            command += f" --max-model-len {options.max_model_len} --budget-tokenizer {options.budget_tokenizer}"
+        folder, _ = generate(prepare(task, model, options), quiet=quiet, command=command)
+    finally:
+        model.close()
+    return DemoRun(score_run(load_run(folder), metrics), folder.path)
+
+
+def _answer(items: Sequence[Item], k: int, name: str, skill: float) -> str:
+    """The gold of the item, or of another where this model does not know it; the same each time."""
+    draw = int(hash_data([name, items[k].id])[:8], 16) / 16**8
+    other = items[(k + 1 + int(draw * 997)) % len(items)]
+    chosen = items[k] if draw < skill else other
+    return "; ".join(chosen.labels) or next(iter(chosen.references), "")
 
 
 def correlate_sample(out: Path) -> CorrelationReport:
