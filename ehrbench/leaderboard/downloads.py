@@ -12,31 +12,28 @@ from ehrbench.results.schema import Result
 from ehrbench.tables import to_csv
 
 FIELDS = (
-    "model", "page", "variant", "kind", "badges", "column", "task", "metric",
+    "model", "variant", "kind", "badges", "column", "task", "metric",
     "value", "low", "high", "n", "n_items", "n_expected", "rank_best", "rank_worst", "missing",
 )  # fmt: skip
 CONDITIONS = ("data", "protocol", "track", "context", "window", "prompt")
+"""What all cells of a table have in common."""
 
 
 def table_csv(table: Table) -> str:
     """The table as CSV, one line a cell."""
-    where = _conditions(table)
-    rows = ([*record[:5], *where.values(), *record[5:]] for record in _records(table))
-    return to_csv((*FIELDS[:5], *CONDITIONS, *FIELDS[5:]), rows)
+    where = tuple(_conditions(table).values())
+    return to_csv((*FIELDS[:4], *CONDITIONS, *FIELDS[4:]), ((*record[:4], *where, *record[4:]) for record in _records(table)))
 
 
 def table_json(table: Table) -> str:
-    """The table as JSON: its conditions once, and a list of cells, one a line, without what is empty."""
-    where = json.dumps({key: value for key, value in _conditions(table).items() if value is not None}, ensure_ascii=False)
-    lines = (
-        json.dumps(
-            {k: v for k, v in zip(FIELDS, record, strict=True) if v not in (None, "")}, ensure_ascii=False, separators=(",", ":")
-        )
-        for record in _records(table)
-    )
-    return (
-        f'{{"title":{json.dumps(table.title, ensure_ascii=False)},"conditions":{where},"cells":[\n' + ",\n".join(lines) + "\n]}\n"
-    )
+    """The table as JSON: its conditions, the names of the fields, and a list of the fields' values for each cell."""
+    head = {
+        "title": table.title,
+        "conditions": {key: value for key, value in _conditions(table).items() if value is not None},
+        "fields": FIELDS,
+    }
+    lines = (json.dumps(record, ensure_ascii=False, separators=(",", ":")) for record in _records(table))
+    return json.dumps(head, ensure_ascii=False)[:-1] + ', "cells": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
 def results_json(entries: Sequence[Entry]) -> str:
@@ -73,11 +70,10 @@ def _conditions(table: Table) -> dict[str, Any]:
 
 def _records(table: Table) -> Iterator[tuple[Any, ...]]:
     for row in table.rows:
-        page = f"models/{row.slug}.html"
         badges = " ".join(row.badges)
         for column, cell in zip(table.columns, row.cells, strict=True):
             if cell.text or cell.missing:
-                yield (row.label, page, row.sub, row.kind, _badges(badges, cell), column.key, *_numbers(cell))
+                yield (row.label, row.sub, row.kind, _badges(badges, cell), column.key, *_numbers(cell))
 
 
 def _badges(badges: str, cell: Cell) -> str:

@@ -129,7 +129,7 @@ def against_context(entries: Sequence[Entry]) -> Markup | None:
                 parts.append(line(across(p.x), up(p.low), across(p.x), up(p.high), f"line {style}"))
             title = value_title(f"{name}, {policy}, {tokens(int(p.x))}", p.value, p.low, p.high, span)
             parts.append(dot(across(p.x), up(p.value), f"mark {style}", title))
-        said = name if policy in ("truncate", "full") else f"{name} · {policy}"
+        said = name if policy.startswith(("truncate", "full")) else f"{name} · {policy}"
         labels.append((up(chain[-1].value), said, k))
     for y, label, k in _spread(labels, 20, bottom):
         parts.append(text(right + 8, y + 4, label if len(label) <= 24 else label[:23] + "…", f"name t{k % MAX_LINES}"))

@@ -153,7 +153,7 @@ def provenance(entry: Entry) -> list[tuple[str, str]]:
         lines.append(("Source", f"{result.source.title}, {result.source.where} ({result.source.status})"))
     if result.model.name != entry.row.name:
         lines.append(("Printed as", result.model.name))
-    if result.config_hash:
+    if result.config_hash and not result.signature.startswith(result.config_hash[:12]):
         lines.append(("Manifest hash", result.config_hash))
     if result.signature:
         lines.append(("Signature", result.signature))

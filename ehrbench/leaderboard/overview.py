@@ -69,6 +69,7 @@ _TABS = {
 def overview_tabs(entries: Sequence[Entry], slug: Slugs, names: Names, make: SectionMaker) -> list[Tab]:
     """The tabs that have anything, those of runs on real data first."""
     settings = {entry.setting for entry in entries if entry.result.kind == "run"}
+    real = not settings or any(not setting.synthetic for setting in settings)
     found: dict[str, list[Entry]] = {name: [] for name in _TABS}
     for entry in entries:
         setting = entry.setting
@@ -79,7 +80,8 @@ def overview_tabs(entries: Sequence[Entry], slug: Slugs, names: Names, make: Sec
             continue
         sample = {"clean": "sample", "paper": "sample-paper"}
         found[sample[setting.protocol] if setting.synthetic else setting.protocol].append(entry)
-    return [_tab(name, own, slug, names, make) for name, own in found.items() if own]
+    order = list(found) if real else ["sample", "sample-paper", "clean", "paper", "published"]
+    return [_tab(name, found[name], slug, names, make) for name in order if found[name]]
 
 
 def _tab(name: str, entries: Sequence[Entry], slug: Slugs, names: Names, make: SectionMaker) -> Tab:

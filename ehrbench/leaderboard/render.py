@@ -35,14 +35,14 @@ class Renderer:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        css, js = (_without_indent((folder / name).read_text(encoding="utf-8")) for name in ("site.css", "site.js"))
-        policy = (
-            f"default-src 'none'; style-src '{_source_hash(css)}'; script-src '{_source_hash(js)}'; img-src data:; "
-            "base-uri 'none'; form-action 'none'"
+        css, js, compare = (
+            _without_indent((folder / name).read_text(encoding="utf-8")) for name in ("site.css", "site.js", "compare.js")
         )
         self._environment.filters.update(breaks=breaks, jsonblock=json_block)
-        # Our own two files are the only text that is not escaped.
-        self._environment.globals.update(site=site, css=Markup(css), js=Markup(js), csp=policy)  # noqa: S704
+        # Our own files are the only text that is not escaped.
+        self._environment.globals.update(site=site, css=Markup(css), js=Markup(js), compare_js=Markup(compare))  # noqa: S704
+        self._policy = _policy(css, js)
+        self._compare_policy = _policy(css, js, compare)
 
     def page(self, template: str, page: str, **values: Any) -> str:
         """One page.
@@ -53,13 +53,21 @@ class Renderer:
             values: what the template needs.
         """
         root = "../" * page.count("/")
-        return self._environment.get_template(template).render(page=page, root=root, **values)
+        policy = self._compare_policy if template == "compare.html" else self._policy
+        return self._environment.get_template(template).render(page=page, root=root, csp=policy, **values)
 
 
 def json_block(data: object) -> Markup:
     """Data for the script of a page, free of anything that could end the element it stands in."""
     text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
+
+
+def _policy(css: str, *scripts: str) -> str:
+    """A content policy that lets in our style and scripts by their hashes, and nothing else."""
+    allowed = " ".join(f"'{_source_hash(script)}'" for script in scripts)
+    style = f"style-src '{_source_hash(css)}'"
+    return f"default-src 'none'; {style}; script-src {allowed}; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def _source_hash(text: str) -> str:

@@ -55,7 +55,11 @@ def _unranked(standing: Standing) -> str:
         return "There is nothing to compare yet." if standing.n_runs else "No model has a number here."
     best = known[0]
     printed = all(key.kind != "run" for key in known)
-    value = f"{_name(best)} has the best {'printed value' if printed else 'value'}, {standing.cells[best].text}"
+    what = "mean win rate" if standing.measure == "win rate" else "value"
+    said = (
+        f"best {what} by printed numbers" if printed and standing.measure == "win rate" else f"best {'printed ' * printed}{what}"
+    )
+    value = f"{_name(best)} has the {said}, {standing.cells[best].text}"
     if printed and any(standing.cells[key].low is not None for key in known):
         return f"{value}; published numbers are not ranked."
     return f"{value}; {'the paper prints no intervals, so' if printed else 'no number here can be ranked:'} nobody is ranked."

@@ -213,7 +213,8 @@ class Site:
 
     def _primary(self, entries: Sequence[Entry]) -> dict[str, str]:
         """The primary metric: what it is, and what it is worth where it was set beside clinicians."""
-        metric = next((m for entry in entries if (m := entry.primary) is not None), None)
+        ours_first = sorted(entries, key=lambda entry: entry.result.kind != "run")
+        metric = next((m for entry in ours_first if (m := entry.primary) is not None), None)
         if metric is None:
             return {}
         return {

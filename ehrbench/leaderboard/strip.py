@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ehrbench.leaderboard.entries import RowKey
 from ehrbench.leaderboard.standing import Standing
 from ehrbench.leaderboard.svg import Markup, Scale, dot, figure, line, padded, rect, text, tick_label, ticks, value_title
 from ehrbench.leaderboard.tables import Cell
-from ehrbench.leaderboard.text import number, show
+from ehrbench.leaderboard.text import number, pad, show
 
 MAX_ROWS = 12
 _WIDE = 360.0
@@ -26,6 +27,8 @@ def strip_chart(standing: Standing, title: str, most: int = MAX_ROWS) -> Markup 
     rows = rows[:most]
     if not rows:
         return None
+    decimals = max(len(cell.text.partition(".")[2]) for _, cell in rows)
+    rows = [(key, replace(cell, text=pad(cell.text, decimals))) for key, cell in rows]
     lines = [] if standing.majority is None else [("majority", standing.majority)]
     lines += [(show(key.name, 20), cell.value) for key, cell in people[:2] if cell.value is not None]
     low, high = padded([end for _, c in rows for end in (c.value, c.low, c.high) if end is not None] + [v for _, v in lines])
