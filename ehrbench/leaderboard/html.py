@@ -190,7 +190,8 @@ def _cell(cell: Cell, contested: bool, scale: Scale | None, notes: Notes, letter
     said = " · ".join(text for text in (cell.range_text, cell.n_text) if text)
     if said:
         out.append(f'<span class="ci">{escape(said)}</span>')
-    out.extend(f'<span class="mark">{escape(mark)}</span>' for mark in cell.marks)
+    for mark in cell.marks:
+        out.append(f'<span class="mark{"" if mark == "partial" else " minor"}">{escape(mark)}</span>')
     if cell.caution:
         out.append(f'<span class="caution">{escape(cell.caution)}</span>')
     out.append("</td>")
@@ -224,7 +225,7 @@ def _steps(cells: Sequence[Cell], column: Column) -> list[str]:
 def _scale(table: Table, k: int) -> Scale | None:
     cells = [row.cells[k] for row in table.rows]
     ends = [end for cell in cells for end in (cell.value, cell.low, cell.high) if end is not None]
-    if len(ends) < 2 or min(ends) == max(ends):
+    if len(ends) < 2 or min(ends) == max(ends) or all(cell.low is None for cell in cells):
         return None
     low, high = padded(ends, 0.02)
     return Scale(low, high, 2, BAR - 2)

@@ -139,14 +139,20 @@ def _board(tab: str, section: Section, which: tuple[int, ...], elsewhere: int, s
     if several and setting.track:
         tag.append(show(setting.track, 60))
     if not whole or (is_average(setting) and len(section.columns) == 1):
-        tag.append(names.task(section.columns[which[0]].task).title if len(which) == 1 else standing.label)
+        tag.append(
+            names.task(section.columns[which[0]].task).title
+            if len(which) == 1
+            else standing.label
+            if standing.measure == "mean"
+            else ""
+        )
     title = names.suite_title(section.suite)
     anchor = safe_name("-".join([tab, section.suite, section.setting.id, *(str(k) for k in which[:1] if not whole)]))
     return Board(
         id=f"board-{anchor}",
         title=title,
         suite=section.suite,
-        tag=", ".join(tag),
+        tag=", ".join(filter(None, tag)),
         setting=" · ".join([*setting_parts(setting._replace(track="")), f"{standing.label}" + _over(standing)]),
         href=f"suites/{slug['suite'][section.suite]}.html#{section.setting.id}",
         sentence=lead_sentence(standing),

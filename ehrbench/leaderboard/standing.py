@@ -217,7 +217,9 @@ class Stander:
             of = f"{have[key]} of {plural(len(columns), 'task')}"
             one = rates.estimates[self._at[key]] if key in self._at else None
             if one is None:
-                few = " (too few to rank)" if key.kind == "run" and have[key] < MIN_COVERAGE * len(columns) else ""
+                few = ""
+                if key.kind == "run":
+                    few = ", too few to rank" if have[key] < MIN_COVERAGE * len(columns) else ", too few of them ranked"
                 cells[key] = Cell(missing=of + few, metric="mean win rate")
                 continue
             cells[key] = Cell(
