@@ -309,7 +309,7 @@ def axe_faults(page: Any) -> list[Any]:
     # Stuck cells lie over others, whose contrast could then not be judged.
     page.add_style_tag(
         content=".board th,.board td{position:static!important}.hidden{display:none}.scroll,.top nav,.tabs"
-        "{max-height:none!important;overflow:visible!important}"
+        "{max-height:none!important;overflow:visible!important}.top ul{flex-wrap:wrap!important}"
     )
     page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
     page.add_script_tag(path=str(AXE))
