@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +102,10 @@ def run(task: str, model: list[str], out: Path, home: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def reference(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory, home: Path) -> dict[str, Path]:
-    """The runs through transformers."""
+def reference(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory, home: Path) -> Callable[[str], Path]:
+    """A task's run through transformers, made once."""
     out = tmp_path_factory.mktemp("hf")
-    return {task: run(task, arguments("hf", checkpoint), out / task, home) for task in TASKS}
+    return cache(lambda task: run(task, arguments("hf", checkpoint), out / task, home))
 
 
 def predictions(folder: Path) -> dict[str, dict[str, Any]]:
@@ -129,36 +130,38 @@ def metric(folder: Path, name: str) -> float:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_vllm_says_what_transformers_says(
-    task: str, reference: dict[str, Path], checkpoint: Path, tmp_path: Path, home: Path
+    task: str, reference: Callable[[str], Path], checkpoint: Path, tmp_path: Path, home: Path
 ) -> None:
     pytest.importorskip("vllm")
     found = run(task, arguments("vllm", checkpoint), tmp_path, home)
     if task == "medalign":
-        ours, theirs = predictions(found), predictions(reference[task])
+        ours, theirs = predictions(found), predictions(reference(task))
         assert {i: row["answer"] for i, row in ours.items()} == {i: row["answer"] for i, row in theirs.items()}
         assert seen(ours) == seen(theirs)
     else:
-        assert furthest(found, reference[task]) < SAME
+        assert furthest(found, reference(task)) < SAME
 
 
 @pytest.mark.parametrize("task", ["medalign", "ehr_bench.risk.ED_Hospitalization"])
 def test_a_llama_cpp_server_is_close(
-    task: str, reference: dict[str, Path], checkpoint: Path, server: str, tmp_path: Path, home: Path
+    task: str, reference: Callable[[str], Path], checkpoint: Path, server: str, tmp_path: Path, home: Path
 ) -> None:
     found = run(task, arguments("server", checkpoint, server), tmp_path, home)
-    ours, theirs = predictions(found), predictions(reference[task])
+    ours, theirs = predictions(found), predictions(reference(task))
     assert seen(ours) == seen(theirs), "both are shown the same of each record"
     if task != "medalign":
-        assert furthest(found, reference[task]) < CLOSE
+        assert furthest(found, reference(task)) < CLOSE
 
 
-def test_it_beats_saying_nothing(reference: dict[str, Path], tmp_path: Path, home: Path) -> None:
+def test_it_beats_saying_nothing(reference: Callable[[str], Path], tmp_path: Path, home: Path) -> None:
     empty = run("medalign", ["--model", "baseline:empty", "--budget-tokenizer", "words"], tmp_path, home)
     for name in ("chrf_pp", "rouge_l"):
-        assert metric(reference["medalign"], name) > metric(empty, name)
+        assert metric(reference("medalign"), name) > metric(empty, name)
 
 
-def test_killed_and_resumed_it_ends_the_same(reference: dict[str, Path], checkpoint: Path, tmp_path: Path, home: Path) -> None:
+def test_killed_and_resumed_it_ends_the_same(
+    reference: Callable[[str], Path], checkpoint: Path, tmp_path: Path, home: Path
+) -> None:
     model = [*arguments("hf", checkpoint), "--model-arg", "batch_size=1"]
     line = ["run", *model, "--tasks", "medalign", "--data-dir", "sample", *TASKS["medalign"], "--out", str(tmp_path), "--quiet"]
     process = subprocess.Popen(command(*line), env=environment(home))
@@ -172,4 +175,4 @@ def test_killed_and_resumed_it_ends_the_same(reference: dict[str, Path], checkpo
     (killed,) = run_folders(tmp_path)
     kept = predictions(killed)
     assert 0 < len(kept) < 6 and not (killed / "result.json").exists()
-    assert final_files(run("medalign", model, tmp_path, home)) == final_files(reference["medalign"])
+    assert final_files(run("medalign", model, tmp_path, home)) == final_files(reference("medalign"))
