@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ehrbench.errors import UsageError
+
 
 def home_dir() -> Path:
     r"""The folder, made on first use and readable by its owner only.
@@ -14,7 +16,13 @@ def home_dir() -> Path:
     macOS, ``AppData\Local\ehrbench`` on Windows.
     """
     folder = Path(named) if (named := os.environ.get("EHRBENCH_HOME")) else _usual()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"the folder {folder}, where ehrbench keeps approvals and caches, cannot be made ({error.strerror}); "
+            "set EHRBENCH_HOME to a folder that can be written"
+        ) from None
     return folder
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from ehrbench.errors import EhrbenchError, UsageError
 
+PRIVATE = 0o600
+"""Mode of a file that may hold text of records."""
 FSYNC_SECONDS = 1.0
 """Longest time that a line may wait for the disk; the kernel has it at once, so only a power cut can lose it."""
 
@@ -85,11 +87,12 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write_atomically(path, b"".join(encode(row) for row in rows))
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file's content in one step."""
+def write_atomically(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
+    """Replace a file's content in one step; for its owner only unless ``mode`` says otherwise, whatever the umask."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE), "wb") as file:
+            partial.chmod(mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -106,7 +109,8 @@ class Appender:
         """Open the file, repairing a torn last line first."""
         repair(path)
         self._path = path
-        self._file = path.open("ab", buffering=0)
+        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE), "ab", buffering=0)
+        path.chmod(PRIVATE)
         self._lock = threading.Lock()
         self._synced = time.monotonic()
 
@@ -134,6 +138,25 @@ class Appender:
             if not self._file.closed:
                 os.fsync(self._file.fileno())
                 self._file.close()
+
+
+def write_private_folder(folder: Path, notice: str = "") -> None:
+    """Make a folder of private text: for its owner only whatever the umask, ignored by git, with a notice.
+
+    What a kill or a full disk left half written is repaired.
+
+    Raises:
+        EhrbenchError: it cannot be made or written.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise _explained(folder, error) from None
+    for name, text in ((".gitignore", "*\n"), *((("NOTICE.txt", notice),) if notice else ())):
+        content, file = text.encode(), folder / name
+        if not file.is_file() or file.read_bytes() != content:
+            write_atomically(file, content)
 
 
 def _explained(path: Path, error: OSError) -> EhrbenchError:

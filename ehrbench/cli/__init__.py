@@ -92,9 +92,20 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("ehrbench: interrupted; what is finished is kept, the same command goes on from there", err=True)
         sys.exit(INTERRUPTED_EXIT_CODE)
+    except OSError as error:
+        typer.echo(f"ehrbench: {_said_of(error)}", err=True)
+        sys.exit(3 if isinstance(error, FileNotFoundError) else 2)
     except Exception as error:
         _report_bug(error)
         sys.exit(1)
+
+
+def _said_of(error: OSError) -> str:
+    """A file that cannot be read or written is an accident of the machine's, not a bug."""
+    name = str(error.filename) if error.filename is not None else "a file"
+    shown = name if len(name) <= 300 else f"{name[:100]}… ({len(name)} characters)"
+    reason = error.strerror or type(error).__name__
+    return f"cannot use {shown}: {reason}; check the path, its permissions and the space on the disk, then run the command again"
 
 
 def _report_bug(error: Exception) -> None:

@@ -86,7 +86,8 @@ class Search:
             self._asked.add(value)
         if self._found[name] < _SHOWN and (place := self._site.names(value)) is not None:
             self._found[name] += 1
-            self._named.setdefault(_unnamed(place, words_of(value)), f"{what} {name}{f', line {line}' if line else ''}")
+            source = f" {name}" + (f", line {line}" if line else "") if name else ""
+            self._named.setdefault(_unnamed(place, words_of(value)), f"{what}{source}")
 
     def findings(self) -> Iterator[Finding]:
         """Every finding; a finding names a place in what is published and a line in a source, and quotes neither."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ehrbench.errors import EhrbenchError, UsageError
+from ehrbench.jsonl import write_private_folder
 
 _NOTICE = """\
 This folder holds text of health records: prompts' outcomes, answers and per-item scores. It may be under a data use
@@ -67,13 +68,15 @@ class RunFolder:
 
     def make(self) -> None:
         """Create the folder and its private part: owner only, ignored by git, with a notice."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.private.mkdir(mode=0o700, exist_ok=True)
-        self.private.chmod(0o700)
-        for name, text in ((".gitignore", "*\n"), ("NOTICE.txt", _NOTICE)):
-            file = self.private / name
-            if not file.exists():
-                file.write_text(text, encoding="utf-8")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, exist_ok=True)
+            self.path.chmod(0o700)
+        except OSError as error:
+            raise UsageError(
+                f"the run's folder {self.path} cannot be made ({error.strerror}); name another place with --out"
+            ) from None
+        write_private_folder(self.private, _NOTICE)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

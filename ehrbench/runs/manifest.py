@@ -16,8 +16,11 @@ from typing import Any
 import ehrbench
 from ehrbench.errors import UsageError
 from ehrbench.jsonl import parse, write_atomically
+from ehrbench.readers.samples import SAMPLE_WORD
 from ehrbench.runs.folder import RunFolder
 
+_FOLDERS = frozenset({"--data-dir", "--out", "--include-path", "--mimic", "--ed", "--notes", "--cache", "--split"})
+"""Options whose value is a folder or a file of the user's."""
 PACKAGES = (
     "numpy",
     "scipy",
@@ -103,8 +106,25 @@ def read_manifest(folder: RunFolder) -> dict[str, Any]:
 
 
 def command_line(argv: list[str] | None = None) -> str:
-    """The command that was given: paths reduced to their last part, addresses left out."""
-    return " ".join(["ehrbench", *(_public(word) for word in (sys.argv[1:] if argv is None else argv))])
+    """The command that was given: folders and addresses left out, since a folder may be named after a patient or a project.
+
+    A model's path is reduced to its last part, which is the model's name in the result, too.
+    """
+    words, hidden = ["ehrbench"], False
+    for word in sys.argv[1:] if argv is None else argv:
+        option, equals, value = word.partition("=")
+        if hidden:
+            words.append(_folder(word))
+        elif option in _FOLDERS and equals:
+            words.append(f"{option}={_folder(value)}")
+        else:
+            words.append(_public(word))
+        hidden = word in _FOLDERS
+    return " ".join(words)
+
+
+def _folder(value: str) -> str:
+    return value if value == SAMPLE_WORD else "…"
 
 
 def _public(word: str) -> str:
@@ -113,4 +133,4 @@ def _public(word: str) -> str:
         value = "…"
     elif "/" in value and Path(value).is_absolute():
         value = Path(value).name
-    return f"{key}{equals}{value}"
+    return f"{key}{equals}{value}".encode("utf-8", "replace").decode()

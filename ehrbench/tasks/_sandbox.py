@@ -5,13 +5,18 @@ Imported when the first prompt is parsed: Jinja costs 50 ms that ``--help`` need
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache, wraps
 from types import BuiltinMethodType
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.exceptions import SecurityError
+from jinja2.filters import FILTERS
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -20,11 +25,20 @@ from ehrbench.errors import UsageError
 MAX_TEMPLATE_CHARS = 200_000
 MAX_OUTPUT_CHARS = 20_000_000
 """Of one message without its record: worked examples may be long, an endless loop is longer."""
+MAX_STEPS = 200_000
+"""Of one rendering: rounds of loops, filters, calls and arithmetic."""
+MAX_SECONDS = 2.0
+"""Of one rendering or one compilation."""
+MAX_DEPTH = 40
+"""How deep ifs, loops and expressions may be nested: compiling takes longer with each."""
+MAX_NUMBER = 10**18
+MAX_DECIMALS = 15
 MAX_RANGE = 1_000
 MAX_LOOP_DEPTH = 2
 
 # No filter or method whose result is larger than its input by a number the template names (center, indent, format, ljust):
 # one of them is enough to fill the memory. No ``random``: a prompt is a function of its slots.
+_EACH = "each_round"
 _FILTERS = (
     "abs capitalize count d default dictsort first float int items join last length list lower map max min reject "
     "rejectattr replace reverse round select selectattr sort string sum title trim unique upper wordcount"
@@ -39,6 +53,72 @@ _EXPRESSIONS = (
     *(nodes.Slice, nodes.Filter, nodes.Test, nodes.Call, nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And, nodes.Or),
     *(nodes.Not, nodes.Concat, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos),
 )
+
+
+class _Budget:
+    """What one rendering may still spend."""
+
+    def __init__(self) -> None:
+        self._steps = MAX_STEPS
+        self._until = time.monotonic() + MAX_SECONDS
+
+    def spend(self) -> None:
+        self._steps -= 1
+        if self._steps < 0:
+            raise SecurityError(f"more than {MAX_STEPS:,} steps")
+        if time.monotonic() > self._until:
+            raise SecurityError(f"more than {MAX_SECONDS:g} seconds")
+
+
+_budget: ContextVar[_Budget] = ContextVar("template budget")
+
+
+@contextmanager
+def _budgeted() -> Iterator[None]:
+    token = _budget.set(_Budget())
+    try:
+        yield
+    finally:
+        _budget.reset(token)
+
+
+def _spending(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that costs a step; what tells Jinja how to call it stays."""
+
+    @wraps(function)
+    def spending(*args: Any, **kwargs: Any) -> Any:
+        _budget.get().spend()
+        return function(*args, **kwargs)
+
+    return spending
+
+
+def _each(values: Iterable[Any]) -> Iterator[Any]:
+    """The rounds of a loop, each of which costs a step."""
+    budget = _budget.get()
+    for value in values:
+        budget.spend()
+        yield value
+
+
+def _round(value: float, precision: int = 0, method: str = "common") -> float:
+    if abs(precision) > MAX_DECIMALS:
+        raise SecurityError(f"round() to more than {MAX_DECIMALS} digits")
+    rounded: float = FILTERS["round"](value, precision, method)
+    return rounded
+
+
+def _float(value: Any, default: float = 0.0) -> float:
+    number: float = FILTERS["float"](value, default)
+    if not math.isfinite(number):  # a constant of that kind would be compiled into a name that is not there
+        raise SecurityError("float() of something that is not a finite number")
+    return number
+
+
+def _bounded_number(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not -MAX_NUMBER <= value <= MAX_NUMBER:
+        raise SecurityError("a number beyond 10 to the 18")
+    return value
 
 
 def _range(*bounds: int) -> range:
@@ -66,20 +146,26 @@ def _replace(text: object, old: str, new: str) -> str:
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset("*%")
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%"})
 
     def __init__(self) -> None:
         super().__init__(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, loader=None, cache_size=0)
         self.globals.clear()
         self.globals["range"] = _range
-        self.filters = {name: self.filters[name] for name in _FILTERS.split()} | {"join": _join, "replace": _replace}
+        own = {"join": _join, "replace": _replace, "round": _round, "float": _float, _EACH: _each}
+        self.filters = {name: _spending(function) for name, function in ({n: FILTERS[n] for n in _FILTERS.split()} | own).items()}
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        if not (isinstance(left, (int, float)) and isinstance(right, (int, float))):
+        _budget.get().spend()
+        numbers = isinstance(left, (int, float)) and isinstance(right, (int, float))
+        if operator in "*%" and not numbers:
             raise SecurityError(f"'{operator}' on something that is not a number")
-        return super().call_binop(context, operator, left, right)
+        if operator == "+" and isinstance(left, str) and isinstance(right, str):
+            _bounded(len(left) + len(right))
+        return _bounded_number(super().call_binop(context, operator, left, right))
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        _budget.get().spend()
         allowed = __obj is _range or (isinstance(__obj, BuiltinMethodType) and __obj.__name__ in _METHODS.split())
         if not allowed:
             raise SecurityError("a call of something that prompts may not call")
@@ -106,18 +192,23 @@ def parse(source: str, place: str) -> nodes.Template:
         raise UsageError(f"{place}: a template of {len(source):,} characters; the limit is {MAX_TEMPLATE_CHARS:,}")
     try:
         tree = _environment().parse(source)
-        _environment().compile(source)  # unknown filters and tests show only here
+        _refuse_the_rest(tree, place, loops=0, depth=0)
+        with _budgeted():
+            _environment().compile(source)  # unknown filters and tests show only here
     except TemplateSyntaxError as error:
         raise UsageError(f"{place}, template line {error.lineno}: {error.message}") from None
+    except SecurityError as error:
+        raise UsageError(f"{place}: {error}") from None
     except RecursionError:
         raise UsageError(f"{place}: the template is nested too deeply") from None
-    _refuse_the_rest(tree, place, loops=0)
     return tree
 
 
-def _refuse_the_rest(node: nodes.Node, place: str, loops: int) -> None:
+def _refuse_the_rest(node: nodes.Node, place: str, loops: int, depth: int) -> None:
     """Refuse what no prompt needs: includes, imports, macros, assignments, powers, recursive or deeply nested loops."""
     where = f"{place}, template line {node.lineno}"
+    if depth > MAX_DEPTH:
+        raise UsageError(f"{where}: the template is nested too deeply; {MAX_DEPTH} levels are enough for a prompt")
     if isinstance(node, nodes.For):
         loops += 1
         if node.recursive or loops > MAX_LOOP_DEPTH:
@@ -127,12 +218,16 @@ def _refuse_the_rest(node: nodes.Node, place: str, loops: int) -> None:
         name = node.name if isinstance(node, nodes.Name) else type(node).__name__.lower()
         raise UsageError(f"{where}: '{name}' is not allowed in a prompt; use text, {{{{ slots }}}}, if and for")
     for child in node.iter_child_nodes():
-        _refuse_the_rest(child, place, loops)
+        _refuse_the_rest(child, place, loops, depth + 1)
 
 
 @lru_cache(maxsize=512)
 def _compiled(source: str) -> Template:
-    return _environment().from_string(source)
+    environment = _environment()
+    tree = environment.parse(source)
+    for loop in list(tree.find_all(nodes.For)):
+        loop.iter = nodes.Filter(loop.iter, _EACH, [], [], None, None, lineno=loop.lineno)
+    return environment.template_class.from_code(environment, environment.compile(tree), environment.make_globals(None))
 
 
 def render(source: str, place: str, values: dict[str, object]) -> str:
@@ -143,7 +238,8 @@ def render(source: str, place: str, values: dict[str, object]) -> str:
     """
     parse(source, place)
     try:
-        return "".join(_counted(_compiled(source).generate(values)))
+        with _budgeted():
+            return "".join(_counted(_compiled(source).generate(values)))
     except SecurityError as error:
         raise UsageError(f"{place}{_line_of(error)}: {error}") from None
     except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.jsonl import write_private_folder
 from ehrbench.suites.medalign.layout import REVIEW_TABLE, find_layout
 
 _FOLDER = "medalign"
@@ -47,9 +48,7 @@ def write_ratings(root: Path, out: Path, judgements: Sequence[Any]) -> list[Path
     reviews = folder / f"{REVIEW_TABLE}.tsv"
     if reviews.exists() and reviews.parent.resolve() == gold.parent.resolve():
         raise UsageError(f"{reviews} belongs to the release; name another folder with --release")
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    write_private_folder(folder)
     text = io.StringIO()
     table = csv.writer(text, delimiter="\t", lineterminator="\n")
     table.writerow(_HEADER)

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
-from ehrbench.jsonl import write_atomically
+from ehrbench.jsonl import write_atomically, write_private_folder
 
 T = TypeVar("T")
 _NOTICE = """\
@@ -57,10 +57,7 @@ class Draw(Generic[T]):
 
 def write_release_file(folder: Path, place: str, definition: str, instances: Sequence[Instance], source: str) -> Path:
     """Write a file of the release below ``folder``, whole or not at all; ids say nothing of a patient."""
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    for name, text in ((".gitignore", "*\n"), ("NOTICE.txt", _NOTICE)):
-        (folder / name).write_text(text, encoding="utf-8")
+    write_private_folder(folder, _NOTICE)
     path = folder / place
     path.parent.mkdir(exist_ok=True)
     stem = path.stem.partition("_")[0]

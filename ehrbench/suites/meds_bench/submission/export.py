@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ehrbench.errors import UsageError
-from ehrbench.jsonl import write_atomically
+from ehrbench.jsonl import write_atomically, write_private_folder
 from ehrbench.readers.data_dir import open_dataset
 from ehrbench.results.schema import SCORED_OUTCOMES
 from ehrbench.runs.fewshot import draw_examples, example_pool
@@ -52,9 +52,7 @@ def export_runs(runs: Sequence[LoadedRun], out: Path) -> list[Exported]:
         folder = run.task.data.options["folder"]
         shots = 1 if run.manifest["config"]["num_fewshot"] else 0
         by_folder[f"eval_results_{folder}_{shots}_context_1_oriINS_{_plain(models)}.csv"].append(run)
-    out.mkdir(parents=True, exist_ok=True)
-    out.chmod(0o700)
-    (out / ".gitignore").write_text("*\n", encoding="utf-8")
+    write_private_folder(out)
     return [_write(out / name, several) for name, several in sorted(by_folder.items())]
 
 
