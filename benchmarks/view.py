@@ -141,6 +141,7 @@ def main() -> None:
         folder = Path(place)
         make(folder, given.items, given.runs, given.record_mb)
         process, _, indexed = serve(folder)
+        _, at_most = memory(process.pid)
         process.terminate()
         process.wait()
         process, link, started = serve(folder)
@@ -164,6 +165,7 @@ def main() -> None:
             print(f"| the same again | {mean(window.ask('/0/item/1?at=0') for _ in range(10)):.3f} s |")
             print(f"| a further page of that record | {window.ask('/0/item/1/record/page/100'):.3f} s |")
             now, most = memory(process.pid)
+            print(f"| memory while the index is made, at most | {at_most} MiB |")
             print(f"| memory of the server, now and at most | {now} and {most} MiB |")
         finally:
             process.terminate()
