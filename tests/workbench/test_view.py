@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -263,7 +265,7 @@ def test_working_marks_what_is_shared() -> None:
     assert working(number, "It was 40 mg.").read == ["40 mg"]
 
 
-def test_a_judge_beside_raters(looked: Path) -> None:
+def test_a_judge_beside_raters(looked: Path, tmp_path: Path) -> None:
     (judge,) = read_judges([looked])
     assert judge.reference == "alder-7b" and judge.n_unreadable > 0
     items = sorted({item for item, _ in judge.scores})
@@ -281,6 +283,14 @@ def test_a_judge_beside_raters(looked: Path) -> None:
     assert report.raters.value == pytest.approx(sum(among) / len(items))
     assert report.difference.value == pytest.approx((sum(values) - sum(among)) / len(items))
     assert report.difference.low < report.difference.value < report.difference.high  # type: ignore[operator]
+    table = tmp_path / "ratings.csv"
+    lines = [f"{i},{r},{s},{rank:g}" for (i, r, s), (rank, *_) in rows.items()]
+    table.write_text("item,rater,system,rank\n" + "\n".join(lines) + "\n")
+    arguments = ["agreement", "--ratings", str(table), "--judge", str(looked), "--resamples", "500", "--json"]
+    done = subprocess.run([sys.executable, "-m", "ehrbench", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (beside,) = json.loads(done.stdout)["judges"]
+    assert beside["difference"]["value"] == pytest.approx(report.difference.value)
     with pytest.raises(UsageError, match="no score for any answer"):
         judge_agreement(rankings, "j", {}, Options(resamples=100))
     with pytest.raises(UsageError, match="no judge's run"):
