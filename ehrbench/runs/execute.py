@@ -98,7 +98,8 @@ def generate(
                     store.finish(prediction)
                     progress.add(prediction)
                     on_event(ItemFinished(run.task.task, prediction))
-                    _log.info("%s", _ended(run.task.task, prediction))
+                    if _log.isEnabledFor(logging.INFO):
+                        _log.info("%s", _ended(run.task.task, prediction))
                     alike.add(prediction)
 
                 def keep_call(chain: ItemChain, step: Step) -> None:

@@ -11,6 +11,7 @@ import weakref
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -33,6 +34,7 @@ _CONNECT_SECONDS = 30.0
 MOST_BYTES = 16 << 20
 """Of a reply, unpacked: some hundred times the longest answer with the log-probabilities of 20,000 tokens."""
 
+_AT_ONCE = nullcontext(0.0)
 _log = logging.getLogger(__name__)
 
 
@@ -98,7 +100,7 @@ class Transport:
         end = time.monotonic() + self.patience.retry_seconds
         attempt = counted = 0
         while True:
-            async with breaker.turn() as waited:
+            async with breaker.turn() if breaker.open else _AT_ONCE as waited:
                 end += waited
                 attempt += 1
                 started = time.monotonic()
@@ -260,6 +262,8 @@ async def _read(reply: aiohttp.ClientResponse) -> bytes:
         Malformed: it is packed in a way that was not asked for, or damaged.
     """
     coding = reply.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding == "identity" and reply.content_length is not None and reply.content_length <= MOST_BYTES:
+        return await reply.read()
     if coding not in ("", "identity", "gzip", "x-gzip", "deflate"):
         raise Malformed("ContentEncoding")
     unpack = zlib.decompressobj(wbits=47) if coding not in ("", "identity") else None
