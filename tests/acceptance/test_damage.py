@@ -17,12 +17,10 @@ from ehrbench.models.finite import NOT_A_NUMBER
 from ehrbench.models.hf.coverage import require_loadable
 from ehrbench.models.hf.tokenizer import load_tokenizer
 from ehrbench.models.loading import load_model
+from tests.support.libraries import torch
 from tests.tiny.models import tiny_llama
 
 pytestmark = pytest.mark.hf
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-torch.set_num_threads(1)
 
 POINTER = (
     "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
@@ -37,6 +35,11 @@ class Ended(NamedTuple):
 
 
 Run = Callable[..., Ended]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
@@ -279,7 +282,6 @@ def test_a_prompt_with_a_token_that_has_no_weights_fails_its_item(tmp_path: Path
 @pytest.mark.parametrize(("damage", "message"), [(without_a_layer, "lack 9 of the model's weights"), (tied_without_head, "")])
 def test_engines_that_do_not_ask_are_asked_for(damage: Callable[[Path], None], message: str, tmp_path: Path) -> None:
     """lm-eval's own model class loads a checkpoint as transformers does by itself, and vLLM does not miss the output layer."""
-    pytest.importorskip("accelerate")
     folder = tiny_llama(tmp_path / "m")
     damage(folder)
     if not message:

@@ -84,7 +84,6 @@ def test_the_window_and_its_source(case: str, tmp_path: Path) -> None:
 
 @pytest.mark.hf
 def test_what_the_configuration_leaves_out_is_the_librarys_default(tmp_path: Path) -> None:
-    pytest.importorskip("transformers")
     assert read(tmp_path, {"model_type": "llama"}, None) == OwnWindow(2048, "transformers' default for 'llama'")
     assert read(tmp_path, {"model_type": "gpt2", "n_positions": 512}, None) == OwnWindow(512, "n_positions in config.json")
     assert read(tmp_path, {"model_type": "mamba"}, None).tokens is None

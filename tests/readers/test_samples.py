@@ -32,9 +32,9 @@ for path in sorted(root.rglob("*")):
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    began = time.perf_counter()
+    began = time.process_time()  # of this process: other work on the machine is not ours
     folder = write_sample("medalign", tmp_path_factory.mktemp("sample") / "medalign")
-    assert time.perf_counter() - began < 5  # 0.5 s on an idle machine
+    assert time.process_time() - began < 5  # 0.5 s on an idle machine
     return folder
 
 
