@@ -48,7 +48,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a file, a torn last line left out.
 
     Raises:
-        UsageError: a line that is not the last is not JSON.
+        UsageError: a line that is not the last is not JSON, or a line is another value than an object.
     """
     if not path.exists():
         return
@@ -60,8 +60,11 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
                 if not line.endswith(b"\n"):
                     return
                 raise UsageError(f"{path}:{number}: not a line of JSON; restore the file or delete the run folder") from None
-            if line.endswith(b"\n"):
-                yield row
+            if not line.endswith(b"\n"):
+                return
+            if not isinstance(row, dict):
+                raise UsageError(f"{path}:{number}: not a JSON object; restore the file or delete the run folder")
+            yield row
 
 
 def repair(path: Path) -> None:

@@ -45,10 +45,13 @@ class Table:
 
 def _rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
     lines = io.StringIO(text, newline="")
+    end = _END
+    while end in text:  # a row of the file's may read like it
+        end += "-"
 
     def with_sentinel() -> Iterator[str]:
         yield from lines
-        yield _END
+        yield end
 
     csv.field_size_limit(2**31 - 1)  # the module's 131,072 characters are fewer than a long note has
     reader = csv.reader(with_sentinel(), delimiter=delimiter)
@@ -58,9 +61,9 @@ def _rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str
             row = next(reader)
         except csv.Error as error:
             raise UsageError(f"{path}:{line}: the row cannot be read as a table row ({error})") from None
-        if row == [_END]:
+        if row == [end]:
             return
-        if row and row[-1].endswith(_END):
+        if row and row[-1].endswith(end):
             raise UsageError(
                 f"{path}:{line}: a quotation mark opens a field in this row and none closes it; compare the file with the release"
             )

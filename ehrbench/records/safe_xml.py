@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 _TAG = re.compile(rb"""<[^"'>]*(?:"[^"]*"[^"'>]*|'[^']*'[^"'>]*)*>""")
 
+MAX_DEPTH = 1_000
+"""Of elements in one another: a walk that looks at an element's parents takes longer with each."""
+
 Attributes = dict[str, str]
 
 
@@ -75,8 +78,25 @@ class ElementScanner:
         parser = self._parser = expat.ParserCreate("utf-8")
         parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
         parser.buffer_text = True
-        parser.StartElementHandler = start
-        parser.EndElementHandler = end
+        depth = 0
+
+        def deeper(tag: str, attributes: Attributes) -> None:
+            nonlocal depth
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise UsageError(
+                    f"{self._path}:{parser.CurrentLineNumber}: elements are nested more than {MAX_DEPTH} deep, "
+                    "which no record's are; compare the file with the release"
+                )
+            start(tag, attributes)
+
+        def back(tag: str) -> None:
+            nonlocal depth
+            depth -= 1
+            end(tag)
+
+        parser.StartElementHandler = deeper
+        parser.EndElementHandler = back
         parser.CharacterDataHandler = characters
         parser.EntityDeclHandler = self._refuse_entity
         parser.ExternalEntityRefHandler = self._refuse_reference

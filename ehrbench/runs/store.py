@@ -17,8 +17,20 @@ from ehrbench.runs.prediction import Prediction, Step
 
 
 def read_predictions(path: Path) -> dict[str, Prediction]:
-    """The predictions of a file by item id; of two for one item the later counts."""
-    return {row["item"]: Prediction.parse(row) for row in read_rows(path)}
+    """The predictions of a file by item id; of two for one item the later counts.
+
+    Raises:
+        UsageError: a line is no prediction.
+    """
+    found = {}
+    for number, row in enumerate(read_rows(path), 1):
+        try:
+            found[row["item"]] = Prediction.parse(row)
+        except (KeyError, TypeError, AttributeError):  # the text of such an error may quote an answer
+            raise UsageError(
+                f"{path}:{number}: not a prediction; remove the line, and the same `ehrbench run` answers its item again"
+            ) from None
+    return found
 
 
 class PredictionStore:

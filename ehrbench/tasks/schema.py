@@ -18,6 +18,10 @@ Keep = Literal["end", "start"]
 NAME = r"^[a-z0-9][a-z0-9_]*(\.[A-Za-z0-9][A-Za-z0-9_]*)*$"
 
 
+MAX_TOKENS = 100_000_000
+"""No window is larger: a larger number is a slip of the keyboard."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,9 +60,9 @@ class RecordSpec(_Strict):
     """What happens to a record that does not fit: see docs/protocols.md. ``full``: nothing is done; too long is ``overflow``."""
     keep: Keep = "end"
     """Which end survives truncation."""
-    reserve: Annotated[int, Field(ge=0)] | None = None
+    reserve: Annotated[int, Field(ge=0, le=MAX_TOKENS)] | None = None
     """Tokens kept free for the answer; default: ``generation.max_tokens`` plus the reasoning allowance."""
-    chunk_tokens: Annotated[int, Field(gt=0)] = 30_000
+    chunk_tokens: Annotated[int, Field(gt=0, le=MAX_TOKENS)] = 30_000
     """Largest chunk of a refinement chain, in tokens."""
     split: Literal["tokens", "entries"] = "tokens"
     """Where a refinement chain may cut: anywhere, or between a record's dated entries where one is near enough."""
@@ -85,8 +89,8 @@ class PromptSpec(_Strict):
 class GenerationSpec(_Strict):
     """How an answer is decoded."""
 
-    max_tokens: Annotated[int, Field(gt=0)] = 256
-    max_reasoning_tokens: Annotated[int, Field(ge=0)] = 4096
+    max_tokens: Annotated[int, Field(gt=0, le=MAX_TOKENS)] = 256
+    max_reasoning_tokens: Annotated[int, Field(ge=0, le=MAX_TOKENS)] = 4096
     """Allowance of a thinking model, beside ``max_tokens``; unused by others."""
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0

@@ -99,3 +99,9 @@ def test_a_table_without_a_header_is_not_quoted(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="in a header of yes, 2 that are not plain names") as caught:
         Columns(table, {"id": ("instruction_id",)}).require({"id": ("instruction_id",)}, "id")
     assert "canary" not in str(caught.value)
+
+
+def test_a_row_that_reads_like_the_readers_own_marker_is_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("word\nfirst\nehrbench-end-of-table\nlast\n")
+    assert [row.values for row in read_table(path, "the table").rows] == [["first"], ["ehrbench-end-of-table"], ["last"]]

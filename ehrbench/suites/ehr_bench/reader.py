@@ -30,6 +30,7 @@ def read(root: Path, options: Options) -> Dataset:
         MissingError: the files are not there, or have no row of the task.
         UsageError: a row is malformed (file and line).
     """
+    _require_whole(root)
     path = root / FILES[options.type]
     if options.release != "parquet" and path.is_file():
         from ehrbench.suites.ehr_bench.jsonl import read_jsonl
@@ -45,3 +46,13 @@ def read(root: Path, options: Options) -> Dataset:
         f"{path} is not there; put the release's {FILES[options.type]} into {root}, or its folders patients_ehr, "
         f"index_mapping and ehr_bench with {path.stem}.csv"
     )
+
+
+def _require_whole(root: Path) -> None:
+    """Refuse what a preparation that was stopped has left: it puts its ``.gitignore`` first and its manifest last."""
+    ignored = root / ".gitignore"
+    if ignored.is_file() and ignored.read_bytes() == b"*\n" and not (root / "manifest.json").is_file():
+        raise MissingError(
+            f"{root} has no manifest.json, so its preparation did not finish and files of two preparations may lie there "
+            "together; run `ehrbench data prepare ehr_bench` again"
+        )

@@ -147,3 +147,10 @@ def _texts(data: Any) -> list[str]:
         return [data]
     children = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
     return [text for child in children for text in _texts(child)]
+
+
+def test_a_build_that_was_stopped_before_its_manifest_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("*\n")
+    (tmp_path / "ehr_bench_decision_making.jsonl").write_text("{}\n")
+    with pytest.raises(MissingError, match=r"has no manifest\.json, so its preparation did not finish"):
+        read(tmp_path, {"type": "decision_making", "task": "admissions"})
