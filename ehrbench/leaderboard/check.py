@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ehrbench.errors import PolicyError, UsageError
 from ehrbench.leaderboard.entries import MIN_GROUPS
-from ehrbench.leaderboard.files import ENDINGS, MARKER
+from ehrbench.leaderboard.files import ENDINGS, MARKER, NOT_FOUND, PLAIN
 from ehrbench.leaderboard.htmlcheck import check_pages
 from ehrbench.results.leaks import Finding
 from ehrbench.results.publication import search_sources
@@ -44,15 +44,17 @@ def check_site(
         place = path.relative_to(site).as_posix()
         if path.suffix in ENDINGS:
             files[place] = "" if path.suffix == ".png" else path.read_text(encoding="utf-8", errors="replace")
-        elif place != MARKER:
+        elif place not in (MARKER, PLAIN):
             strange.append(Finding(place, "is no file that a build makes"))
+    # The page for wrong addresses stands in for any place, so its links are whole and lead to the host.
+    pages = {name: text for name, text in files.items() if name != NOT_FOUND}
     searched = search_sources(files, run_folders, data_dir)
     blind = [
         Finding("the site", f"was not compared with the data of the run {run.name}: {reason}; --data-dir, or --reviewed-by NAME")
         for run, reason in searched.blind.items()
         if reviewed_by is None
     ]
-    return list(dict.fromkeys([*strange, *check_pages(files), *_small_cells(files), *searched.findings, *blind]))
+    return list(dict.fromkeys([*strange, *check_pages(pages), *_small_cells(files), *searched.findings, *blind]))
 
 
 def refuse(findings: list[Finding]) -> None:

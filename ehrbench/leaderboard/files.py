@@ -11,6 +11,9 @@ from typing import NamedTuple
 from ehrbench.errors import UsageError
 
 MARKER = ".ehrbench-site"
+NOT_FOUND = "404.html"
+PLAIN = ".nojekyll"
+"""Tells GitHub to serve the folder as it is."""
 ENDINGS = (".html", ".json", ".csv", ".svg", ".png", ".txt", ".xml")
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from markupsafe import escape
 
 from ehrbench.errors import UsageError
+from ehrbench.leaderboard.files import NOT_FOUND, PLAIN
 from ehrbench.leaderboard.picture import overview_picture
 
 PICTURE = "overview.png"
@@ -33,8 +34,8 @@ def for_hosts(files: dict[str, str], title: str, address: str) -> tuple[dict[str
     texts = {
         "sitemap.xml": f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{lines}</urlset>\n',
         "robots.txt": f"User-agent: *\nAllow: /\nSitemap: {base}sitemap.xml\n",
-        "404.html": _not_found(files["about.html"], base),
-        ".nojekyll": "",
+        NOT_FOUND: _not_found(files["about.html"], base),
+        PLAIN: "",
     }
     return texts, {PICTURE: overview_picture(files["index.html"], title)}
 

@@ -219,7 +219,7 @@ class Stander:
             if one is None:
                 few = ""
                 if key.kind == "run":
-                    few = ", too few to rank" if have[key] < MIN_COVERAGE * len(columns) else ", too few of them ranked"
+                    few = ", too few to rank" if have[key] < MIN_COVERAGE * len(columns) else ", not ranked"
                 cells[key] = Cell(missing=of + few, metric="mean win rate")
                 continue
             cells[key] = Cell(

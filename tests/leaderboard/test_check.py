@@ -70,7 +70,7 @@ def test_an_instruction_id_in_a_file_name_is_found_with_its_place(tmp_path: Path
     build([tmp_path / "runs"], tmp_path / "site")
     (tmp_path / "site/data/1234567890123456789.csv").write_text("a\n")
     findings = check_site(tmp_path / "site", [tmp_path / "runs"])
-    assert [finding.place for finding in findings] == ["data/1234567890123456789.csv"]
+    assert [finding.place for finding in findings] == ["data/…"]
 
 
 def test_numbers_of_our_own_are_no_identifiers(tmp_path: Path) -> None:

@@ -94,3 +94,37 @@ def test_serve_answers_this_machine_only(folder: Path, monkeypatch: pytest.Monke
     thread.join(10)
     with pytest.raises(UsageError, match="holds no site"):
         serving.serve(Path("results"), 0, say)
+
+
+def test_a_public_site_has_what_hosts_want_and_fetches_nothing(folder: Path) -> None:
+    address = "https://ward.example.org/board"
+    done = CliRunner().invoke(app, ["publish-pages", address, "results", "--no-published"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    site = folder / "leaderboard-public"
+    first = {path.relative_to(site): path.read_bytes() for path in site.rglob("*") if path.is_file()}
+    assert {"404.html", "robots.txt", "sitemap.xml", "overview.png", ".nojekyll"} <= {path.name for path in first}
+    assert (site / "overview.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert f"<loc>{address}/models/my-model.html</loc>" in (site / "sitemap.xml").read_text()
+    page = (site / "index.html").read_text()
+    assert f'<meta property="og:image" content="{address}/overview.png">' in page
+    assert "default-src &#39;none&#39;" in page
+    assert f'href="{address}/index.html"' in (site / "404.html").read_text()
+    again = CliRunner().invoke(app, ["publish-pages", address, "results", "--no-published", "--json"], catch_exceptions=False)
+    assert json.loads(again.stdout)["files_written"] == 0
+    assert {path.relative_to(site): path.read_bytes() for path in site.rglob("*") if path.is_file()} == first
+    assert CliRunner().invoke(app, ["check", str(site)], catch_exceptions=False).exit_code == 0
+    with pytest.raises(UsageError, match="is not an address of the web"):
+        CliRunner().invoke(app, ["publish-pages", "ftp://x", "results"], catch_exceptions=False)
+
+
+def test_a_rebuild_with_one_new_result_writes_only_the_pages_that_change(folder: Path) -> None:
+    for k in range(6):
+        result = make_result(f"other-{k}", task="ward.alpha" if k % 2 else "ward.beta", data_policy="open")
+        write_result(folder / f"results/other{k}/result.json", result)
+    CliRunner().invoke(app, ["build", "results", "--no-published"], catch_exceptions=False)
+    before = {path: path.stat().st_mtime_ns for path in (folder / "leaderboard-site").rglob("*.html")}
+    write_result(folder / "results/new/result.json", make_result("new-model", task="ward.alpha", data_policy="open"))
+    CliRunner().invoke(app, ["build", "results", "--no-published"], catch_exceptions=False)
+    kept = {path.name for path, time in before.items() if path.stat().st_mtime_ns == time}
+    assert {"medalign.html", "ward.beta.html", "other-0.html", "my-model.html"} <= kept
+    assert {"index.html", "ward.alpha.html", "about.html", "models.html"}.isdisjoint(kept)
