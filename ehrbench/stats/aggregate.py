@@ -42,6 +42,8 @@ class Additive:
     """For a mean over classes: sums float64[B, c] to the classes' values float64[B, K], NaN for a class that is left out."""
     support: Callable[[FloatArray], FloatArray] = _all_items
     """Statistics float64[n, k] to what each item adds to each part's denominators: float64[n, K, s], K = 1 without parts."""
+    ratio_scale: bool = False
+    """Whether the value is above 0 and its uncertainty a factor, so that the interval is made of its logarithm."""
 
     def __call__(self, statistics: npt.ArrayLike, weights: npt.ArrayLike) -> FloatArray:
         """Values float64[B] of statistics [n, k] under weights [B, n]."""
@@ -317,8 +319,8 @@ AGGREGATES: dict[str, Aggregate] = {
     # numerator, denominator
     "ratio_of_sums": Additive(_ratio, columns=2, support=lambda statistics: np.abs(statistics[:, 1:2, None])),
     # log-likelihood (and, for the last two, its length)
-    "perplexity_of_mean": Additive(lambda sums, total: np.exp(-_mean(sums, total)), columns=1),
-    "perplexity_of_ratio": Additive(lambda sums, total: np.exp(-_ratio(sums, total)), columns=2),
+    "perplexity_of_mean": Additive(lambda sums, total: np.exp(-_mean(sums, total)), columns=1, ratio_scale=True),
+    "perplexity_of_ratio": Additive(lambda sums, total: np.exp(-_ratio(sums, total)), columns=2, ratio_scale=True),
     "bits_of_ratio": Additive(lambda sums, total: -_ratio(sums, total) / np.log(2), columns=2),
     # tp, fp, fn
     "micro_f1": _micro(_f1),

@@ -106,13 +106,22 @@ def estimate(
         low, high = _mean_of_parts(left_out, bounds, level)
         method = f"mean of {len(left_out.values)} classes' score intervals, jackknife over {n_groups} {unit}"
         return Estimate(value, low, high, n, n_groups, method, caution=caution)
+    as_factor = isinstance(how, Additive) and how.ratio_scale
+    if as_factor:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            left_out = left_out._replace(values=np.log(left_out.values), rest=np.log(left_out.rest))
     one = spread_of(left_out, 0)
-    if one is None:
+    if one is None or not np.isfinite(one.value):
         return Estimate(value, None, None, n, n_groups, "", "not defined without one of the groups")
     ends = interval(one, bounds, level)
     if ends is None:
         return Estimate(value, None, None, n, n_groups, "", "all groups have one value, and nothing says what else it might be")
-    return Estimate(value, *ends, n, n_groups, _method(one, bounds, n_groups, unit), caution=caution)
+    method = _method(one, bounds, n_groups, unit)
+    if as_factor:
+        with np.errstate(over="ignore"):
+            ends = float(np.exp(ends[0])), float(np.exp(ends[1]))
+        method = method.replace("Student's t", "Student's t of the logarithm")
+    return Estimate(value, *ends, n, n_groups, method, caution=caution)
 
 
 def spread_of(left_out: LeftOut, part: int) -> Spread | None:

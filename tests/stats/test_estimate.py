@@ -188,3 +188,10 @@ def test_wilson_of_the_medalign_counts():
     assert wilson(0, 0) == (0.0, 1.0)
     with pytest.raises(ValueError):
         wilson(4, 3)
+
+
+def test_a_perplexity_is_uncertain_by_a_factor():
+    logs = np.random.default_rng(5).normal(-2, 1, size=40)
+    made, mean = estimate(logs, [None] * 40, "perplexity_of_mean"), estimate(-logs, [None] * 40, "mean")
+    assert (made.value, made.low, made.high) == pytest.approx(tuple(np.exp([mean.value, mean.low, mean.high])))
+    assert made.method == "Student's t of the logarithm, jackknife over 40 items"
