@@ -48,7 +48,7 @@ def test_a_run_ends_when_nothing_has_come_back_for_too_long() -> None:
             for response in model.generate(Request(str(i), (Message("user", str(i)),), 16) for i in range(10_000)):
                 seen.append(response.id)
         assert server.requests.total() < 100, "the others were not tried"
-    assert 0 < len(seen) < 10
+    assert 0 < len(seen) < 20
 
 
 def test_items_at_fault_end_as_errors_although_nothing_else_comes_back() -> None:

@@ -122,7 +122,7 @@ class Transport:
                 else:
                     breaker.alive()
                 self._check_absence(got, wait)
-                if got.action == "give_up" or counted > most or time.monotonic() + wait > end:
+                if got.action == "give_up" or counted > most or (not absent and time.monotonic() + wait > end):
                     return self._given_up(got, seconds, attempt)
                 _log.debug("%s: %s, attempt %d, next in %.1f s", name, got.error, attempt, wait)
             if not breaker.open:
