@@ -69,7 +69,7 @@ def run(
     include_path: Annotated[list[Path] | None, typer.Option(help="Folder with further task files; repeatable.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print sizes, calls and cost; ask the model nothing.")] = False,
     show_prompt: Annotated[
-        str | None, typer.Option(help="With --dry-run: print the exact prompt of this item (holds record text).")
+        str | None, typer.Option(help="Print the exact prompt of this item and ask the model nothing (holds record text).")
     ] = None,
     allow_partial: Annotated[
         bool,
@@ -113,7 +113,7 @@ def run(
         raise UsageError("--ray-address, --ray-actors and --ray-gpus mean something with --executor ray only")
     try:
         prepared = prepare_all(chosen, answering, options, allow_partial)
-        if dry_run:
+        if dry_run or show_prompt is not None:
             _print_dry_run(prepared, show_prompt, as_json)
             return
         finished = [answer_and_score(run, names, arguments, no_score, quiet) for run in prepared]
@@ -141,5 +141,12 @@ def _print_dry_run(prepared: list[Any], show_prompt: str | None, as_json: bool) 
         typer.echo(
             f"{e.task}: {e.items} items, {e.calls} calls; {e.prompt_tokens:,} prompt tokens, {e.largest_prompt:,} in the largest "
             f"({e.tokenizer}); at most {e.answer_tokens:,} answer tokens; {e.cut} records cut, {e.overflow} items do not fit"
-            + (f"; about ${e.cost:.2f}" if e.cost is not None else "")
+            + (f"; about ${e.cost:.2f}" if e.cost is not None else "; cost unknown: no price is given for this model")
+        )
+    if len(estimates) > 1:
+        costs = [e.cost for e in estimates if e.cost is not None]
+        typer.echo(
+            f"all {len(estimates)} tasks: {sum(e.items for e in estimates)} items, {sum(e.calls for e in estimates)} calls; "
+            f"{sum(e.prompt_tokens for e in estimates):,} prompt tokens; at most {sum(e.answer_tokens for e in estimates):,} "
+            "answer tokens" + (f"; about ${sum(costs):.2f}" if len(costs) == len(estimates) else "")
         )
