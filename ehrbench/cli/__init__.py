@@ -81,7 +81,7 @@ def _root(
 
 
 def main() -> None:
-    """Run a command; every ending has the exit code of docs/architecture.md and no message quotes a record."""
+    """Run a command; every ending has an exit code of ehrbench/errors.py and no message quotes a record."""
     from ehrbench.errors import INTERRUPTED_EXIT_CODE, EhrbenchError
 
     try:

@@ -28,7 +28,7 @@ FRAME_COLUMNS = (
 class Results(Sequence[Result]):
     """The results of an evaluation, or those found below a folder, in order.
 
-    ``results["medalign"]`` is the result of one task (the only one, or an error names the choices); ``results[0]`` the first.
+    ``results["suite.task"]`` is the result of one task (the only one, or an error names the choices); ``results[0]`` the first.
     """
 
     def __init__(

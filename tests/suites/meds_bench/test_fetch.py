@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def ehrbench(home: Path, *arguments: object, endpoint: str = "http://127.0.0.1:9") -> subprocess.CompletedProcess[str]:
     """In a process of its own: the hub's client reads its settings when it is imported."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_") and key != "TRANSFORMERS_OFFLINE"}
     environment |= {"EHRBENCH_HOME": str(home), "HF_HOME": str(home), "HF_ENDPOINT": endpoint, "HF_TOKEN": "secret-token"}
     environment["PYTHONPATH"] = str(ROOT)
     command = [sys.executable, "-m", "ehrbench", *map(str, arguments)]
