@@ -27,5 +27,7 @@ def test_the_core_names_no_benchmark() -> None:
 
 
 def test_abilities_of_models_are_asked_with_isinstance() -> None:
-    pattern = re.compile(r"(?:get|has)attr\(\w*(?:model|judge|planning)\b, \"(?:describe|fit|price|reads_choices|log_likelihoods)\"")
+    pattern = re.compile(
+        r"(?:get|has)attr\(\w*(?:model|judge|planning)\b, \"(?:describe|fit|price|reads_choices|log_likelihoods)\""
+    )
     assert [path.name for path in files() if pattern.search(path.read_text(encoding="utf-8"))] == []
