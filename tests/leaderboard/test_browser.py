@@ -37,7 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     write_result(folder / "in/season.results.json", season(12, hostile=True))
     (folder / "in/human.json").write_text(_human().model_dump_json())
-    build([folder / "in", asset_dir("published")], folder / "site")
+    build([folder / "in", asset_dir("published")], folder / "site", reviewed_by="A. Reader")
     return folder / "site"
 
 
