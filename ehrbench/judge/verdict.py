@@ -10,6 +10,8 @@ from ehrbench.jsonl import parse
 from ehrbench.judge.prompt import Order
 
 LOWEST, HIGHEST = 1.0, 10.0
+MOST_CHARACTERS = 300
+"""Of the lines with the two scores; a longer text is no verdict, and is not searched for one."""
 
 Way = Literal["line", "labelled", "json", "paper"]
 """How a verdict was written: numbers alone on a line; labelled by assistant; as JSON; or read as the paper's code does."""
@@ -96,9 +98,11 @@ def _scores(text: str) -> tuple[float, float, Way] | None:
 def _lines(lines: Sequence[str]) -> tuple[float, float, Way] | None:
     if not lines:
         return None
-    if alone := _LINE.fullmatch(lines[0]):
+    if len(lines[0]) <= MOST_CHARACTERS and (alone := _LINE.fullmatch(lines[0])):
         return float(alone[1]), float(alone[2]), "line"
     for shown in (lines[0], "\n".join(lines[:2])):
+        if len(shown) > MOST_CHARACTERS:
+            break
         labelled = list(_LABELLED.finditer(shown))
         # Nothing but the labels and their numbers: what else stands there may be a scale, or a count of something.
         if len(labelled) == 2 and "".join(match[0] for match in labelled) == shown:
