@@ -166,7 +166,7 @@ def test_a_result_with_half_a_character_is_left_out_by_name(tmp_path: Path) -> N
     (tmp_path / "in/bad/result.json").write_text(json.dumps(bad))
     built = build([tmp_path / "in"], tmp_path / "site")
     about = (tmp_path / "site/about.html").read_text()
-    assert "&#39;bad&#39; on &#39;medalign&#39; holds half a character" in about
+    assert "bad/result.json: a text has half of a surrogate pair" in about
     assert built.n_results == 1
     assert "good" in (tmp_path / "site/index.html").read_text()
 
