@@ -8,11 +8,10 @@ from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from ehrbench.metrics.metric import Scorable, Statistics
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     Ids = npt.NDArray[np.int32]
@@ -77,6 +76,8 @@ class Encoder:
         self._characters = 0
 
     def _encode(self, text: str) -> Ids:
+        import numpy as np
+
         self._characters += len(text)
         return np.fromiter(map(self._number, self._tokenize(text)), dtype=np.int32)
 

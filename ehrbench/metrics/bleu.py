@@ -11,14 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from ehrbench.metrics._mteval import ORDER, counter_13a
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
 
 
 def score_bleu(scorables: Sequence[Scorable]) -> list[Statistics | None]:
     """Give correct[4], total[4], answer length, reference length of each item; None for an item without references."""
+    import numpy as np
+
     out: list[Statistics | None] = [None] * len(scorables)
     single = [i for i, scorable in enumerate(scorables) if len(scorable.references) == 1]
     counts = counter_13a()([scorables[i].answer for i in single], [scorables[i].references[0] for i in single])

@@ -9,12 +9,11 @@ import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ehrbench.metrics._texts import Encoder, Memo, best_of_references, by_word
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
 CHAR_ORDER, WORD_ORDER, BETA = 6, 2, 2
@@ -31,10 +30,14 @@ def split_punctuation(word: str) -> tuple[str, ...]:
 
 
 def _characters(text: str) -> npt.NDArray[np.int32]:
+    import numpy as np
+
     return np.frombuffer("".join(text.split()).encode("utf-32-le", "surrogatepass"), dtype="<i4")
 
 
 def _chrf_pp(answers: Sequence[str], references: Sequence[str]) -> npt.NDArray[np.float64]:
+    import numpy as np
+
     from ehrbench.metrics._ngrams import clipped_matches, totals
 
     matches, in_answer, in_reference = [], [], []

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ehrbench.metrics._mteval import ORDER, counter_13a
 from ehrbench.metrics._texts import best_of_references
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
 
 def _google_bleu(answers: Sequence[str], references: Sequence[str]) -> npt.NDArray[np.float64]:
+    import numpy as np
+
     counts = counter_13a()(answers, references)
     larger = np.maximum(counts.answer.sum(axis=1), counts.reference.sum(axis=1))
     scores: npt.NDArray[np.float64] = counts.matches.sum(axis=1) / np.maximum(larger, 1)

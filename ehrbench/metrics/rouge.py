@@ -11,12 +11,11 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ehrbench.metrics._texts import Encoder, MatchCounts, best_of_references, pair_counter
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     Scores = npt.NDArray[np.float64]
@@ -44,6 +43,8 @@ def _counter() -> Callable[[Iterable[str], Iterable[str]], MatchCounts]:
 
 def f_measure(matches: npt.ArrayLike, answer: npt.ArrayLike, reference: npt.ArrayLike) -> Scores:
     """Harmonic mean of matches/answer and matches/reference; 0 without a match. Bit for bit ``rouge_score``'s."""
+    import numpy as np
+
     matches = np.asarray(matches, dtype=np.float64)
     precision = matches / np.maximum(answer, 1)
     recall = matches / np.maximum(reference, 1)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
 from pydantic import ValidationError
 
 from ehrbench.errors import EhrbenchError, MissingError, UsageError
@@ -129,6 +128,9 @@ def summarise(
     if n_outside := _outside(metric, [s for s, _ in defined]):
         worst, best = metric.range
         return absent(f"{n_outside} of {len(defined)} items score outside the metric's own range of {worst:g} to {best:g}")
+
+    import numpy as np  # the list of metrics reads this module and needs no numbers
+
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is said below
         bounds = metric.range if metric.bounded else None
         rows, of = [s for s, _ in defined], [g for _, g in defined]

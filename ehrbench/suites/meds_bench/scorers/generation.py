@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from ehrbench.metrics._texts import Encoder, Memo, best_of_references
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
 from ehrbench.suites.meds_bench.scorers._cells import is_missing
@@ -76,6 +74,8 @@ def _encoder(name: Tokenizer) -> Encoder:
 
 def bleu_1(answers: Sequence[str], references: Sequence[str], name: Tokenizer) -> list[float]:
     """Clipped unigram precision times the brevity penalty, one reference; 0 without a match or without a token."""
+    import numpy as np
+
     from ehrbench.metrics._ngrams import clipped_matches, lengths
 
     a, r = _encoder(name).pairs(answers, references)
