@@ -58,6 +58,7 @@ class TaskInfo(_Part):
     title: str
     description: str = ""
     cite: str = ""
+    cite_data: str = ""
     source: str = ""
 
 
@@ -116,7 +117,7 @@ class Names:
             return TaskInfo(title=self._group_title(task))
         said: dict[str, Any] = {}
         for layer in raw.layers:
-            said |= {key: str(layer.value[key]) for key in ("title", "description", "cite") if layer.value.get(key)}
+            said |= {key: str(layer.value[key]) for key in ("title", "description", "cite", "cite_data") if layer.value.get(key)}
             data = layer.value.get("data")
             said |= {"source": str(data["source"])} if isinstance(data, dict) and data.get("source") else {}
         return TaskInfo(title=show(said.pop("title", "") or _last(task), 80), **{k: show(v, 400) for k, v in said.items()})

@@ -175,11 +175,13 @@ class TaskSpec(_Strict):
 
     task: Annotated[str, Field(pattern=NAME)]
     version: Annotated[int, Field(ge=1)]
-    """Raised when a number may change; results of unlike versions are never compared."""
+    """Raised when a number may change; results of different versions are never compared."""
     title: str = ""
+    """What people call it."""
     description: str = ""
+    """One or two sentences: what the input is, what is asked, how the answer is scored."""
     group: tuple[str, ...] = ()
-    """Groups the task is run by; a dotted task name is in its prefixes' groups without saying so."""
+    """Groups the task is run by; a dotted task name is also in the group of each of its prefixes."""
     language: str = "en"
     data: DataSpec
     record: RecordSpec | None = None
@@ -202,7 +204,7 @@ class TaskSpec(_Strict):
     primary: str
     """The metric a table shows first; one of ``metrics``."""
     majority: bool = False
-    """Whether the gold answers are classes: what the commonest one scores is then shown beside each score."""
+    """Whether the gold answers are classes: what the most common one scores is then shown beside each score."""
     strata: tuple[StratumSpec, ...] = ()
     """Keys of an item's ``meta`` by whose values scores are also reported."""
     expected_items: Annotated[int, Field(gt=0)] | None = None
@@ -211,6 +213,9 @@ class TaskSpec(_Strict):
     """What a reader of a result should know (paper's task name, source dataset, caveat flags)."""
     caveats: tuple[str, ...] = ()
     cite: str = ""
+    """The paper that set the task."""
+    cite_data: str = ""
+    """The data's own paper, where it is another."""
 
     @field_validator("metrics", "answer", "group")
     @classmethod
@@ -249,7 +254,7 @@ class TaskSpec(_Strict):
     def digest(self) -> str:
         """SHA-256 of what decides the numbers of the resolved task: two runs are comparable only where it is the same."""
         told: dict[str, Any] = {
-            **dict.fromkeys(("title", "description", "cite", "caveats", "facts", "majority"), True),
+            **dict.fromkeys(("title", "description", "cite", "cite_data", "caveats", "facts", "majority"), True),
             "data": {"source"},
             "prompt": {"note"},
             "variants": {"__all__": {"note"}},

@@ -109,7 +109,7 @@ def test_the_digest_is_of_what_decides_a_number(tmp_path: Path) -> None:
         task = {key: value for key, value in GOOD.items() if key != "protocol"}
         return TaskSpec.model_validate(merge(task, changes)).digest()
 
-    told = {"title": "T", "facts": {"a": 1}, "cite": "C", "data": {"source": "S"}, "prompt": {"note": "N"}}
+    told = {"title": "T", "facts": {"a": 1}, "cite": "C", "cite_data": "D", "data": {"source": "S"}, "prompt": {"note": "N"}}
     assert digest(**told, variants={"short": {"note": "N"}}) == digest()
     deciding = [{"version": 2}, {"references": "first"}, {"prompt": {"system": "S"}}, {"data": {"options": {"file": "y"}}}]
     assert len({digest(), *(digest(**change) for change in deciding)}) == 5
