@@ -1,4 +1,4 @@
-"""``--executor ray``: copies of one model on the machines of a Ray cluster, in the clothes of one streaming model.
+"""``--executor ray``: copies of one model on the machines of a Ray cluster, seen as one streaming model.
 
 The plan, the store and the progress stay with the process that was started; actors see calls and give responses. A call whose
 actor is lost is made again by another. Each actor holds one model; Ray gives it the processors and GPUs that it was promised.
@@ -225,7 +225,7 @@ class RayModel:
                 actor, portion = running.pop(ref)
                 actor.load -= 1
                 try:
-                    responses = self._ray.get(ref)
+                    responses = self._get(ref)
                 except (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError):
                     self._replace(actor)
                     suspect = oldest == ref and not actor.blamed
@@ -262,7 +262,7 @@ class RayModel:
     def _welcome(self, actor: _Actor) -> None:
         """An actor has loaded its model, or could not."""
         try:
-            key = self._ray.get(actor.loading)
+            key = self._get(actor.loading)
         except self._ray.exceptions.RayActorError:
             self._replace(actor)
             return
@@ -274,6 +274,13 @@ class RayModel:
         if self._golds is not None:
             actor.handle.fit.remote(self._golds)
         actor.ready = True
+
+    def _get(self, ref: Any) -> Any:
+        """What an actor returned, or raised; Ray puts the actor's traceback into an error's text, which may quote a record."""
+        try:
+            return self._ray.get(ref)
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause from None
 
     def _replace(self, lost: _Actor) -> None:
         if lost in self._actors:

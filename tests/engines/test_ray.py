@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from ehrbench.models.capabilities import GivesLikelihoods, LikelihoodRequest
 from ehrbench.runs.ray_executor import Layout, RayModel, Spec
-from tests.acceptance.chart import ROOT, command, final_files, rows, run_folders, write_release
+from tests.acceptance.chart import CANARIES, ROOT, command, final_files, rows, run_folders, write_release
 from tests.support.scripted import ScriptedModel
 from tests.support.slow import ENTRY_POINT
 from tests.support.slow import load as load_slow
@@ -31,6 +33,14 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{package.parent}")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("EHRBENCH_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def ray_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where Ray writes its logs. Its sockets are there, too, whose names may not be long."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="r", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield Path(folder)
 
 
 @pytest.fixture
@@ -85,7 +95,7 @@ def test_a_node_that_is_killed_costs_no_answer(tmp_path: Path, cluster: Any) -> 
     assert "an actor was lost" in errors
 
 
-def test_a_call_that_kills_its_actors_fails_alone(tmp_path: Path) -> None:
+def test_a_call_that_kills_its_actors_fails_alone(tmp_path: Path, ray_files: Path) -> None:
     data = write_release(tmp_path / "data", patients=1, questions=4, entries=2)
     model = ["--model", "slow:x", "--model-arg", "dies_at=tangent 2", "--context", "truncate"]
     run = ended(*arguments(data, tmp_path / "ray", *model, "--executor", "ray"))
@@ -95,6 +105,9 @@ def test_a_call_that_kills_its_actors_fails_alone(tmp_path: Path) -> None:
     outcomes = {row["item"]: row["outcome"] for row in rows(folder / "private" / "predictions.jsonl")}
     assert sorted(outcomes.values()) == ["answered", "answered", "answered", "api_error"]
     assert outcomes["9000000002"] == "api_error"
+    logs = [path for path in (ray_files / "ray").rglob("*") if path.is_file()]
+    assert logs
+    assert not [path for path in logs if any(canary.encode() in path.read_bytes() for canary in CANARIES)]
 
 
 def test_likelihoods_come_from_the_actors(cluster: Any) -> None:
@@ -108,6 +121,27 @@ def test_likelihoods_come_from_the_actors(cluster: Any) -> None:
     assert {id_: [value for value, _ in r.likelihoods] for id_, r in found.items()} == {
         f"item {n}": [-7.0 - n, -10.0] for n in range(200)
     }
+
+
+def test_an_actor_killed_while_it_scores_costs_no_likelihood(cluster: Any, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    given = {"seconds": "0.02", "marks": str(marks)}
+    spread = RayModel(load_slow("x", {}, None), Spec("slow:x", given, None), Layout(cluster.address, actors=2))
+    asked = [LikelihoodRequest(f"item {n}", (("context", "x" * n),)) for n in range(300)]
+    found = {}
+    killed: list[int] = []
+    assert isinstance(spread, GivesLikelihoods)
+    try:
+        for response in spread.log_likelihoods(asked):
+            found[response.id] = response.likelihoods[0][0]
+            if not killed:
+                killed.append(int(next(marks.iterdir()).name))
+                os.kill(killed[0], signal.SIGKILL)
+    finally:
+        spread.close()
+    assert found == {f"item {n}": -7.0 - n for n in range(300)}
+    assert len(list(marks.iterdir())) >= 2
 
 
 def test_a_model_without_likelihoods_has_none_on_a_cluster(cluster: Any) -> None:

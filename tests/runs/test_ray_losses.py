@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ehrbench.errors import MissingError
 from ehrbench.models.protocol import Message, ModelIdentity, Request, Response
 from ehrbench.runs.keys import model_key
 from ehrbench.runs.ray_executor import RayModel, _Actor
@@ -17,6 +18,14 @@ IDENTITY = ModelIdentity("m", "test")
 
 class Lost(Exception):
     pass
+
+
+class Failed(Exception):
+    """As Ray's: its text is the actor's traceback, with the text of every error on the way."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"ray::Worker.generate() ValueError: the patient called Wilhelmina; {cause}")
+        self.cause = cause
 
 
 class Ref:
@@ -39,7 +48,7 @@ class Handle:
 
 
 class Ray:
-    exceptions = SimpleNamespace(RayActorError=Lost, ObjectLostError=Lost)
+    exceptions = SimpleNamespace(RayActorError=Lost, ObjectLostError=Lost, RayTaskError=Failed)
 
     def __init__(self, latest_first: bool) -> None:
         self.latest_first = latest_first
@@ -72,3 +81,15 @@ def test_only_calls_that_kill_their_actors_fail(latest_first: bool, actors: int,
     found = {response.id: response for response in model.generate(asked)}
     assert set(found) == {request.id for request in asked}
     assert {id_ for id_, response in found.items() if response.error == "ActorLost"} == deadly
+
+
+def test_what_an_actor_raises_is_said_without_rays_traceback() -> None:
+    model: Any = RayModel.__new__(RayModel)
+    model._ray, model._actors, model._count, model._golds = Ray(False), [], 1, None
+    model.identity = IDENTITY
+    handle = Handle(frozenset())
+    handle.generate = SimpleNamespace(remote=lambda portion: Ref(Failed(MissingError("no weights at /models/a"))))
+    model._start = lambda: _Actor(handle)
+    with pytest.raises(MissingError) as caught:
+        list(model.generate([Request("1", (Message("user", "?"),), 1)]))
+    assert str(caught.value) == "no weights at /models/a"

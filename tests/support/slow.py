@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ehrbench.models.capabilities import Likelihood, LikelihoodRequest, LikelihoodResponse
@@ -20,8 +20,12 @@ ENTRY_POINT = "[ehrbench.models]\nslow = tests.support.slow:load\n"
 class Slow(ScriptedModel):
     """Gives likelihoods, too: the number of a text's characters."""
 
+    before: Callable[[], None] = staticmethod(lambda: None)
+    """Called before each."""
+
     def log_likelihoods(self, requests: Iterable[LikelihoodRequest]) -> Iterator[LikelihoodResponse]:
         for request in requests:
+            self.before()
             found = tuple(Likelihood(-float(len("".join(text))), False) for text in request.texts)
             yield LikelihoodResponse(request.id, found)
 
@@ -29,12 +33,17 @@ class Slow(ScriptedModel):
 def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Slow:
     seconds, word = float(args.get("seconds", 0)), args.get("dies_at")
 
-    def answer(request: Request) -> Response:
+    def before() -> None:
         if "marks" in args:
             (Path(args["marks"]) / str(os.getpid())).touch()
         time.sleep(seconds)
+
+    def answer(request: Request) -> Response:
+        before()
         if word and any(word in message.content for message in request.messages):
             os._exit(1)
         return digest_answer(request)
 
-    return Slow(answer, streaming=False)
+    model = Slow(answer, streaming=False)
+    model.before = before
+    return model
