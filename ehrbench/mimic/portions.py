@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 from filelock import FileLock, Timeout
 
+from ehrbench.jsonl import write_private_folder
 from ehrbench.mimic.events import worded_in_order
 from ehrbench.mimic.split import read_split, split_patients
 from ehrbench.mimic.staging import Staged
@@ -29,7 +30,14 @@ AT_ONCE = 4 * ROWS_PER_GROUP
 
 @contextmanager
 def workspace(out: Path) -> Iterator[Path]:
-    """A scratch folder inside ``out``, gone afterwards; what a killed process has left there is removed, too."""
+    """A scratch folder inside ``out``, gone afterwards; what a killed process has left there is removed, too.
+
+    ``out`` is made the owner's alone and ignored by git before anything of a record is laid there.
+
+    Raises:
+        EhrbenchError: ``out`` cannot be made or written.
+    """
+    write_private_folder(out)
     for left in out.glob(".preparing-*"):
         # A process locks its folder before it puts anything there; an empty one may be of one that has just begun.
         with suppress(Timeout, FileNotFoundError):

@@ -114,7 +114,6 @@ def prepare(
     used = maps.digests()
     mimic.path("patients")
     summary = Summary(skipped=_skipped(mimic, maps, profile))
-    out.mkdir(mode=0o700, parents=True, exist_ok=True)
     with workspace(out) as work:
         new = work / "new"
         new.mkdir()
@@ -244,4 +243,3 @@ def _write_manifest(
         "counts": {name: value for name, value in vars(summary).items() if name != "open_data"},
     }
     write_atomically(new / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")
-    (new / ".gitignore").write_text("*\n", encoding="utf-8")

@@ -112,7 +112,6 @@ def prepare(mimic: Mimic, out: Path, options: Options, progress: Callable[[str],
     unknown = set(options.hadm_ids) - set(cohort.admissions["hadm_id"])
     if unknown:
         raise UsageError(f"--hadm-id: {', '.join(map(str, sorted(unknown)))} is not in the cohort of {cohort.admissions.height}")
-    out.mkdir(mode=0o700, parents=True, exist_ok=True)
     with workspace(out) as work:
         stage = stage_events(mimic, cohort, work, _event_types(options), progress)
         chosen = _choose(cohort, stage, options, summary)
@@ -265,7 +264,6 @@ def _write_manifest(mimic: Mimic, new: Path, options: Options, summary: Summary)
         "counts": {key: value for key, value in asdict(summary).items() if key != "open_data"},
     }
     write_atomically(new / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")
-    (new / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
 def _note_tables(mimic: Mimic, options: Options) -> set[str]:

@@ -89,7 +89,6 @@ def prepare_prediction(
     ccs = ccs or _ccs(options, summary)
     tasks = [task for task in PREDICTION_TASKS if task != "diagnosis" or ccs is not None]
     stays = with_split(cohort.admissions, options.seed, options.split_file)
-    out.mkdir(mode=0o700, parents=True, exist_ok=True)
     with workspace(out) as work:
         new = work / "new"
         new.mkdir()
@@ -181,4 +180,3 @@ def _write_manifest(
         "counts": {key: value for key, value in asdict(summary).items() if key != "open_data"},
     }
     write_atomically(new / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")
-    (new / ".gitignore").write_text("*\n", encoding="utf-8")
