@@ -28,6 +28,8 @@ def metric(
     range: tuple[float, float] = (0.0, 1.0),
     higher_is_better: bool = True,
     needs: Iterable[Need] = ("reference",),
+    about: str = "",
+    cite: str = "",
     note: str = "",
 ) -> Callable[[Score], Metric]:
     """Register a metric that is a mean over items: a function ``(answer, references) -> score``, None where it is undefined.
@@ -39,6 +41,8 @@ def metric(
         range: worst and best value, in the order lower, upper.
         higher_is_better: its direction.
         needs: what an item must have.
+        about: what a value says, in a sentence or two.
+        cite: where the rule is from.
         note: a caveat shown beside the number.
 
     Raises:
@@ -59,6 +63,8 @@ def metric(
             range=range,
             higher_is_better=higher_is_better,
             needs=frozenset(needs),
+            about=about,
+            cite=cite,
             note=note,
             processes=False,
         )

@@ -77,6 +77,8 @@ def _describe(name: str) -> dict[str, Any]:
     return {
         "name": metric.name,
         "label": metric.label,
+        "about": metric.about,
+        "cite": metric.cite,
         "version": metric.version,
         "kind": metric.kind,
         "range": list(metric.range),

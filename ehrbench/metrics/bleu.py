@@ -62,6 +62,10 @@ def score_sentence_bleu(scorables: Sequence[Scorable]) -> list[Statistics | None
 
 
 _SETTINGS = {"tokenizer": "13a", "case": "mixed", "smooth": "exp", "order": ORDER, "references": "clipped"}
+_PAPERS = (
+    "Papineni et al. BLEU: a Method for Automatic Evaluation of Machine Translation. ACL 2002; "
+    "in the form of Post. A Call for Clarity in Reporting BLEU Scores. WMT 2018."
+)
 
 BLEU = Metric(
     "bleu",
@@ -73,6 +77,8 @@ BLEU = Metric(
     item_score=sentence_bleu,
     settings=_SETTINGS,
     libraries=("sacrebleu",),
+    about="Overlap of sequences of one to four words with the gold answers, over all answers together; short ones are penalised.",
+    cite=_PAPERS,
     note="Corpus BLEU in 0..1; an item's own score is sentence BLEU.",
 )
 SENTENCE_BLEU = Metric(
@@ -83,5 +89,7 @@ SENTENCE_BLEU = Metric(
     score_sentence_bleu,
     settings={**_SETTINGS, "effective_order": True},
     libraries=("sacrebleu",),
+    about="BLEU of each answer by itself, averaged over answers.",
+    cite=_PAPERS,
     note="Mean of sentence BLEU, in 0..1.",
 )

@@ -71,5 +71,7 @@ CHRF_PP = Metric(
     "item_mean",
     score_chrf_pp,
     settings={"char_order": CHAR_ORDER, "word_order": WORD_ORDER, "beta": BETA, "case": "mixed", "references": "max"},
+    about="Overlap of sequences of up to six characters and two words with the gold answer; forgiving of inflection.",
+    cite="Popović. chrF++: words helping character n-grams. WMT 2017.",
     note="Mean of sentence scores, in 0..1.",
 )

@@ -60,7 +60,18 @@ def score_token_f1(scorables: Sequence[Scorable]) -> list[Statistics | None]:
 
 _NORMAL = {"normalize": "squad", "references": "max"}
 
-EXACT_MATCH = Metric("exact_match", 1, "Exact match", "item_mean", score_exact, settings=_NORMAL)
+_SQUAD = "Rajpurkar et al. SQuAD: 100,000+ Questions for Machine Comprehension of Text. EMNLP 2016."
+
+EXACT_MATCH = Metric(
+    "exact_match",
+    1,
+    "Exact match",
+    "item_mean",
+    score_exact,
+    settings=_NORMAL,
+    about="The share of answers equal to a gold answer once case, punctuation and articles are removed.",
+    cite=_SQUAD,
+)
 EXACT_MATCH_STRICT = Metric(
     "exact_match_strict",
     1,
@@ -68,5 +79,16 @@ EXACT_MATCH_STRICT = Metric(
     "item_mean",
     score_strict,
     settings={"normalize": "strip", "references": "max"},
+    about="The share of answers equal to a gold answer, character by character; only white space at the ends is removed.",
+    cite="ehrbench, docs/metrics.md.",
 )
-TOKEN_F1 = Metric("token_f1", 1, "Token F1", "item_mean", score_token_f1, settings=_NORMAL)
+TOKEN_F1 = Metric(
+    "token_f1",
+    1,
+    "Token F1",
+    "item_mean",
+    score_token_f1,
+    settings=_NORMAL,
+    about="How many words answer and gold answer share: the harmonic mean of precision and recall, case and articles aside.",
+    cite=_SQUAD,
+)

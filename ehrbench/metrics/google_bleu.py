@@ -40,4 +40,6 @@ GOOGLE_BLEU = Metric(
     score_google_bleu,
     settings={"tokenizer": "13a", "order": f"1-{ORDER}", "references": "max"},
     libraries=("sacrebleu",),
+    about="The smaller of precision and recall of word sequences of one to four words.",
+    cite="Wu et al. Google's Neural Machine Translation System. arXiv:1609.08144, 2016 (there called GLEU).",
 )

@@ -151,5 +151,7 @@ METEOR = Metric(
         "references": "max",
     },
     libraries=("nltk",),
+    about="Overlap of words with the gold answer, word stems and synonyms included, lowered where the order differs.",
+    cite="Banerjee and Lavie. METEOR: An Automatic Metric for MT Evaluation. ACL Workshop, 2005; with NLTK's parameters.",
     unavailable=unavailable,
 )

@@ -84,6 +84,10 @@ class Metric:
     """What a reader must know to recompute it (tokeniser, n-gram order, checkpoint); part of the signature."""
     libraries: tuple[str, ...] = ()
     """Distributions whose versions belong to the signature."""
+    about: str = ""
+    """What a value says, in a sentence or two for a reader who does not know the metric."""
+    cite: str = ""
+    """Where the rule is from: its paper, or the page of these docs that defines it."""
     note: str = ""
     """A caveat shown beside the number."""
     unavailable: Callable[[], str | None] = field(default=lambda: None)

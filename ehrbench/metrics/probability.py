@@ -47,13 +47,22 @@ def _squared_error(statistics: Statistics) -> float:
 
 _of_probabilities = partial(Metric, version=1, score=score_probability, needs=NEEDS, item_score=_probability)
 
-AUROC = _of_probabilities(name="auroc", label="AUROC", kind="auroc", aggregate="auroc")
+AUROC = _of_probabilities(
+    name="auroc",
+    label="AUROC",
+    kind="auroc",
+    aggregate="auroc",
+    about="The chance that an item with the outcome is given a higher probability than one without. 0.5 is guessing.",
+    cite="Hanley and McNeil. The meaning and use of the area under a ROC curve. Radiology 143, 1982.",
+)
 MACRO_AUROC = _of_probabilities(
     name="macro_auroc",
     label="Macro AUROC",
     kind="auroc",
     score=score_by_class,
     aggregate="macro_auroc",
+    about="AUROC of each class by itself, averaged over classes. 0.5 is guessing, 1 is perfect.",
+    cite="Harutyunyan et al. Multitask learning and benchmarking with clinical time series data. Scientific Data 6, 2019.",
     note="unweighted mean over the classes that have both labels",
 )
 AUPRC = _of_probabilities(
@@ -61,9 +70,24 @@ AUPRC = _of_probabilities(
     label="AUPRC",
     kind="auprc",
     aggregate="auprc",
+    about="Area under the precision-recall curve: how well items with the outcome are found without false alarms.",
+    cite="Davis and Goadrich. The Relationship Between Precision-Recall and ROC Curves. ICML 2006.",
     note="average precision; its chance level is the share of positives",
 )
 _of_errors = partial(_of_probabilities, kind="calibration", higher_is_better=False, item_score=_squared_error)
 
-BRIER = _of_errors(name="brier", label="Brier score", aggregate="brier")
-ECE = _of_errors(name="ece", label="Calibration error (ECE)", aggregate="ece", settings={"bins": 10})
+BRIER = _of_errors(
+    name="brier",
+    label="Brier score",
+    aggregate="brier",
+    about="Mean squared distance between the stated probability and what happened (0 or 1). 0 is perfect.",
+    cite="Brier. Verification of Forecasts Expressed in Terms of Probability. Monthly Weather Review 78, 1950.",
+)
+ECE = _of_errors(
+    name="ece",
+    label="Calibration error (ECE)",
+    aggregate="ece",
+    settings={"bins": 10},
+    about="How far stated probabilities are from observed shares, averaged over ten bins. 0 is perfect.",
+    cite="Naeini et al. Obtaining Well Calibrated Probabilities Using Bayesian Binning. AAAI 2015.",
+)

@@ -85,6 +85,29 @@ def score_rouge_l(scorables: Sequence[Scorable]) -> list[Statistics | None]:
 
 _SETTINGS = {"tokenizer": "rouge_score-default", "stem": False, "measure": "f", "references": "max"}
 
-ROUGE_1 = Metric("rouge_1", 1, "ROUGE-1", "item_mean", partial(score_rouge_n, n=1), settings=_SETTINGS)
-ROUGE_2 = Metric("rouge_2", 1, "ROUGE-2", "item_mean", partial(score_rouge_n, n=2), settings=_SETTINGS)
-ROUGE_L = Metric("rouge_l", 1, "ROUGE-L", "item_mean", score_rouge_l, settings=_SETTINGS)
+_rouge = partial(
+    Metric,
+    version=1,
+    kind="item_mean",
+    settings=_SETTINGS,
+    cite="Lin. ROUGE: A Package for Automatic Evaluation of Summaries. Text Summarization Branches Out, 2004.",
+)
+
+ROUGE_1 = _rouge(
+    name="rouge_1",
+    label="ROUGE-1",
+    score=partial(score_rouge_n, n=1),
+    about="Overlap of single words with the gold answer, wherever they stand (F measure).",
+)
+ROUGE_2 = _rouge(
+    name="rouge_2",
+    label="ROUGE-2",
+    score=partial(score_rouge_n, n=2),
+    about="Overlap of pairs of neighbouring words with the gold answer (F measure).",
+)
+ROUGE_L = _rouge(
+    name="rouge_l",
+    label="ROUGE-L",
+    score=score_rouge_l,
+    about="The longest sequence of words that answer and gold answer share in the same order, gaps allowed (F measure).",
+)

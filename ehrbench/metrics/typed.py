@@ -215,12 +215,24 @@ def score_typed(scorables: Sequence[Scorable], only: str | None = None) -> list[
 
 _NOTE = "True answers in any wording, by the type of the gold; not a metric of the paper."
 
-TYPED_MATCH = Metric("typed_match", 2, "Typed match", "item_mean", score_typed, note=_NOTE)
+_typed = partial(Metric, version=2, kind="item_mean", cite="ehrbench, docs/metrics.md (typed golds).", note=_NOTE)
+
+TYPED_MATCH = _typed(
+    name="typed_match",
+    label="Typed match",
+    score=score_typed,
+    about="The share of answers that say what the gold answer says in any wording: yes or no, a quantity, a list or a text.",
+)
 
 
 def _of_type(kind: str) -> Metric:
-    label = f"Typed match ({kind.replace('_', '/')})"
-    return Metric(f"typed_{kind}", 2, label, "item_mean", partial(score_typed, only=kind), note=_NOTE)
+    shown = kind.replace("_", "/")
+    return _typed(
+        name=f"typed_{kind}",
+        label=f"Typed match ({shown})",
+        score=partial(score_typed, only=kind),
+        about=f"The share of answers that say what the gold answer says in any wording, over the items whose gold is a {shown}.",
+    )
 
 
 YES_NO, NUMBER, TIME, DURATION, COUNT, LIST, TEXT = (_of_type(kind) for kind in TYPES)

@@ -177,6 +177,8 @@ _BARE = Metric(
     libraries=("torch", "transformers"),
     processes=False,
     tolerance=1e-5,
+    about="How close the words of answer and gold answer are to each other in the space of a language model (DistilBERT).",
+    cite="Zhang et al. BERTScore: Evaluating Text Generation with BERT. ICLR 2020.",
 )
 
 BERTSCORE = replace(_BARE, configure=configure, unavailable=lambda: configure({}).unavailable())
@@ -184,6 +186,7 @@ BERTSCORE_DEBERTA = replace(
     _BARE,
     name="bertscore_deberta",
     label="BERTScore (DeBERTa)",
+    about="How close the words of answer and gold answer are to each other in the space of a large language model (DeBERTa).",
     configure=configure_deberta,
     unavailable=lambda: configure_deberta({}).unavailable(),
 )

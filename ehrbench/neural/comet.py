@@ -105,14 +105,31 @@ _COMET = COMET = _metric(
     configure_comet,
     needs=frozenset({"reference", "source", "question"}),
     settings={"references": "max"},
+    about="A trained model's estimate of quality from the answer, the gold answer and parts of the record that fit the question.",
+    cite="Rei et al. COMET-22: Unbabel-IST 2022 Submission for the Metrics Shared Task. WMT 2022.",
 )
-COMET_100_WORDS = replace(
-    COMET, name="comet_100_words", label="COMET (100 words)", **unconfigured(partial(configure_comet, words=100))
+
+
+def _in_pieces(words: int) -> Metric:
+    return replace(
+        COMET,
+        name=f"comet_{words}_words",
+        label=f"COMET ({words} words)",
+        about=f"COMET with parts of the record of at most {words} words in place of 200: how much the choice of source matters.",
+        **unconfigured(partial(configure_comet, words=words)),
+    )
+
+
+COMET_100_WORDS = _in_pieces(100)
+COMET_400_WORDS = _in_pieces(400)
+_BLEURT = BLEURT = _metric(
+    "bleurt",
+    "BLEURT",
+    configure_bleurt,
+    settings={"references": "max"},
+    about="A trained model's estimate of how well the answer carries the meaning of the gold answer.",
+    cite="Sellam et al. BLEURT: Learning Robust Metrics for Text Generation. ACL 2020.",
 )
-COMET_400_WORDS = replace(
-    COMET, name="comet_400_words", label="COMET (400 words)", **unconfigured(partial(configure_comet, words=400))
-)
-_BLEURT = BLEURT = _metric("bleurt", "BLEURT", configure_bleurt, settings={"references": "max"})
 _LENS = LENS = replace(
     _metric(
         "lens",
@@ -121,6 +138,8 @@ _LENS = LENS = replace(
         needs=frozenset({"reference", "question"}),
         range=(0.0, 100.0),
         settings={"references": "max", "source": "instruction", "rescale": "yes"},
+        about="A trained model's estimate, 0 to 100, of how well the answer simplifies its source; made for simplified texts.",
+        cite="Maddela et al. LENS: A Learnable Evaluation Metric for Text Simplification. ACL 2023.",
         note="unverified: the paper does not say what LENS was given as source; here it is the instruction",
     ),
     bounded=True,

@@ -122,6 +122,20 @@ def configure(given: Mapping[str, str], *, name: str) -> Metric:
     return in_worker(_METRICS[name], "unieval", "transformers", given, find, complete)
 
 
+_ASKED = {
+    "coherence": "whether the answer follows from the parts of the record that it is given and hangs together",
+    "consistency": "whether each sentence of the answer agrees with the parts of the record that it is given",
+    "fluency": "whether each sentence of the answer is fluent",
+    "relevance": "whether the answer holds what the gold answer holds",
+}
+
+
+def _about(name: str) -> str:
+    if name == "overall":
+        return "The mean of the four UniEval scores: coherence, consistency, fluency and relevance."
+    return f"A trained model's probability of yes to the question {_ASKED[name]}."
+
+
 def _metric(name: str) -> Metric:
     return Metric(
         f"unieval_{name}",
@@ -131,6 +145,8 @@ def _metric(name: str) -> Metric:
         needs=_NEEDS[name],  # type: ignore[arg-type]
         processes=False,
         tolerance=1e-4,
+        about=_about(name),
+        cite="Zhong et al. Towards a Unified Multi-Dimensional Evaluator for Text Generation. EMNLP 2022.",
         settings={"task": "summarization", "references": "max"} if "reference" in _NEEDS[name] else {"task": "summarization"},
         **unconfigured(partial(configure, name=name)),
     )

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 PREFIX = "lm_eval."
 GENERATED = "lm_eval.generated_choice"
+_CITE = "Gao et al. The Language Model Evaluation Harness. Zenodo, doi:10.5281/zenodo.10256836."
 
 
 _GIVEN: Mapping[str, frozenset[str]] = {
@@ -86,7 +87,8 @@ def metric(name: str) -> Metric:
         UsageError: the name does not follow the form above.
     """
     if name == GENERATED:
-        return Metric(GENERATED, 1, "accuracy of the written choice", "item_mean", _written)
+        about = "The share of answers whose written choice is the right one."
+        return Metric(GENERATED, 1, "accuracy of the written choice", "item_mean", _written, about=about, cite=_CITE)
     rest, _, lower = name.removeprefix(PREFIX).partition("!")
     found, at, known = rest.rpartition("@")
     if not at or known not in AGGREGATIONS:  # a metric's own name may hold an @, as pass@1
@@ -106,6 +108,8 @@ def metric(name: str) -> Metric:
         range=aggregation.range,
         bounded=False,
         higher_is_better=not lower,
+        about=f"What lm-evaluation-harness computes under the name '{plain}' and combines by '{known}'.",
+        cite=_CITE,
         aggregate=aggregation.ours,
         item_score=item_score(aggregation),
         settings={"aggregation": known, "filter": filter_ or "none"},

@@ -80,16 +80,50 @@ def score_first_line(scorables: Sequence[Scorable]) -> list[Statistics | None]:
     return rows
 
 
-def _metric(name: str, label: str, score: Score, need: Need, note: str = "") -> Metric:
+_PAPER = "Liao et al. EHR-R1. arXiv:2510.25628; "
+_LIST = _PAPER + "protocol page of EHR-Bench, section 4.2."
+_NEXT = _PAPER + "protocol page of EHR-Bench, section 4.3."
+_EXACTLY = "; case is not compared, numbering and bullets are, as in the authors' code"
+_MILDLY = "; case, numbering and bullets are not compared"
+
+
+def _metric(name: str, label: str, score: Score, need: Need, about: str, cite: str = _LIST, note: str = "") -> Metric:
     kind: Kind = "set_f1" if need == "labels" else "item_mean"
-    return Metric(name=name, version=1, label=label, kind=kind, score=score, needs=frozenset({need}), note=note)
+    return Metric(
+        name=name, version=1, label=label, kind=kind, score=score, needs=frozenset({need}), about=about, cite=cite, note=note
+    )
 
 
-SET_F1 = _metric("set_f1", "Set F1", partial(score_part, score_clean, 2), "labels")
-SET_PRECISION = _metric("set_precision", "Set precision", partial(score_part, score_clean, 0), "labels")
-SET_RECALL = _metric("set_recall", "Set recall", partial(score_part, score_clean, 1), "labels")
-SET_F1_STRICT = _metric("set_f1_strict", "Set F1, strict", partial(score_part, score_strict, 2), "labels", "as released")
-SET_PRECISION_STRICT = _metric("set_precision_strict", "Set precision, strict", partial(score_part, score_strict, 0), "labels")
-SET_RECALL_STRICT = _metric("set_recall_strict", "Set recall, strict", partial(score_part, score_strict, 1), "labels")
-PREFIX_MATCH = _metric("prefix_match", "Accuracy, strict", score_prefix, "reference", "as released: the answer begins with it")
-FIRST_LINE_MATCH = _metric("first_line_match", "Accuracy", score_first_line, "reference")
+def _of_sets(name: str, label: str, rule: Rule, part: int, note: str = "") -> Metric:
+    meaning = (
+        "The share of the listed items that are in the gold set",
+        "The share of the gold set that the answer lists",
+        "Harmonic mean of precision and recall of the listed items against the gold set",
+    )[part]
+    how = _EXACTLY if rule is score_strict else _MILDLY
+    return _metric(name, label, partial(score_part, rule, part), "labels", f"{meaning}, averaged over items{how}.", note=note)
+
+
+SET_F1 = _of_sets("set_f1", "Set F1", score_clean, 2)
+SET_PRECISION = _of_sets("set_precision", "Set precision", score_clean, 0)
+SET_RECALL = _of_sets("set_recall", "Set recall", score_clean, 1)
+SET_F1_STRICT = _of_sets("set_f1_strict", "Set F1, strict", score_strict, 2, "as released")
+SET_PRECISION_STRICT = _of_sets("set_precision_strict", "Set precision, strict", score_strict, 0)
+SET_RECALL_STRICT = _of_sets("set_recall_strict", "Set recall, strict", score_strict, 1)
+PREFIX_MATCH = _metric(
+    "prefix_match",
+    "Accuracy, strict",
+    score_prefix,
+    "reference",
+    "The share of answers that begin with the gold answer, letter by letter.",
+    _NEXT,
+    "as released: the answer begins with it",
+)
+FIRST_LINE_MATCH = _metric(
+    "first_line_match",
+    "Accuracy",
+    score_first_line,
+    "reference",
+    "The share of answers whose first line is the gold answer, case and layout aside.",
+    _NEXT,
+)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Literal
 
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.suites.meds_bench.scorers import OURS
 from ehrbench.suites.meds_bench.scorers.choices import choice_letters, true_false, yes_no_maybe
 from ehrbench.suites.meds_bench.scorers.labels import (
     DDXPLUS,
@@ -163,46 +164,113 @@ def class_f1(statistics: Statistics) -> float:
     return 2 * right / (2 * right + wrong) if right else 0.0
 
 
-def _mean(key: str, label: str, function: Callable[..., list[Statistics | None]], higher: bool = True) -> Metric:
+def _mean(key: str, label: str, function: Callable[..., list[Statistics | None]], about: str, higher: bool = True) -> Metric:
     settings = {"reading": "closed set", "references": "any"}
-    return Metric(key, 1, label, "item_mean", function, higher_is_better=higher, settings=settings)
+    return Metric(key, 1, label, "item_mean", function, higher_is_better=higher, settings=settings, about=about, cite=OURS)
 
 
-def counted(key: str, label: str, function: Callable[..., list[Statistics | None]], aggregate: str, note: str = "") -> Metric:
+def counted(
+    key: str,
+    label: str,
+    function: Callable[..., list[Statistics | None]],
+    aggregate: str,
+    about: str,
+    cite: str = OURS,
+    note: str = "",
+) -> Metric:
     """A metric whose statistics are tp, fp, fn of each class."""
     kind: Literal["macro_f1", "set_f1"] = "set_f1" if aggregate == "micro_f1" else "macro_f1"
     settings = {"reading": "substring" if note else "closed set", "references": "first"}
-    return Metric(key, 1, label, kind, function, aggregate=aggregate, item_score=class_f1, settings=settings, note=note)
-
-
-CHOICE_ACCURACY = _mean("choice_accuracy", "Accuracy", score_choice)
-YES_NO_MAYBE_ACCURACY = _mean("yes_no_maybe_accuracy", "Accuracy", partial(score_word, task="yes_no_maybe"))
-IE_ACCURACY = _mean("ie_accuracy", "Accuracy (whole words)", score_extracted)
-DIAGNOSIS_ACCURACY = _mean("diagnosis_accuracy", "Accuracy", partial(score_label, task="diagnosis"))
-TREATMENT_ACCURACY = _mean("treatment_accuracy", "Accuracy", partial(score_label, task="treatment"))
-NLI_ACCURACY = _mean("nli_accuracy", "Accuracy", partial(score_label, task="nli"))
-FACT_ACCURACY = _mean("fact_accuracy", "Accuracy", partial(score_label, task="fact"))
-OUTCOME_ACCURACY = _mean("outcome_accuracy", "Accuracy", partial(score_word, task="true_false"))
-
-
-def _ambiguous(task: LabelTask) -> Metric:
-    return _mean(
-        f"{task}_ambiguous", "Share naming several labels", partial(score_label, task=task, ambiguous=True), higher=False
+    return Metric(
+        key,
+        1,
+        label,
+        kind,
+        function,
+        aggregate=aggregate,
+        item_score=class_f1,
+        settings=settings,
+        about=about,
+        cite=cite,
+        note=note,
     )
 
 
-DIAGNOSIS_AMBIGUOUS = _ambiguous("diagnosis")
-TREATMENT_AMBIGUOUS = _ambiguous("treatment")
-NLI_AMBIGUOUS = _ambiguous("nli")
-FACT_AMBIGUOUS = _ambiguous("fact")
+_ONE_LABEL = "The share of answers that name exactly one {} of the closed set, and the right one."
 
-OUTCOME_BALANCED_ACCURACY = counted(
-    "outcome_balanced_accuracy", "Balanced accuracy", partial(count_words, task="true_false"), "balanced_accuracy"
+CHOICE_ACCURACY = _mean(
+    "choice_accuracy",
+    "Accuracy",
+    score_choice,
+    "The share of questions whose chosen options are exactly the right ones, however the answer is worded.",
 )
-OUTCOME_F1 = counted("outcome_f1", "F1 of true", partial(count_words, task="true_false", only="true"), "micro_f1")
+YES_NO_MAYBE_ACCURACY = _mean(
+    "yes_no_maybe_accuracy",
+    "Accuracy",
+    partial(score_word, task="yes_no_maybe"),
+    "The share of questions whose answer says the right one of yes, no and maybe.",
+)
+IE_ACCURACY = _mean(
+    "ie_accuracy",
+    "Accuracy (whole words)",
+    score_extracted,
+    "The share of answers that hold every phrase of a gold answer as whole words, in any order.",
+)
+DIAGNOSIS_ACCURACY = _mean("diagnosis_accuracy", "Accuracy", partial(score_label, task="diagnosis"), _ONE_LABEL.format("disease"))
+TREATMENT_ACCURACY = _mean(
+    "treatment_accuracy", "Accuracy", partial(score_label, task="treatment"), _ONE_LABEL.format("treatment")
+)
+NLI_ACCURACY = _mean("nli_accuracy", "Accuracy", partial(score_label, task="nli"), _ONE_LABEL.format("relation"))
+FACT_ACCURACY = _mean("fact_accuracy", "Accuracy", partial(score_label, task="fact"), _ONE_LABEL.format("verdict"))
+OUTCOME_ACCURACY = _mean(
+    "outcome_accuracy",
+    "Accuracy",
+    partial(score_word, task="true_false"),
+    "The share of answers that say true or false, or a synonym, rightly.",
+)
+
+
+def _ambiguous(task: LabelTask, what: str) -> Metric:
+    return _mean(
+        f"{task}_ambiguous",
+        "Share naming several labels",
+        partial(score_label, task=task, ambiguous=True),
+        f"The share of answers that name several {what} and so commit to none; they count as wrong.",
+        higher=False,
+    )
+
+
+DIAGNOSIS_AMBIGUOUS = _ambiguous("diagnosis", "diseases")
+TREATMENT_AMBIGUOUS = _ambiguous("treatment", "treatments")
+NLI_AMBIGUOUS = _ambiguous("nli", "relations")
+FACT_AMBIGUOUS = _ambiguous("fact", "verdicts")
+
+_BALANCED = "The share of each {} that is found, averaged over the {}, so that rare ones count as much as common ones."
+OUTCOME_BALANCED_ACCURACY = counted(
+    "outcome_balanced_accuracy",
+    "Balanced accuracy",
+    partial(count_words, task="true_false"),
+    "balanced_accuracy",
+    _BALANCED.format("of true and false", "two"),
+)
+OUTCOME_F1 = counted(
+    "outcome_f1",
+    "F1 of true",
+    partial(count_words, task="true_false", only="true"),
+    "micro_f1",
+    "Harmonic mean of precision and recall of the answer true: false alarms and missed cases both lower it.",
+)
 NLI_BALANCED_ACCURACY = counted(
-    "nli_balanced_accuracy", "Balanced accuracy", partial(count_labels, task="nli"), "balanced_accuracy"
+    "nli_balanced_accuracy",
+    "Balanced accuracy",
+    partial(count_labels, task="nli"),
+    "balanced_accuracy",
+    _BALANCED.format("relation", "relations"),
 )
 FACT_BALANCED_ACCURACY = counted(
-    "fact_balanced_accuracy", "Balanced accuracy", partial(count_labels, task="fact"), "balanced_accuracy"
+    "fact_balanced_accuracy",
+    "Balanced accuracy",
+    partial(count_labels, task="fact"),
+    "balanced_accuracy",
+    _BALANCED.format("verdict", "verdicts"),
 )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.suites.meds_bench.scorers import PAPER
 from ehrbench.suites.meds_bench.scorers._cells import as_string, is_missing
 
 Rule = Callable[[str, str], bool]
@@ -70,40 +71,72 @@ def score(scorables: Sequence[Scorable], rule: Rule) -> list[Statistics | None]:
 
 
 _FALSE_HITS = "As the reference: the gold answer anywhere in the model's is correct, so hedging and parts of words score."
+_ANYWHERE = "The share of answers that hold the gold {} anywhere, even inside a word or beside another; long answers gain by it."
 
 
-def _metric(key: str, label: str, rule: Rule, note: str = _FALSE_HITS) -> Metric:
+def _metric(key: str, label: str, rule: Rule, section: str, about: str, note: str = _FALSE_HITS) -> Metric:
     return Metric(
-        key, 1, label, "item_mean", partial(score, rule=rule), settings={"rule": "reference", "references": "first"}, note=note
+        key,
+        1,
+        label,
+        "item_mean",
+        partial(score, rule=rule),
+        settings={"rule": "reference", "references": "first"},
+        about=about,
+        cite=f"{PAPER}{section}.",
+        note=note,
     )
 
 
 _LETTERS = "As the reference: the first letter after 'The right answer is' decides; 'Answer: B' counts as A, and {} never scores."
+_FIRST_LETTER = "The share of answers whose first letter, after the phrase 'the right answer is', is the gold answer's: {}."
 
 MCQA_FIRST_LETTER = _metric(
     "mcqa_first_letter",
     "Accuracy (first letter)",
     partial(first_letter, letters="abcd"),
+    "4.1",
+    _FIRST_LETTER.format("A to D"),
     _LETTERS.format("E, or a gold answer in another language,"),
 )
 MCQA_FIRST_LETTER_YES_NO = _metric(
     "mcqa_first_letter_yes_no",
     "Accuracy (first letter, yes or no)",
     partial(first_letter, letters="yn"),
+    "4.1",
+    _FIRST_LETTER.format("y or n"),
     _LETTERS.format("'maybe'") + " An empty answer counts as no.",
 )
-IE_CONTAINMENT = _metric("ie_containment", "Accuracy (containment)", extraction)
+IE_CONTAINMENT = _metric(
+    "ie_containment", "Accuracy (containment)", extraction, "4.3", _ANYWHERE.format("text, quotes and line ends aside,")
+)
 DIAGNOSIS_CONTAINMENT = _metric(
-    "diagnosis_containment", "Accuracy (containment)", partial(named, phrase="The diagnosis result is")
+    "diagnosis_containment",
+    "Accuracy (containment)",
+    partial(named, phrase="The diagnosis result is"),
+    "4.7",
+    _ANYWHERE.format("disease"),
 )
 TREATMENT_CONTAINMENT = _metric(
-    "treatment_containment", "Accuracy (containment)", partial(named, phrase="The treatment planning is:")
+    "treatment_containment",
+    "Accuracy (containment)",
+    partial(named, phrase="The treatment planning is:"),
+    "4.8",
+    _ANYWHERE.format("treatment"),
 )
 OUTCOME_TRUE_FALSE = _metric(
     "outcome_true_false",
     "Accuracy (true or false)",
     outcome,
+    "4.9",
+    "The share of answers that hold the right one of the words true and false, and not the other.",
     "As the reference: only the words true and false are read; an answer with both is wrong.",
 )
-FACT_CONTAINMENT = _metric("fact_containment", "Accuracy (containment, first line)", verified)
-NLI_CONTAINMENT = _metric("nli_containment", "Accuracy (containment)", entailed)
+FACT_CONTAINMENT = _metric(
+    "fact_containment",
+    "Accuracy (containment, first line)",
+    verified,
+    "4.11",
+    "The share of answers whose first line holds the gold verdict anywhere, even inside a word.",
+)
+NLI_CONTAINMENT = _metric("nli_containment", "Accuracy (containment)", entailed, "4.12", _ANYWHERE.format("relation"))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.suites.meds_bench.scorers import OURS, PAPER
 from ehrbench.suites.meds_bench.scorers._cells import is_missing
 
 NONE_CUT = "there is no related enetity"
@@ -109,11 +110,13 @@ NER_F1_CUT = Metric(
     aggregate="micro_f1",
     item_score=f1,
     settings={"entities": "reference", "empty": "skipped", "references": "max"},
+    about="Harmonic mean of precision and recall of the named entities over all sentences, the last letter of each list cut.",
+    cite=f"{PAPER}4.6.",
     note="As the reference: the last entity loses its last letter on both sides, so order matters; empty answers are left out.",
 )
 
 
-def _metric(key: str, label: str, aggregate: str, item_score: Callable[[Statistics], float]) -> Metric:
+def _metric(key: str, label: str, aggregate: str, item_score: Callable[[Statistics], float], about: str) -> Metric:
     return Metric(
         key,
         2,  # 2: a right "none" has an item score of 1
@@ -123,9 +126,23 @@ def _metric(key: str, label: str, aggregate: str, item_score: Callable[[Statisti
         aggregate=aggregate,
         item_score=_or_right(item_score),
         settings={"entities": "normalized", "empty": "counted", "references": "max"},
+        about=f"{about}, counted over all sentences.",
+        cite=OURS,
     )
 
 
-NER_F1 = _metric("ner_f1", "Micro F1 (entities)", "micro_f1", f1)
-NER_PRECISION = _metric("ner_precision", "Micro precision (entities)", "micro_precision", partial(_share, other=1))
-NER_RECALL = _metric("ner_recall", "Micro recall (entities)", "micro_recall", partial(_share, other=2))
+NER_F1 = _metric("ner_f1", "Micro F1 (entities)", "micro_f1", f1, "Harmonic mean of precision and recall of the named entities")
+NER_PRECISION = _metric(
+    "ner_precision",
+    "Micro precision (entities)",
+    "micro_precision",
+    partial(_share, other=1),
+    "The share of the entities that answers name that are right",
+)
+NER_RECALL = _metric(
+    "ner_recall",
+    "Micro recall (entities)",
+    "micro_recall",
+    partial(_share, other=2),
+    "The share of the right entities that answers name",
+)

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from ehrbench.metrics._texts import Encoder, Memo, best_of_references
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.suites.meds_bench.scorers import OURS, PAPER
 from ehrbench.suites.meds_bench.scorers._cells import is_missing
 from ehrbench.suites.meds_bench.scorers._tokens import Tokenizer, library, missing, tokenizer
 
@@ -165,6 +166,37 @@ _WORDS: dict[Tokenizer, str] = {
 _SET_NOTE = "The paper prints this as ROUGE-1; it is ROUGE-L F over sets of distinct words."
 
 
+_MEANINGS: dict[Measure, str] = {
+    "bleu_1": "The share of the answer's words that are in the gold answer, with a penalty for short answers",
+    "rouge_l_set": "Harmonic mean of the shares of distinct words on a longest common sequence with the gold, by sentence",
+    "rouge_1": "Overlap of single words with the gold answer, wherever they stand (F measure)",
+    "rouge_l": "The longest sequence of words that answer and gold answer share in the same order, gaps allowed (F measure)",
+}
+_PREPARED: dict[Script, str] = {
+    "plain": "",
+    "explanation": "; empty answers are left out",
+    "rationale": "; both texts are trimmed",
+    "ebms": "; both texts are trimmed and in lower case, the gold without full stops",
+    "lower": "; both texts are in lower case",
+}
+_CUT: dict[Tokenizer, str] = {
+    "jieba": "; Chinese words are those of jieba",
+    "words-jieba": "; Chinese words are those of jieba",
+    "janome": "; Japanese words are those of janome",
+    "words-janome": "; Japanese words are those of janome",
+    "words": "; words are runs of letters and digits of any script",
+}
+_TRUE_ROUGE = "Lin. ROUGE: A Package for Automatic Evaluation of Summaries. Text Summarization Branches Out, 2004."
+
+
+def _source(measure: Measure, name: Tokenizer, script: Script) -> str:
+    if measure in ("rouge_1", "rouge_l"):
+        return _TRUE_ROUGE
+    if name == "words" or script == "lower":
+        return OURS
+    return f"{PAPER}4.0."
+
+
 def _metric(key: str, measure: Measure, name: Tokenizer = "nltk-3.8", script: Script = "plain") -> Metric:
     about = ", ".join(filter(None, ("word sets" * (measure == "rouge_l_set"), _WORDS.get(name), _IN_LABEL.get(script))))
     raw = measure == "rouge_l_set" and name == "nltk-3.8"
@@ -182,6 +214,8 @@ def _metric(key: str, measure: Measure, name: Tokenizer = "nltk-3.8", script: Sc
             **({"measure": "f"} if measure != "bleu_1" else {}),
         },
         libraries=library(name),
+        about=f"{_MEANINGS[measure]}{_CUT.get(name, '')}{_PREPARED[script]}.",
+        cite=_source(measure, name, script),
         note=" ".join(filter(None, notes)),
         unavailable=partial(missing, name),
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ehrbench.metrics.metric import Scorable, Statistics
+from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.suites.meds_bench.scorers import OURS, PAPER
 from ehrbench.suites.meds_bench.scorers.accuracy import counted
 from ehrbench.suites.meds_bench.scorers.labels import HALLMARKS, named_labels
 
@@ -34,12 +35,29 @@ def _hallmarks(text: str, substrings: bool) -> set[str]:
 
 
 _ALL_TEN = "As the reference: the mean over all ten classes, one without a case counting as 0."
-_BY_SUBSTRING = partial(count_hallmarks, substrings=True)
-HOC_MACRO_F1 = counted("hoc_macro_f1", "Macro F1 (ten classes)", _BY_SUBSTRING, "macro_f1_all_classes", _ALL_TEN)
-HOC_MACRO_PRECISION = counted(
-    "hoc_macro_precision", "Macro precision (ten classes)", _BY_SUBSTRING, "macro_precision_all_classes", _ALL_TEN
-)
-HOC_MACRO_RECALL = counted("hoc_macro_recall", "Macro recall (ten classes)", _BY_SUBSTRING, "macro_recall_all_classes", _ALL_TEN)
-HOC_F1 = counted("hoc_f1", "Macro F1", count_hallmarks, "macro_f1_gold_classes")
-HOC_PRECISION = counted("hoc_precision", "Macro precision", count_hallmarks, "macro_precision_gold_classes")
-HOC_RECALL = counted("hoc_recall", "Macro recall", count_hallmarks, "macro_recall_gold_classes")
+_MEANINGS = {
+    "f1": "F1 of each hallmark of cancer",
+    "precision": "The share of the times a hallmark of cancer is named that are right",
+    "recall": "The share of the texts with a hallmark of cancer in which it is named",
+}
+
+
+def _metric(key: str, part: str, *, paper: bool) -> Metric:
+    classes = "all ten" if paper else "those that some gold answer has"
+    return counted(
+        key,
+        f"Macro {part.replace('f1', 'F1')}" + " (ten classes)" * paper,
+        partial(count_hallmarks, substrings=paper),
+        f"macro_{part}_{'all' if paper else 'gold'}_classes",
+        f"{_MEANINGS[part]}, averaged over {classes}, so that rare ones count as much as common ones.",
+        f"{PAPER}4.10." if paper else OURS,
+        _ALL_TEN if paper else "",
+    )
+
+
+HOC_MACRO_F1 = _metric("hoc_macro_f1", "f1", paper=True)
+HOC_MACRO_PRECISION = _metric("hoc_macro_precision", "precision", paper=True)
+HOC_MACRO_RECALL = _metric("hoc_macro_recall", "recall", paper=True)
+HOC_F1 = _metric("hoc_f1", "f1", paper=False)
+HOC_PRECISION = _metric("hoc_precision", "precision", paper=False)
+HOC_RECALL = _metric("hoc_recall", "recall", paper=False)
