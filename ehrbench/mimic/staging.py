@@ -1,14 +1,15 @@
 """The cohort's events laid aside on disk, in stretches of neighbouring admissions, so that each is read once more and no more.
 
 A release's tables are in the order of patients, and lists are written in the order of admissions. So rows are sorted into
-stretches as they are read: some are held, then written out, a file a stretch.
+stretches as they are read: some are held, then written out, a file a stretch. A row that a table has twice is laid aside once:
+reduced rows hold their table's key (an admission of the cohort has one stay), so two that are equal are one event.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
@@ -34,6 +35,8 @@ class Staged:
     """The first ``hadm_id`` of each stretch, ascending."""
     empty: pl.DataFrame
     """No rows, with the columns."""
+    repeated: int = 0
+    """Rows that were left out, because an equal one is there."""
 
     def scan(self) -> pl.LazyFrame:
         """All rows, in no promised order."""
@@ -48,9 +51,24 @@ class Staged:
 
 
 def stage_events(
-    mimic: Mimic, cohort: Cohort, work: Path, types: Iterable[str], progress: Callable[[str], None]
+    mimic: Mimic,
+    cohort: Cohort,
+    work: Path,
+    types: Iterable[str],
+    progress: Callable[[str], None],
+    *,
+    keep_repeated: bool = False,
 ) -> Mapping[str, Staged]:
-    """Stream each table once, reduce it to the cohort's events and lay them aside, by event type."""
+    """Stream each table once, reduce it to the cohort's events and lay them aside, by event type.
+
+    Args:
+        mimic: the release.
+        cohort: whose events.
+        work: a folder for them.
+        types: of events.
+        progress: told what is being read.
+        keep_repeated: leave rows that a table has twice, as the authors' code does.
+    """
     firsts = cohort.admissions["hadm_id"].gather_every(STRETCH).to_list()
     stage = {}
     for event_type in types:
@@ -61,8 +79,29 @@ def stage_events(
         writer = _Writer(staged)
         mimic.each_batch(rows, writer.add)
         writer.flush()
-        stage[event_type] = staged
+        stage[event_type] = staged if keep_repeated else _once_each(staged)
     return stage
+
+
+def repeated_rows(stage: Mapping[str, Staged]) -> dict[str, int]:
+    """How many rows were left out as repeated, by event type, where there are any."""
+    return {event_type: staged.repeated for event_type, staged in stage.items() if staged.repeated}
+
+
+def _once_each(staged: Staged) -> Staged:
+    """Leave one of each row. A row and its copy belong to one admission, so a stretch at a time is enough."""
+    repeated = 0
+    for stretch in range(len(staged.firsts)):
+        files = sorted(staged.folder.glob(f"{stretch:05d}-*.arrow"))
+        rows = pl.concat([staged.empty, *(pl.read_ipc(path) for path in files)])
+        if rows.hash_rows().n_unique() == rows.height:  # five times as quick as looking for the rows
+            continue
+        once = rows.unique()
+        for path in files:
+            path.unlink()
+        once.write_ipc(files[0], compression="lz4")
+        repeated += rows.height - once.height
+    return replace(staged, repeated=repeated)
 
 
 class _Writer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +45,12 @@ def target_folder(out: Path | None, suite: str) -> Path:
 def say(silent: bool) -> Callable[[str], None]:
     """Prints progress, unless JSON is asked for."""
     return (lambda _: None) if silent else (lambda line: typer.echo(f"… {line}", err=True))
+
+
+def say_repeated(repeated: Mapping[str, int]) -> None:
+    """Tell how many rows of each table were left out because it has them twice."""
+    for table, n in repeated.items():
+        typer.echo(f"note: {n:,} rows of {table} left out, of which the table has an exact copy", err=True)
 
 
 def licence(open_data: bool) -> str:

@@ -1,4 +1,4 @@
-"""Copies of a few patients of the MIMIC-IV demo as other programs leave them: the same rows, and so the same benchmark."""
+"""Copies of the MIMIC-IV demo, or of a few of its patients, as other programs leave them: the same rows, the same benchmark."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ import polars as pl
 from ehrbench.mimic.schema import TABLES, Table
 from ehrbench.mimic.tables import Mimic
 
-N_PATIENTS = 4
 Rows = list[list[str]]
 Write = Callable[[Path, Table, list[str], Rows], None]
 
 
-def few_patients(demo: Mimic) -> Mapping[str, tuple[list[str], Rows]]:
-    """Header and rows, as written, of every table of the demo, those of events for a few patients."""
-    chosen = demo.collect(demo.scan("icustays", ["subject_id"]).unique().sort("subject_id"))["subject_id"].to_list()[:N_PATIENTS]
+def rows_of(demo: Mimic, n_patients: int | None) -> Mapping[str, tuple[list[str], Rows]]:
+    """Header and rows, as written, of every table of the demo; with a number, those of so many patients."""
+    subjects = demo.collect(demo.scan("icustays", ["subject_id"]).unique().sort("subject_id"))["subject_id"].to_list()
     found = {}
     for name, table in TABLES.items():
         if not demo.has(name):
             continue
         rows = demo.scan(name, as_text=True)
-        if "subject_id" in table.columns:
-            rows = rows.filter(pl.col("subject_id").is_in([str(one) for one in chosen]))
+        if n_patients and "subject_id" in table.columns:
+            rows = rows.filter(pl.col("subject_id").is_in([str(one) for one in subjects[:n_patients]]))
         frame = demo.collect(rows)
         found[name] = (frame.columns, [[cell or "" for cell in row] for row in frame.rows()])
-    for dictionary, key in (("d_icd_diagnoses", "diagnoses_icd"), ("d_icd_procedures", "procedures_icd")):
-        used = {row[found[key][0].index("icd_code")].strip() for row in found[key][1]}
-        header, rows = found[dictionary]
-        found[dictionary] = header, [row for row in rows if row[0].strip() in used]
-    for name in ("d_hcpcs", "provider", "caregiver"):
-        found[name][1][50:] = []
+    if n_patients:
+        for dictionary, key in (("d_icd_diagnoses", "diagnoses_icd"), ("d_icd_procedures", "procedures_icd")):
+            used = {row[found[key][0].index("icd_code")].strip() for row in found[key][1]}
+            header, rows = found[dictionary]
+            found[dictionary] = header, [row for row in rows if row[0].strip() in used]
+        for name in ("d_hcpcs", "provider", "caregiver"):
+            found[name][1][50:] = []
     return found
 
 
@@ -154,6 +154,8 @@ WRITERS: Mapping[str, Write] = {
         pyarrow_parquet,
         duckdb_parquet,
         unlike_parts,
+        doubled,
+        shuffled,
     )
 }
 """Ways to write the same tables."""

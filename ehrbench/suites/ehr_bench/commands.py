@@ -18,6 +18,7 @@ from ehrbench.terminal.prepare_options import (
     out_option,
     release,
     say,
+    say_repeated,
     target_folder,
 )
 
@@ -94,6 +95,7 @@ def prepare_release(
     if summary.splits:
         parts = ", ".join(f"{name} {n:,}" for name, n in summary.splits.items())
         typer.echo(f"patients: {parts}; {sum(summary.training.values()):,} rows to train on")
+    say_repeated(summary.repeated)
     for sentence in summary.skipped:
         typer.echo(f"note: {sentence}", err=True)
     typer.echo(f"{target} ({licence(summary.open_data)})")

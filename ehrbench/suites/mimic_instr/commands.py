@@ -19,8 +19,11 @@ from ehrbench.terminal.prepare_options import (
     out_option,
     release,
     say,
+    say_repeated,
     target_folder,
 )
+
+KeepRepeated = Annotated[bool, typer.Option("--keep-repeated", help="Keep rows that a table has twice, as the authors do.")]
 
 
 class Profile(str, Enum):
@@ -56,6 +59,7 @@ def prepare_instr(
     split: SplitFile = None,
     everything: Annotated[bool, typer.Option("--all", help="Also write every question the templates can ask.")] = False,
     hadm_id: Annotated[list[int] | None, typer.Option(help="With --all: of this admission only; repeatable.")] = None,
+    keep_repeated: KeepRepeated = False,
     cache: CacheFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -84,6 +88,7 @@ def prepare_instr(
         everything=everything,
         hadm_ids=tuple(hadm_id or ()),
         split_file=split,
+        keep_repeated=keep_repeated,
     )
     summary = prepare(Mimic(release(mimic), ed=ed, note=notes, cache=cache), target, options, say(as_json))
     if as_json:
@@ -100,6 +105,7 @@ def prepare_instr(
         typer.echo(f"{summary.all_questions:>9,} questions in qa_all.jsonl")
     for event_type, n in summary.unknown_items.items():
         typer.echo(f"note: {n:,} rows of {event_type} left out, whose item the release's dictionary does not name", err=True)
+    say_repeated(summary.repeated)
     for warning in summary.warnings:
         typer.echo(f"note: {warning}", err=True)
     typer.echo(f"{target} ({licence(summary.open_data)})")
@@ -133,6 +139,7 @@ def prepare_prediction_tasks(
     ] = Durations.clip,
     long_stay_hours: Annotated[float, typer.Option(min=0, help="A longer hospital stay is a long one.")] = 168,
     split: SplitFile = None,
+    keep_repeated: KeepRepeated = False,
     cache: CacheFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -144,13 +151,14 @@ def prepare_prediction_tasks(
     from ehrbench.terminal.output import print_json, print_table
 
     target = target_folder(out, "mimic_prediction")
-    options = PredictionOptions(profile.value, seed, window_by.value, durations.value, long_stay_hours, ccs, split)
+    options = PredictionOptions(profile.value, seed, window_by.value, durations.value, long_stay_hours, ccs, split, keep_repeated)
     summary = prepare_prediction(Mimic(release(mimic), cache=cache), target, options, say(as_json))
     if as_json:
         print_json({"out": str(target), **asdict(summary)})
         return
     rows = [(task, n, summary.positives.get(task)) for task, n in summary.admissions.items()]
     print_table(("task", "admissions", "positive"), rows, numbers=(1, 2))
+    say_repeated(summary.repeated)
     if summary.skipped:
         typer.echo(f"note: {summary.skipped}", err=True)
     typer.echo(f"{target} ({licence(summary.open_data)})")

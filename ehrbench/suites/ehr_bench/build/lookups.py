@@ -7,6 +7,7 @@ import polars as pl
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.ehr_bench.build.maps import Maps
 from ehrbench.suites.ehr_bench.build.pandas_text import as_missing, inferred_kinds, printed
+from ehrbench.suites.ehr_bench.build.profile import BuildProfile
 
 _DICTIONARY = {"diagnoses_icd": "d_icd_diagnoses", "procedures_icd": "d_icd_procedures"}
 
@@ -16,12 +17,23 @@ def text_rows(mimic: Mimic, table: str, columns: list[str]) -> pl.LazyFrame:
     return mimic.scan(table, columns, as_text=True).select(as_missing(pl.col(c)).alias(c) for c in columns)
 
 
-def add_lookup(rows: pl.LazyFrame, name: str, table: str, mimic: Mimic, maps: Maps, text_codes: bool) -> pl.LazyFrame:
+def radiology_details(mimic: Mimic, *, clean: bool) -> pl.LazyFrame:
+    """``subject_id, note_id, field_name, field_value`` as text, as they lie in the file; ``clean``: each once, in order."""
+    columns = ["subject_id", "note_id", "field_name", "field_value"]
+    if not clean:
+        return text_rows(mimic, "radiology_detail", columns)
+    rows = text_rows(mimic, "radiology_detail", [*columns, "field_ordinal"]).unique()
+    ordinal = pl.col("field_ordinal").cast(pl.Float64)
+    return rows.sort("note_id", ordinal, "field_name", "field_value").select(columns)
+
+
+def add_lookup(rows: pl.LazyFrame, name: str, table: str, mimic: Mimic, maps: Maps, profile: BuildProfile) -> pl.LazyFrame:
     """Add one looked-up column (``=item``, ``=icd``, ``=ccs``, ``=atc``, ``=exams``, ``=place``); null where there is no name.
 
     ``rows`` has the columns that ``lookup_columns`` names, as text.
     """
     nothing = pl.lit(None, dtype=pl.String).alias(name)
+    text_codes = profile.text_codes
     if name == "=place":
         return rows.with_columns(pl.coalesce("careunit", "eventtype").alias(name))
     if name == "=item":
@@ -41,7 +53,7 @@ def add_lookup(rows: pl.LazyFrame, name: str, table: str, mimic: Mimic, maps: Ma
         padded = rows.with_columns(pl.col("ndc").str.strip_suffix(".0").str.zfill(11))
         return _join(padded, names, ["ndc"], "atc_name", name)
     if name == "=exams" and mimic.has("radiology_detail"):
-        detail = text_rows(mimic, "radiology_detail", ["note_id", "field_name", "field_value"]).with_row_index("nth")
+        detail = radiology_details(mimic, clean=profile.clean).with_row_index("nth")
         exams = detail.filter((pl.col("field_name") == "exam_name") & pl.col("field_value").is_not_null())
         lists = exams.sort("nth").group_by("note_id", maintain_order=True).agg(pl.col("field_value").alias(name))
         return rows.join(lists, on="note_id", how="left")

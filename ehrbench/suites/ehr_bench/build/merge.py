@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
 from ehrbench.suites.ehr_bench.build.layout import MODULES, NUMBER, SOURCES
 from ehrbench.suites.ehr_bench.build.profile import BuildProfile
@@ -18,6 +20,8 @@ LONGEST_GAP = 3600
 """Seconds between two rows of an event in the clean profile."""
 RAW = "raw "
 """Begins the names of staged columns of raw values."""
+KEY = "key "
+"""Begins the names of staged columns that tell a table's rows apart."""
 _UNTIMED = ("patients", "diagnoses_icd", "drgcodes")
 _LAST = 1 << 40
 Columns = Mapping[str, Mapping[str, Sequence[Any]]]
@@ -65,9 +69,18 @@ def portions(stage: Mapping[str, Path], size: int) -> Iterator[tuple[int, int]]:
 
 
 def load_patients(
-    stage: Mapping[str, Path], first: int, last: int, profile: BuildProfile, *, raw: bool = False
+    stage: Mapping[str, Path],
+    first: int,
+    last: int,
+    profile: BuildProfile,
+    *,
+    raw: bool = False,
+    repeated: Counter[str] | None = None,
 ) -> Iterator[Patient]:
     """The patients of a portion, by number; those without a ``patients`` row are left out.
+
+    Rows of one time stand as they lie in the file. In the clean profile they stand by the table's key, or by its columns where it
+    has none, and a row that a table has twice stands once.
 
     Args:
         stage: what ``stage_tables`` wrote.
@@ -75,23 +88,25 @@ def load_patients(
         last: patient.
         profile: how rows are ordered and joined.
         raw: with the raw values that were staged.
+        repeated: counts the rows that were left out because their table has them twice, by table.
     """
-    import polars.selectors as cs
-
     frames = {}
     for table, path in stage.items():
         staged = pl.scan_parquet(path) if raw else pl.scan_parquet(path).select(~cs.starts_with(RAW))
         rows = staged.filter(pl.col("subject").is_between(first, last)).collect()
-        frames[table] = rows.sort("subject", "row").with_row_index("place")
+        in_order = _each_once(rows) if profile.clean else rows.sort("subject", "row")
+        if repeated is not None and in_order.height < rows.height:
+            repeated[table] += rows.height - in_order.height
+        frames[table] = in_order.drop(cs.starts_with("row", KEY)).with_row_index("place")
     narrow = pl.concat(
         [
-            rows.select("subject", "hadm", "time", "at", "row", pl.col("place").cast(pl.Int64), table=pl.lit(NUMBER[table]))
+            rows.select("subject", "hadm", "time", "at", pl.col("place").cast(pl.Int64), table=pl.lit(NUMBER[table]))
             for table, rows in frames.items()
         ]
     )
     events = _events(_ordered(narrow, profile), profile)
     known = set(frames["patients"]["subject"].to_list())
-    columns = {table: rows.drop("subject", "hadm", "time", "at", "row", "place").to_dict() for table, rows in frames.items()}
+    columns = {table: rows.drop("subject", "hadm", "time", "at", "place").to_dict() for table, rows in frames.items()}
     lists = {table: {name: series.to_list() for name, series in found.items()} for table, found in columns.items()}
     names = list(SOURCES)
     for subject, found in groupby(events.iter_rows(), key=itemgetter(0)):
@@ -99,11 +114,20 @@ def load_patients(
             yield Patient(subject, [Event(names[table], *rest) for _, table, *rest in found], lists)
 
 
+def _each_once(rows: pl.DataFrame) -> pl.DataFrame:
+    """A table's rows each once, in an order that does not depend on how they lie in a file."""
+    once = rows.drop("row").unique()
+    keys = [name for name in once.columns if name.startswith(KEY)]
+    if keys == [f"{KEY}hash"]:
+        keys = [name for name, dtype in once.schema.items() if not (name.startswith((RAW, KEY)) or dtype.is_nested())] + keys
+    return once.sort("subject", "time", *keys, nulls_last=True)
+
+
 def _ordered(rows: pl.DataFrame, profile: BuildProfile) -> pl.DataFrame:
-    """Rows in order: by time, then module, table and place in the file; the untimed as the profile wants them."""
+    """Rows in order: by time, then module, table and place; the untimed as the profile wants them."""
     special = pl.col("table").is_in([NUMBER[name] for name in _UNTIMED])
     body = rows.filter(~special)
-    timed = body.filter(pl.col("time").is_not_null()).sort("subject", "time", "table", "row")
+    timed = body.filter(pl.col("time").is_not_null()).sort("subject", "time", "table", "place")
     nth = pl.int_range(pl.len()).over("subject")
     parts = [timed.with_columns(phase=pl.when(nth == 0).then(1).otherwise(3).cast(pl.Int64), key=nth.cast(pl.Int64))]
     if profile.duplicate_untimed:
@@ -120,7 +144,7 @@ def _ordered(rows: pl.DataFrame, profile: BuildProfile) -> pl.DataFrame:
     )
     order = placed.columns
     everything = pl.concat([frame.select(order) for frame in (head, placed, *ends)])
-    return everything.sort("subject", "spot", "after", "hadm", "row", maintain_order=True)
+    return everything.sort("subject", "spot", "after", "hadm", "place", maintain_order=True)
 
 
 def _copies(untimed: pl.DataFrame, order: list[str]) -> list[pl.DataFrame]:
@@ -133,7 +157,7 @@ def _copies(untimed: pl.DataFrame, order: list[str]) -> list[pl.DataFrame]:
         schema={"table": pl.Int32, "module": pl.Int64},
     )
     nth = pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
-    rows = untimed.join(modules, on="table", how="left").sort("subject", "table", "row").with_columns(nth=nth)
+    rows = untimed.join(modules, on="table", how="left").sort("subject", "table", "place").with_columns(nth=nth)
     once = pl.concat([rows.with_columns(nth=-nth), rows]).sort("subject", "module", "nth").with_columns(nth=nth)
     front = once.with_columns(phase=pl.lit(2, dtype=pl.Int64), key=-pl.col("nth"))
     back = once.with_columns(phase=pl.lit(4, dtype=pl.Int64), key=pl.col("nth"))

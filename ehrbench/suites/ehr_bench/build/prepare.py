@@ -71,6 +71,8 @@ class Summary:
     events: int = 0
     long_records: int = 0
     """Patients left out for more than 1,200 events."""
+    repeated: dict[str, int] = field(default_factory=dict)
+    """Rows left out because the table has them twice, by table; in the clean profile."""
     raw: dict[str, int] = field(default_factory=dict)
     """Samples by task, before the filters; of patients that were not left out."""
     kept: dict[str, int] = field(default_factory=dict)
@@ -126,7 +128,7 @@ def prepare(
             for patient, _ in patients_of(stage, files, profile, progress, raw=True):
                 write_patient(patient, new / FOLDER / f"{patient.subject}.parquet")
             subjects = {sample.subject for file in files for samples in file.chosen.values() for sample in samples}
-            write_mapping(mimic, maps, subjects, new)
+            write_mapping(mimic, maps, subjects, new, clean=profile.clean)
         else:
             write_rows(patients_of(stage, files, profile, progress), files, profile, new, work)
         write_indexes(new, files, as_parquet, hours=as_parquet and profile.clean)
@@ -189,9 +191,10 @@ def _choose(
     """The rows of each file to be written."""
     choices = {"test": Choice(options.seed, options.per_task), "train": Choice(options.seed, options.train_rows)}
     raw: Counter[str] = Counter()
+    repeated: Counter[str] = Counter()
     for first, last in portions(stage, PORTION):
         progress(f"finding samples of patients {first} to {last}")
-        for patient in load_patients(stage, first, last, profile):
+        for patient in load_patients(stage, first, last, profile, repeated=repeated):
             summary.patients += 1
             summary.events += len(patient.events)
             part = "test" if split is None else split.get(patient.subject, "")
@@ -204,6 +207,7 @@ def _choose(
                 raw[sample.task] += part == "test"
                 if kept(sample):
                     choices[part].add(sample)
+    summary.repeated = dict(sorted(repeated.items()))
     chosen, training = choices["test"].chosen(), choices["train"].chosen()
     order = [task for tasks in TASKS.values() for task in tasks if raw[task] or task in training]
     left = Counter[str]()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from ehrbench.mimic.schema import TABLES
+from ehrbench.mimic.schema import TABLES, Table
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.ehr_bench.build.layout import SOURCES, Source
 from ehrbench.suites.ehr_bench.build.lookups import add_lookup, lookup_columns, text_rows
 from ehrbench.suites.ehr_bench.build.maps import Maps
-from ehrbench.suites.ehr_bench.build.merge import RAW
+from ehrbench.suites.ehr_bench.build.merge import KEY, RAW
 from ehrbench.suites.ehr_bench.build.pandas_text import inferred_kinds, printed
 from ehrbench.suites.ehr_bench.build.profile import BuildProfile
 
@@ -34,7 +34,8 @@ def stage_tables(
 
     Columns: ``subject, hadm, row`` (place in the file), ``time`` (what orders the row) and ``at`` (what an event has as its
     time), in seconds since 1970, and the shown values, labels and facts; times among the facts are seconds, too. With ``raw``
-    also every column of the release's as pandas would print it.
+    also every column of the release's as pandas would print it. In the clean profile, what tells a table's rows apart: its key,
+    or a hash of all columns where it has none.
 
     Returns:
         The file by table, in the order of the merge; tables that the release lacks are left out.
@@ -57,14 +58,16 @@ def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps, ra
     stay = source.time is not None and source.time.startswith("stay.")
     time = source.time if source.time and not stay else None
     dates = (_DATES[source.name],) if source.name in _DATES else ()
-    identity = [c for c in ("subject_id", "hadm_id") if c in table.columns] + (["stay_id"] if stay else [])
-    needed = [*identity, *source.columns, *dates, *((time,) if time else ()), *(c for n in lookups for c in lookup_columns(n))]
-    whole = mimic.columns(source.name) if raw else []
-    rows = text_rows(mimic, source.name, list(dict.fromkeys([*needed, *whole]))).with_row_index("row")
+    owner = [c for c in ("subject_id", "hadm_id") if c in table.columns] + (["stay_id"] if stay else [])
+    needed = [*owner, *source.columns, *dates, *((time,) if time else ()), *(c for n in lookups for c in lookup_columns(n))]
+    everything = mimic.columns(source.name)
+    whole = everything if raw else []
+    identity = (table.key or everything) if profile.clean else []
+    rows = text_rows(mimic, source.name, list(dict.fromkeys([*needed, *whole, *identity]))).with_row_index("row")
     codes = [name for name in lookups if name in ("=ccs", "=atc", "=icd")]
     for name in lookups:
         if name not in codes:
-            rows = add_lookup(rows, name, source.name, mimic, maps, profile.text_codes)
+            rows = add_lookup(rows, name, source.name, mimic, maps, profile)
     if stay and source.time:
         column = source.time.removeprefix("stay.")
         stays = text_rows(mimic, "edstays", ["stay_id", column]).unique("stay_id", keep="last", maintain_order=True)
@@ -81,7 +84,7 @@ def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps, ra
     laid = {c: "text" if c in _CODES and profile.text_codes else kinds[c] for c in whole}
     rows = rows.with_columns(printed(pl.col(c), kind).alias(f"{RAW}{c}") for c, kind in laid.items())
     for name in codes:  # after the inference, which a join need not be repeated for
-        rows = add_lookup(rows, name, source.name, mimic, maps, profile.text_codes)
+        rows = add_lookup(rows, name, source.name, mimic, maps, profile)
     return rows.select(
         pl.col("subject_id").cast(pl.Int64).alias("subject"),
         (_number("hadm_id") if "hadm_id" in table.columns else pl.lit(None, dtype=pl.Int64)).alias("hadm"),
@@ -92,7 +95,14 @@ def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps, ra
         *lookups,
         *(value.alias(c) for c, value in facts.items()),
         *(f"{RAW}{c}" for c in whole),
+        *(_key(table, identity) if profile.clean else ()),
     )
+
+
+def _key(table: Table, identity: Sequence[str]) -> list[pl.Expr]:
+    if not table.key:
+        return [pl.struct(identity).hash().alias(f"{KEY}hash")]
+    return [(_number(c) if table.columns[c] == "int" else pl.col(c)).alias(f"{KEY}{c}") for c in identity]
 
 
 def _fact(column: str, source: Source) -> pl.Expr:

@@ -24,7 +24,7 @@ from ehrbench.mimic.known import NOTICE, is_open_demo
 from ehrbench.mimic.portions import PORTION, lists_of, replace_files, with_split, worded_portions, workspace, write_lists
 from ehrbench.mimic.render import merge_events
 from ehrbench.mimic.split import SPLITS, order_by_hash
-from ehrbench.mimic.staging import Staged, stage_events
+from ehrbench.mimic.staging import Staged, repeated_rows, stage_events
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.mimic_instr.questions import (
     LIVE_TYPES,
@@ -65,6 +65,8 @@ class Options:
     hadm_ids: tuple[int, ...] = ()
     """Restrict ``everything`` to these admissions."""
     split_file: Path | None = None
+    keep_repeated: bool = False
+    """Keep rows that a table has twice, as the authors' code does."""
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -80,6 +82,8 @@ class Summary:
     events: dict[str, int] = field(default_factory=dict)
     unknown_items: dict[str, int] = field(default_factory=dict)
     """Rows left out because the release's own dictionary does not name their item, by event type."""
+    repeated: dict[str, int] = field(default_factory=dict)
+    """Rows left out because the table has them twice, by event type."""
     too_long: int = 0
     """Admissions left out because their list is longer than ``max_events``."""
     admissions: int = 0
@@ -113,7 +117,8 @@ def prepare(mimic: Mimic, out: Path, options: Options, progress: Callable[[str],
     if unknown:
         raise UsageError(f"--hadm-id: {', '.join(map(str, sorted(unknown)))} is not in the cohort of {cohort.admissions.height}")
     with workspace(out) as work:
-        stage = stage_events(mimic, cohort, work, _event_types(options), progress)
+        stage = stage_events(mimic, cohort, work, _event_types(options), progress, keep_repeated=options.keep_repeated)
+        summary.repeated = repeated_rows(stage)
         chosen = _choose(cohort, stage, options, summary)
         _write_portions(mimic, chosen, stage, work / "new", options, summary, progress)
         _write_cohort(chosen, work / "new", options, summary)

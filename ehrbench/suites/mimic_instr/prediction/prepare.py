@@ -18,7 +18,7 @@ from ehrbench.mimic.events import EVENT_TABLES, LISTED_TYPES, STATIC_TYPES, Prof
 from ehrbench.mimic.known import NOTICE, is_open_demo
 from ehrbench.mimic.portions import PORTION, lists_of, replace_files, with_split, worded_portions, workspace, write_lists
 from ehrbench.mimic.render import merge_events
-from ehrbench.mimic.staging import Staged, stage_events
+from ehrbench.mimic.staging import Staged, repeated_rows, stage_events
 from ehrbench.mimic.tables import Mimic
 from ehrbench.mimic.windows import BILLED, Window, observe
 from ehrbench.suites.mimic_instr.prediction.cohort import (
@@ -49,6 +49,8 @@ class PredictionOptions:
     ccs: Path | None = None
     """AHRQ's files; default: those of the installed packages."""
     split_file: Path | None = None
+    keep_repeated: bool = False
+    """Keep rows that a table has twice, as the authors' code does."""
 
 
 @dataclass
@@ -62,6 +64,8 @@ class PredictionSummary:
     positives: dict[str, int] = field(default_factory=dict)
     """By binary task, and by phenotype as ``diagnosis.2``."""
     unmapped_diagnoses: int = 0
+    repeated: dict[str, int] = field(default_factory=dict)
+    """Rows left out because the table has them twice, by event type."""
     skipped: str | None = None
     """Why there are no phenotypes, and what to do."""
     open_data: bool = False
@@ -97,7 +101,8 @@ def prepare_prediction(
             summary.admissions[task] = rows.height
             _write_labels(rows, stays, task, new)
         types = [e for e in EVENT_TABLES if e in (*STATIC_TYPES, *LISTED_TYPES[options.profile]) and e != BILLED]
-        stage = stage_events(mimic, cohort, work, types, progress)
+        stage = stage_events(mimic, cohort, work, types, progress, keep_repeated=options.keep_repeated)
+        summary.repeated = repeated_rows(stage)
         for number, portion in enumerate(stays.iter_slices(PORTION)):
             progress(f"writing admissions {number * PORTION + 1} to {number * PORTION + portion.height} of {stays.height}")
             _write_windows(mimic, stage, portion, number, new, options)
