@@ -16,15 +16,22 @@ def agreement(
     data_dir: Annotated[
         str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
     ] = None,
-    ratings: Annotated[Path | None, typer.Option(help="Instead: a table item, rater, system, rank (CSV, TSV, parquet).")] = None,
+    ratings: Annotated[
+        Path | None,
+        typer.Option(
+            help="Ratings to use in place of a task's: a table with the columns item, rater, system and rank (CSV, TSV, Parquet)."
+        ),
+    ] = None,
     judge: Annotated[
         list[Path] | None,
-        typer.Option(help="A judge's run folders, or folders above them, to compare with the raters; repeatable."),
+        typer.Option(help="Run folders of a judge, or folders above them, to compare with the raters; repeatable."),
     ] = None,
-    tau: Annotated[str, typer.Option(help="Kendall's tau between raters: b, c, a or wmt.")] = "b",
+    tau: Annotated[str, typer.Option(help="Variant of Kendall's tau between raters: b, c, a or wmt.")] = "b",
     resample: Annotated[str, typer.Option(help="What intervals generalise over: items or patients.")] = "items",
-    resamples: Annotated[int, typer.Option(min=100, help="Without effect; intervals draw nothing.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Seed of the tests.")] = 0,
+    resamples: Annotated[
+        int, typer.Option(min=100, help="Has no effect, because intervals need no resampling; kept so that older commands work.")
+    ] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed for the tests.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write agreement.json and agreement.csv into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

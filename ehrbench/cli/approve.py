@@ -8,10 +8,10 @@ import typer
 
 
 def approve(
-    endpoint: Annotated[str | None, typer.Argument(help="https://host[:port] of the model, judge or embedding.")] = None,
-    tasks: Annotated[str, typer.Option(help="A task, a group, or a glob.")] = "",
-    by: Annotated[str, typer.Option(help="Who approves.")] = "",
-    agreement: Annotated[str, typer.Option(help="The agreement or ruling that allows it.")] = "",
+    endpoint: Annotated[str | None, typer.Argument(help="Address of the model, judge or embedding: https://host[:port].")] = None,
+    tasks: Annotated[str, typer.Option(help="Task, group or glob that the approval covers.")] = "",
+    by: Annotated[str, typer.Option(help="Name of the person who approves.")] = "",
+    agreement: Annotated[str, typer.Option(help="Agreement or ruling that allows it.")] = "",
     revoke: Annotated[bool, typer.Option("--revoke", help="Take an approval back.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

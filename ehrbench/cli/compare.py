@@ -9,16 +9,22 @@ import typer
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="A run's folder, or a folder above one run of each of several tasks.")],
-    b: Annotated[Path, typer.Argument(help="The other side.")],
-    metrics: Annotated[str | None, typer.Option(help="Metrics, with commas between. [default: each task's primary one]")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
-    resamples: Annotated[int, typer.Option(min=100, help="Random patterns of signs.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Write comparison.json, comparison.csv and paired.json here.")] = None,
+    a: Annotated[Path, typer.Argument(help="Folder of a run, or a folder above one run for each of several tasks.")],
+    b: Annotated[Path, typer.Argument(help="The run or runs to compare with, in the same form.")],
+    metrics: Annotated[
+        str | None, typer.Option(help="Metrics, separated by commas. [default: the primary metric of each task]")
+    ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases. [default: where they were at the time of the run]")
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Number of random sign patterns.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed for drawing the sign patterns.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Write comparison.json, comparison.csv and paired.json into this folder.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Test whether two runs differ, in pairs, by patient, adjusted over tasks; unlike protocols, data or tasks are refused."""
+    """Test whether two runs differ, in pairs, by patient, adjusted over tasks; different protocols, data or tasks are refused."""
     import json
 
     from ehrbench.cli.correlation_options import print_notes

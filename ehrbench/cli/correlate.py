@@ -17,34 +17,49 @@ def correlate(
     data_dir: Annotated[
         str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
     ] = None,
-    ratings: Annotated[Path | None, typer.Option(help="Instead: a table item, rater, system, rank (CSV, TSV, parquet).")] = None,
+    ratings: Annotated[
+        Path | None,
+        typer.Option(
+            help="Ratings to use in place of a task's: a table with the columns item, rater, system and rank (CSV, TSV, Parquet)."
+        ),
+    ] = None,
     scores: Annotated[
-        list[Path] | None, typer.Option(help="A table item, system, metric, score, of judges or metrics; repeatable.")
+        list[Path] | None,
+        typer.Option(help="Scores of judges or metrics: a table with the columns item, system, metric and score; repeatable."),
     ] = None,
     runs: Annotated[
         list[Path] | None, typer.Option(help="Run folders, or folders above them: each run is a system; repeatable.")
     ] = None,
     metrics: Annotated[
-        str | None, typer.Option(help="Metrics, with commas between. [default: the task's, or all there are]")
+        str | None, typer.Option(help="Metrics, separated by commas. [default: the task's, or all there are]")
     ] = None,
     metric_arg: Annotated[
-        list[str] | None, typer.Option("--metric-arg", help="metric.name=value, as comet.checkpoint=PATH; repeatable.")
+        list[str] | None, typer.Option("--metric-arg", help="Argument of a metric, as comet.checkpoint=PATH; repeatable.")
     ] = None,
-    lower_is_better: Annotated[str | None, typer.Option(help="Metrics of --scores of which a small score is good.")] = None,
-    tau: Annotated[str, typer.Option(help="Kendall's tau: b, c, a, or wmt.")] = "b",
-    nan_policy: Annotated[str, typer.Option(help="Items whose tau is undefined: exclude, mixed or zero.")] = "exclude",
+    lower_is_better: Annotated[
+        str | None, typer.Option(help="Metrics of --scores for which a lower score is better, separated by commas.")
+    ] = None,
+    tau: Annotated[str, typer.Option(help="Variant of Kendall's tau: b, c, a or wmt.")] = "b",
+    nan_policy: Annotated[
+        str, typer.Option(help="What to do with items whose tau is undefined: exclude, mixed or zero.")
+    ] = "exclude",
     triples: Annotated[
-        str | None, typer.Option(help="Items ranked by several: used, mean-rank or each. [default: used where marked]")
+        str | None,
+        typer.Option(help="How to treat items that several people ranked: used, mean-rank or each. [default: used where marked]"),
     ] = None,
     gold: Annotated[
-        str, typer.Option(help="Gold answer of a release: first (the first annotator's) or max (the best of all).")
+        str, typer.Option(help="Gold answers of a release: first (the first annotator's) or max (the highest score over all).")
     ] = "first",
     resample: Annotated[
         str, typer.Option(help="What intervals generalise over: items, patients, or both (items and systems).")
     ] = "items",
-    resamples: Annotated[int, typer.Option(min=100, help="Random patterns and permutations of the tests.")] = 10_000,
-    level: Annotated[str, typer.Option(help="item, or model: soft pairwise accuracy of the systems' means.")] = "item",
-    seed: Annotated[int, typer.Option(help="Seed of the tests.")] = 0,
+    resamples: Annotated[
+        int, typer.Option(min=100, help="Number of random sign patterns and permutations of the tests.")
+    ] = 10_000,
+    level: Annotated[
+        str, typer.Option(help="Level of agreement: item, or model (soft pairwise accuracy of the systems' means).")
+    ] = "item",
+    seed: Annotated[int, typer.Option(help="Seed for the tests.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write JSON, CSV and the plot into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

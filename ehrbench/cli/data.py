@@ -11,7 +11,9 @@ from ehrbench.cli import prepare
 from ehrbench.cli.suite_commands import suite_group
 
 app = typer.Typer(
-    help="The tasks' data: what is here, what is missing, synthetic samples.", no_args_is_help=True, cls=suite_group("data")
+    help="Say which data are here, fetch open data, build benchmarks from your own copies, and write synthetic samples.",
+    no_args_is_help=True,
+    cls=suite_group("data"),
 )
 app.add_typer(prepare.app, name="prepare")
 
@@ -28,7 +30,7 @@ def status(
         str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
     ] = None,
     include_path: Annotated[list[Path] | None, typer.Option(help="Folder with further task files; repeatable.")] = None,
-    read: Annotated[bool, typer.Option("--read", help="Open the data that are here and count the items.")] = False,
+    read: Annotated[bool, typer.Option("--read", help="Also open the data that are here and count the items.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say, task by task, whether its data are here and where to get them.
@@ -58,14 +60,18 @@ def status(
 
 @app.command("fetch")
 def fetch(
-    suite: Annotated[str, typer.Argument(help="A suite with open files on a hub.")],
+    suite: Annotated[str, typer.Argument(help="Suite to fetch; only those with open files on a hub.")],
     tasks: Annotated[
         str | None, typer.Option(help="Tasks, groups or globs, separated by commas. [default: all of the suite]")
     ] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Folder of the releases. [default: $EHRBENCH_DATA or ./data]")] = None,
-    full: Annotated[bool, typer.Option("--full", help="The whole release in place of the sample that the paper scored.")] = False,
-    revision: Annotated[str, typer.Option(help="Branch, tag or commit on the hub.")] = "main",
-    force: Annotated[bool, typer.Option("--force", help="Download again what is there already.")] = False,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases. [default: $EHRBENCH_DATA or ./data]")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Fetch the whole release in place of the sample that the paper scored.")
+    ] = False,
+    revision: Annotated[str, typer.Option(help="Branch, tag or commit to fetch from the hub.")] = "main",
+    force: Annotated[bool, typer.Option("--force", help="Download again what is already there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Download the open files of a suite from the hub ($HF_ENDPOINT, or huggingface.co). Nothing credentialed is fetched.

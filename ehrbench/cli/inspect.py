@@ -9,12 +9,14 @@ import typer
 
 
 def inspect(
-    run: Annotated[Path, typer.Argument(help="A run's folder.")],
-    item: Annotated[list[str] | None, typer.Option(help="Item id; repeatable. [default: the first ones]")] = None,
-    outcome: Annotated[str | None, typer.Option(help="Only items that ended so: answered, unparsed, overflow …")] = None,
-    limit: Annotated[int, typer.Option(help="Most items shown.")] = 5,
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    item: Annotated[list[str] | None, typer.Option(help="Id of an item to show; repeatable. [default: the first ones]")] = None,
+    outcome: Annotated[str | None, typer.Option(help="Show only items with this outcome: answered, unparsed, overflow …")] = None,
+    limit: Annotated[int, typer.Option(help="Maximum number of items shown.")] = 5,
     record: Annotated[bool, typer.Option("--record", help="Show the record too.")] = False,
-    data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases. [default: where they were at the time of the run]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show questions, gold answers, model answers and scores. What it prints is as private as the data."""

@@ -12,20 +12,22 @@ app = typer.Typer(no_args_is_help=True, help="Build, check and look at the stati
 _OUT = Path("leaderboard-site")
 
 
-_Results = Annotated[Optional[list[Path]], typer.Argument(help="Folders with results. Default: results.")]  # noqa: UP045
-_Title = Annotated[str, typer.Option("--title", help="Title at the head of every page.")]
-_Published = Annotated[bool, typer.Option("--published/--no-published", help="Show the papers' tables too.")]
+_Results = Annotated[Optional[list[Path]], typer.Argument(help="Folders with results. [default: results]")]  # noqa: UP045
+_Title = Annotated[str, typer.Option("--title", help="Title shown at the top of every page.")]
+_Published = Annotated[bool, typer.Option("--published/--no-published", help="Also show the tables of the papers.")]
 _DataDir = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option("--data-dir", help="Search this data, too, for text and ids that must not be in the site."),
+    typer.Option("--data-dir", help="Folder of further data to search for text and ids that must not be in the site."),
 ]
 _Include = Annotated[
     Optional[list[Path]],  # noqa: UP045
-    typer.Option("--include-path", help="Folder with tasks of your own, for their titles. May be repeated."),
+    typer.Option("--include-path", help="Folder with tasks of your own, for their titles; repeatable."),
 ]
 _Reviewed = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--reviewed-by", help="Who has read every text of credentialed results; those nobody can judge are withheld."),
+    typer.Option(
+        "--reviewed-by", help="Name of the person who has read every text of credentialed results; unread ones are withheld."
+    ),
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -33,7 +35,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("build")
 def build_command(
     results: _Results = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the site.")] = _OUT,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the site.")] = _OUT,
     title: _Title = "",
     published: _Published = True,
     data_dir: _DataDir = None,
@@ -47,9 +49,9 @@ def build_command(
 
 @app.command("publish-pages")
 def publish_pages_command(
-    address: Annotated[str, typer.Argument(help="Where the site will be: https://name.github.io/leaderboard/")],
+    address: Annotated[str, typer.Argument(help="Address where the site will be, as https://name.github.io/leaderboard/")],
     results: _Results = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the site.")] = Path("leaderboard-public"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for the site.")] = Path("leaderboard-public"),
     title: _Title = "",
     published: _Published = True,
     data_dir: _DataDir = None,
@@ -68,7 +70,7 @@ def publish_pages_command(
 def models_command(
     folders: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Argument(help="Folders with a models.yaml. Default: results, beside the shipped one."),
+        typer.Argument(help="Folders with a models.yaml. [default: results, beside the shipped file]"),
     ] = None,
     as_json: _Json = False,
 ) -> None:
@@ -142,15 +144,17 @@ def _build(
 
 @app.command("check")
 def check_command(
-    site: Annotated[Path, typer.Argument(help="The site's folder.")] = _OUT,
+    site: Annotated[Path, typer.Argument(help="Folder for the site.")] = _OUT,
     results: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Option("--results", help="Folders with runs whose private parts the site must not quote. Default: results."),
+        typer.Option("--results", help="Folders with runs whose private parts the site must not quote. [default: results]"),
     ] = None,
-    data_dir: Annotated[Optional[Path], typer.Option("--data-dir", help="The data that the runs were made on.")] = None,  # noqa: UP045
+    data_dir: Annotated[Optional[Path], typer.Option("--data-dir", help="Folder of the data that the runs were made on.")] = None,  # noqa: UP045
     reviewed_by: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--reviewed-by", help="Who has read the whole site; needed where a run's data cannot be opened."),
+        typer.Option(
+            "--reviewed-by", help="Name of the person who has read the whole site; needed if the data of a run cannot be opened."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -172,8 +176,8 @@ def check_command(
 
 @app.command("serve")
 def serve_command(
-    site: Annotated[Path, typer.Argument(help="The site's folder.")] = _OUT,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free port.")] = 8000,
+    site: Annotated[Path, typer.Argument(help="Folder for the site.")] = _OUT,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on this machine; 0 takes any free port.")] = 8000,
 ) -> None:
     """Serve the site to this machine only."""
     from ehrbench.leaderboard.serve import serve

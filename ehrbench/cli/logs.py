@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say how each item ended, as it ends.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print the outcome of each item as it ends.")]
 LogFile = Annotated[
     Path | None,
-    typer.Option("--log-file", help="Write item ids, outcomes and attempts with their times to this file; no text of any item."),
+    typer.Option(
+        "--log-file", help="Write item ids, outcomes and attempts with their times to this file; it holds no text of any item."
+    ),
 ]
 
 

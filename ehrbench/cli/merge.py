@@ -9,14 +9,18 @@ import typer
 
 
 def merge(
-    shards: Annotated[list[Path], typer.Argument(help="Shards' folders, or folders above them.")],
-    metrics: Annotated[str | None, typer.Option(help="Metrics to add, with commas between. [default: the task's]")] = None,
+    shards: Annotated[list[Path], typer.Argument(help="Folders of the shards, or folders above them.")],
+    metrics: Annotated[str | None, typer.Option(help="Metrics to add, separated by commas. [default: the task's]")] = None,
     metric_arg: Annotated[
-        list[str] | None, typer.Option("--metric-arg", help="metric.name=value, as comet.checkpoint=PATH; repeatable.")
+        list[str] | None, typer.Option("--metric-arg", help="Argument of a metric, as comet.checkpoint=PATH; repeatable.")
     ] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
-    no_score: Annotated[bool, typer.Option("--no-score", help="Stop after merging; `ehrbench score` goes on.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases. [default: where they were at the time of the run]")
+    ] = None,
+    no_score: Annotated[
+        bool, typer.Option("--no-score", help="Stop after merging; `ehrbench score` continues from there.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Put the shards of `run --shard i/n` together and score the run; it equals the run made in one piece."""

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(name="metrics", help="The metrics.", no_args_is_help=True)
+app = typer.Typer(
+    name="metrics", help="List metrics, and set up the environment of those that need their own.", no_args_is_help=True
+)
 
 
 @app.callback()
@@ -33,18 +35,21 @@ def list_metrics(as_json: Annotated[bool, typer.Option("--json", help="Print JSO
 
 @app.command("setup")
 def setup(
-    name: Annotated[str, typer.Argument(help="comet: the environment of COMET, BLEURT, LENS and UniEval.")],
-    python: Annotated[str, typer.Option(help="A Python from 3.10 to 3.12. [default: the one that runs this]")] = sys.executable,
-    index_url: Annotated[str | None, typer.Option(help="Handed on to pip.")] = None,
-    extra_index_url: Annotated[list[str] | None, typer.Option(help="Handed on to pip; repeatable.")] = None,
-    find_links: Annotated[list[str] | None, typer.Option(help="Handed on to pip; repeatable.")] = None,
-    no_index: Annotated[bool, typer.Option("--no-index", help="Handed on to pip.")] = False,
+    name: Annotated[str, typer.Argument(help="Name of the environment: comet, which serves COMET, BLEURT, LENS and UniEval.")],
+    python: Annotated[
+        str, typer.Option(help="Python interpreter to use, version 3.10 to 3.12. [default: the one that runs ehrbench]")
+    ] = sys.executable,
+    index_url: Annotated[str | None, typer.Option(help="Passed on to pip.")] = None,
+    extra_index_url: Annotated[list[str] | None, typer.Option(help="Passed on to pip; repeatable.")] = None,
+    find_links: Annotated[list[str] | None, typer.Option(help="Passed on to pip; repeatable.")] = None,
+    no_index: Annotated[bool, typer.Option("--no-index", help="Passed on to pip.")] = False,
     requirement: Annotated[
-        list[str] | None, typer.Option("--with", help="In place of ours of that name, as torch==2.13.0; repeatable.")
+        list[str] | None,
+        typer.Option("--with", help="Requirement that replaces ours of the same name, as torch==2.13.0; repeatable."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Make it anew.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Make the environment again if it exists.")] = False,
 ) -> None:
-    """Make the environment of the metrics that cannot share this one."""
+    """Make the environment of the metrics that cannot be installed beside ehrbench's own packages."""
     from ehrbench.errors import UsageError
     from ehrbench.neural.environment import environment
     from ehrbench.neural.setup import Sources, make_environment

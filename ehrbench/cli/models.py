@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Model backends.", no_args_is_help=True)
+app = typer.Typer(help="List model backends.", no_args_is_help=True)
 
 
 @app.callback()

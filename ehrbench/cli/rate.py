@@ -9,26 +9,30 @@ import typer
 
 app = typer.Typer(help="Let clinicians judge blinded answers: plan a study, serve it, export the ratings.", no_args_is_help=True)
 
-StudyFolder = Annotated[Path, typer.Argument(help="The study's folder, as rate plan made it.")]
+StudyFolder = Annotated[Path, typer.Argument(help="Folder of the study, as `ehrbench rate plan` made it.")]
 
 
 @app.command()
 def plan(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders above them: each run is a system.")],
-    raters: Annotated[Path, typer.Option(help="Table of raters with the columns name and specialty (CSV, TSV).")],
+    raters: Annotated[Path, typer.Option(help="Table of the raters with the columns name and specialty (CSV, TSV).")],
     out: Annotated[Path, typer.Option(help="Folder of the study.")],
     mode: Annotated[
-        str, typer.Option(help="rank (all answers), correct (verdicts only), pairs (two at a time) or likert.")
+        str, typer.Option(help="What raters do: rank (all answers), correct (verdicts only), pairs (two at a time) or likert.")
     ] = "rank",
-    items: Annotated[int | None, typer.Option(help="Number of items drawn. [default: all]")] = None,
-    stratify: Annotated[str | None, typer.Option(help="Draw in proportion to this property of the items, as category.")] = None,
-    per_item: Annotated[int, typer.Option(min=1, help="Readers of each item.")] = 1,
+    items: Annotated[int | None, typer.Option(help="Number of items to draw. [default: all]")] = None,
+    stratify: Annotated[
+        str | None, typer.Option(help="Draw in proportion to this property of the items, such as category.")
+    ] = None,
+    per_item: Annotated[int, typer.Option(min=1, help="Number of raters who read each item.")] = 1,
     overlap: Annotated[int, typer.Option(min=0, help="Number of items that several raters read.")] = 0,
-    readers: Annotated[int, typer.Option(min=2, help="Readers of each of those.")] = 3,
-    title: Annotated[str, typer.Option(help="Title that raters see. [default: the task's]")] = "",
+    readers: Annotated[int, typer.Option(min=2, help="Number of raters who read each of the items of --overlap.")] = 3,
+    title: Annotated[str, typer.Option(help="Title shown to raters. [default: the task's]")] = "",
     show_gold: Annotated[bool, typer.Option("--show-gold", help="Show raters the reference answers.")] = False,
     seed: Annotated[int, typer.Option(help="Seed for drawing, assigning and blinding.")] = 0,
-    data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases. [default: where they were at the time of the run]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Decide who reads what, and write study.yaml to be looked at and edited."""
@@ -62,13 +66,18 @@ def plan(
 @app.command()
 def serve(
     study: StudyFolder,
-    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes any free port.")] = 0,
     listen: Annotated[
-        str | None, typer.Option(help="HOST:PORT for colleagues; needs a certificate and `ehrbench approve https://HOST:PORT`.")
+        str | None,
+        typer.Option(
+            help="Address for colleagues on other machines, HOST:PORT; needs a certificate and `ehrbench approve https://HOST:PORT`."
+        ),
     ] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="Certificate of that host (PEM).")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
-    idle_minutes: Annotated[float, typer.Option(min=0, help="Close after so many minutes without a request; 0: never.")] = 480,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate of the host in --listen (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Private key of that certificate (PEM).")] = None,
+    idle_minutes: Annotated[
+        float, typer.Option(min=0, help="Stop after this many minutes without a request; 0 means never.")
+    ] = 480,
     new_links: Annotated[bool, typer.Option("--new-links", help="Make new personal links; the old ones stop working.")] = False,
 ) -> None:
     """Serve the pages on which raters judge; every click is kept at once, and the same command goes on after a stop."""
@@ -122,12 +131,12 @@ def status(study: StudyFolder, as_json: Annotated[bool, typer.Option("--json", h
 @app.command()
 def export(
     study: StudyFolder,
-    out: Annotated[Path, typer.Option(help="The table of ratings (CSV): ids, names and numbers, no text.")],
+    out: Annotated[Path, typer.Option(help="File for the table of ratings (CSV): ids, names and numbers, no text.")],
     release: Annotated[
-        Path | None, typer.Option(help="Also write the ratings into this folder in the release's own layout; it holds text.")
+        Path | None, typer.Option(help="Also write the ratings into this folder in the layout of the release, which holds text.")
     ] = None,
     details: Annotated[
-        Path | None, typer.Option(help="Also write comments and histories (JSON lines); they may quote records.")
+        Path | None, typer.Option(help="Also write comments and histories to this file (JSON Lines); they may quote records.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -165,8 +174,10 @@ def export(
 @app.command()
 def adjudicate(
     study: StudyFolder,
-    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 0,
-    idle_minutes: Annotated[float, typer.Option(min=0, help="Close after so many minutes without a request; 0: never.")] = 60,
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes any free port.")] = 0,
+    idle_minutes: Annotated[
+        float, typer.Option(min=0, help="Stop after this many minutes without a request; 0 means never.")
+    ] = 60,
 ) -> None:
     """Show items on which raters differ, still blinded, and keep a consensus beside what they said."""
     from ehrbench.workbench.rate.adjudicate import serve_adjudication

@@ -9,7 +9,11 @@ import typer
 
 from ehrbench.cli.suite_commands import suite_group
 
-app = typer.Typer(no_args_is_help=True, help="Check result files.", cls=suite_group("results"))
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Check result files, and write them in the form of a benchmark's own leaderboard.",
+    cls=suite_group("results"),
+)
 
 
 @app.callback()
@@ -19,7 +23,7 @@ def _group() -> None:
 
 @app.command("validate")
 def validate_command(
-    paths: Annotated[Optional[list[Path]], typer.Argument(help="Files or folders. Default: results.")] = None,  # noqa: UP045
+    paths: Annotated[Optional[list[Path]], typer.Argument(help="Files or folders of results. [default: results]")] = None,  # noqa: UP045
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check schema, hashes and plausibility of results; exit 2 when something is wrong."""

@@ -10,14 +10,20 @@ import typer
 
 def submit(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs (OUT/<model>/<task>/<hash>).")],
-    out: Annotated[Optional[Path], typer.Option("--out", help="File ending in .results.json, or a folder.")] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], typer.Option("--out", help="File to write, ending in .results.json, or a folder.")] = None,  # noqa: UP045
     data_dir: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--data-dir", help="Where the data are now; the results are compared with them. [default: where they were]"),
+        typer.Option(
+            "--data-dir",
+            help="Folder that holds the releases now, for comparison. [default: where they were at the time of the run]",
+        ),
     ] = None,
     reviewed_by: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--reviewed-by", help="Who has read every caveat and note of credentialed results; others are withheld."),
+        typer.Option(
+            "--reviewed-by",
+            help="Name of the person who has read every caveat and note of credentialed results; unread ones are withheld.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, show and validate tasks.", no_args_is_help=True, rich_markup_mode=None)
 
-IncludePath = Annotated[
-    list[Path] | None, typer.Option("--include-path", help="Folder or file with further tasks; may be given several times.")
-]
+IncludePath = Annotated[list[Path] | None, typer.Option("--include-path", help="Folder or file with further tasks; repeatable.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
 def list_tasks(
-    tasks: Annotated[str, typer.Argument(help="Names, groups or globs, comma-separated.", autocompletion=complete_tasks)] = "*",
-    group: Annotated[str | None, typer.Option(help="Only tasks of this group.", autocompletion=complete_tasks)] = None,
-    protocol: Annotated[str, typer.Option(help="clean or paper.")] = "clean",
+    tasks: Annotated[
+        str, typer.Argument(help="Tasks, groups or globs, separated by commas.", autocompletion=complete_tasks)
+    ] = "*",
+    group: Annotated[str | None, typer.Option(help="List only tasks of this group.", autocompletion=complete_tasks)] = None,
+    protocol: Annotated[str, typer.Option(help="Protocol: clean or paper.")] = "clean",
     include_path: IncludePath = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,8 +59,8 @@ def list_tasks(
 
 @app.command("show")
 def show(
-    task: Annotated[str, typer.Argument(help="A task's name.", autocompletion=complete_task)],
-    protocol: Annotated[str, typer.Option(help="clean or paper.")] = "clean",
+    task: Annotated[str, typer.Argument(help="Name of a task.", autocompletion=complete_task)],
+    protocol: Annotated[str, typer.Option(help="Protocol: clean or paper.")] = "clean",
     include_path: IncludePath = None,
     as_json: AsJson = False,
 ) -> None:
@@ -93,12 +93,12 @@ def validate(
         list[str] | None, typer.Argument(help="Tasks, groups, globs or YAML files. [default: all]", autocompletion=complete_tasks)
     ] = None,
     data_dir: Annotated[
-        str | None, typer.Option(help="Render the first items of the data found here ('sample': the sample).")
+        str | None, typer.Option(help="Also render the first items of the data in this folder, or of the sample ('sample').")
     ] = None,
     include_path: IncludePath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check task files: schema, names, prompts and, where data is there, the first items. Exit code 2 when anything is wrong."""
+    """Check task files: schema, names, prompts and, with --data-dir, the first items. Exit code 2 when anything is wrong."""
     from ehrbench.tasks.validate import validate_tasks
     from ehrbench.terminal.output import print_json
 
@@ -119,13 +119,15 @@ def validate(
 
 @app.command("export-lm-eval")
 def export_lm_eval(
-    folder: Annotated[Path, typer.Argument(help="Where the files go: the folder for `lm_eval --include_path`.")],
-    tasks: Annotated[str, typer.Option(help="Names, groups or globs, comma-separated.", autocompletion=complete_tasks)],
+    folder: Annotated[Path, typer.Argument(help="Folder to write to, for `lm_eval --include_path`.")],
+    tasks: Annotated[str, typer.Option(help="Tasks, groups or globs, separated by commas.", autocompletion=complete_tasks)],
     data_dir: Annotated[str | None, typer.Option(help="Folder that holds the releases, or 'sample'.")] = None,
-    protocol: Annotated[str, typer.Option(help="clean or paper.")] = "clean",
-    prompt: Annotated[str, typer.Option(help="Prompt variant of the tasks.")] = "default",
-    num_fewshot: Annotated[int | None, typer.Option(help="Worked examples in the prompt. [default: the task's]")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of drawn examples.")] = 0,
+    protocol: Annotated[str, typer.Option(help="Protocol: clean or paper.")] = "clean",
+    prompt: Annotated[str, typer.Option(help="Name of the prompt variant of the tasks.")] = "default",
+    num_fewshot: Annotated[
+        int | None, typer.Option(help="Number of worked examples in the prompt. [default: the task's]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed for drawing examples.")] = 0,
     chat: Annotated[
         bool, typer.Option("--chat", help="Keep the system message apart, for lm_eval --apply_chat_template.")
     ] = False,

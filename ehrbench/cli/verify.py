@@ -9,10 +9,13 @@ import typer
 
 
 def verify(
-    run: Annotated[Path, typer.Argument(help="A run's folder.")],
-    data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases. [default: where they were at the time of the run]")
+    ] = None,
     metric_arg: Annotated[
-        list[str] | None, typer.Option("--metric-arg", help="metric.name=value, as the run was scored with; repeatable.")
+        list[str] | None,
+        typer.Option("--metric-arg", help="Argument of a metric (metric.name=value) that the run was scored with; repeatable."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

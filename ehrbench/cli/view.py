@@ -10,14 +10,22 @@ import typer
 
 def view(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders above them.")],
-    data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases. [default: where they were at the time of the run]")
+    ] = None,
     ratings: Annotated[
         Path | None,
-        typer.Option(help="People's ratings of the same answers: a table item, rater, system, rank (CSV, TSV, parquet)."),
+        typer.Option(
+            help="Ratings of the same answers by people: a table with the columns item, rater, system, rank (CSV, TSV, Parquet)."
+        ),
     ] = None,
-    person: Annotated[str | None, typer.Option("--as", help="Who flags and notes. [default: your login name]")] = None,
-    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 0,
-    idle_minutes: Annotated[float, typer.Option(min=0, help="Close after so many minutes without a request; 0: never.")] = 60,
+    person: Annotated[
+        str | None, typer.Option("--as", help="Name under which flags and notes are kept. [default: your login name]")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes any free port.")] = 0,
+    idle_minutes: Annotated[
+        float, typer.Option(min=0, help="Stop after this many minutes without a request; 0 means never.")
+    ] = 60,
 ) -> None:
     """Serve pages that set runs side by side, item by item. Nobody but you, on this machine, can open them."""
     from ehrbench.workbench.view.serve import serve_view

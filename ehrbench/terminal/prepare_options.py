@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import typer
 
 MimicFolder = Annotated[str, typer.Option(help="Folder of MIMIC-IV, with hosp/ and icu/; or 'sample'.")]
-EdFolder = Annotated[Path | None, typer.Option(help="Folder of MIMIC-IV-ED, where it lies apart.")]
-NotesFolder = Annotated[Path | None, typer.Option(help="Folder of MIMIC-IV-Note, where it lies apart.")]
-SplitFile = Annotated[Path | None, typer.Option(help="CSV with split and subject_id or hadm_id, in place of ours.")]
-CacheFolder = Annotated[Path | None, typer.Option(help="Folder for Parquet copies of the tables, for quicker repeats.")]
+EdFolder = Annotated[Path | None, typer.Option(help="Folder of MIMIC-IV-ED, if it is not inside MIMIC-IV's.")]
+NotesFolder = Annotated[Path | None, typer.Option(help="Folder of MIMIC-IV-Note, if it is not inside MIMIC-IV's.")]
+SplitFile = Annotated[
+    Path | None, typer.Option(help="CSV with the columns split and subject_id (or hadm_id), in place of ehrbench's own split.")
+]
+CacheFolder = Annotated[Path | None, typer.Option(help="Folder for Parquet copies of the tables, which make repeats faster.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

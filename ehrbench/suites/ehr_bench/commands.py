@@ -46,22 +46,20 @@ def prepare_release(
     profile: Annotated[
         BuildProfile,
         typer.Option(
-            help="clean: no leaks; ref: the released procedure; fixed: that, with rows without a time and codes mended."
+            help="Procedure: clean (no leaks), ref (as released) or fixed (ref, with rows without a time and codes corrected)."
         ),
     ] = BuildProfile.clean,
-    seed: Annotated[int, typer.Option(help="Decides which samples are drawn, and the split.")] = 0,
-    per_task: Annotated[int, typer.Option(min=2, help="Most rows of a task.")] = 500,
+    seed: Annotated[int, typer.Option(help="Seed for drawing samples and for the split.")] = 0,
+    per_task: Annotated[int, typer.Option(min=2, help="Maximum rows per task.")] = 500,
     layout: Annotated[
-        Layout, typer.Option(help="Form of the release: serialised rows, or patients' files with index tables.")
+        Layout, typer.Option(help="Layout of the output: serialised rows, or files of patients with index tables.")
     ] = Layout.jsonl,
     test_share: Annotated[
         float | None,
-        typer.Option(
-            help="Ask about this share of the patients only, and write rows about the others to train on. [default: all]"
-        ),
+        typer.Option(help="Share of the patients to ask about; rows about the others are written for training. [default: all]"),
     ] = None,
     split: SplitFile = None,
-    train_rows: Annotated[int, typer.Option(min=2, help="Most rows of a task to train on.")] = 500,
+    train_rows: Annotated[int, typer.Option(min=2, help="Maximum training rows per task.")] = 500,
     ccs: Annotated[
         Path | None,
         typer.Option(help="Folder of AHRQ's CCS files, for the CCS tasks; or of d_ccs_diagnoses.csv and d_ccs_procedures.csv."),

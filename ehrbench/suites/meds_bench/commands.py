@@ -16,15 +16,21 @@ from ehrbench.terminal.prepare_options import (
 
 
 def prepare_withdrawn(
-    radiology: Annotated[Path | None, typer.Option(help="radiology.csv.gz of MIMIC-IV-Note: CT, MRI, ultrasound.")] = None,
-    cxr: Annotated[Path | None, typer.Option(help="MIMIC-CXR's reports: the folder or the zip.")] = None,
-    ed: Annotated[Path | None, typer.Option(help="master_dataset.csv of nliulab/mimic4ed-benchmark.")] = None,
-    mednli: Annotated[Path | None, typer.Option(help="MedNLI's folder.")] = None,
-    meqsum: Annotated[Path | None, typer.Option(help="MeQSum's workbook, or a table with CHQ and Summary.")] = None,
-    rct: Annotated[Path | None, typer.Option(help="A table with abstract and conclusion (.csv, .tsv, .jsonl, .xlsx).")] = None,
+    radiology: Annotated[
+        Path | None, typer.Option(help="File radiology.csv.gz of MIMIC-IV-Note, for the CT, MRI and ultrasound tasks.")
+    ] = None,
+    cxr: Annotated[Path | None, typer.Option(help="Reports of MIMIC-CXR: the folder or the zip file.")] = None,
+    ed: Annotated[Path | None, typer.Option(help="File master_dataset.csv that nliulab/mimic4ed-benchmark makes.")] = None,
+    mednli: Annotated[Path | None, typer.Option(help="Folder of MedNLI.")] = None,
+    meqsum: Annotated[Path | None, typer.Option(help="Workbook of MeQSum, or a table with the columns CHQ and Summary.")] = None,
+    rct: Annotated[
+        Path | None, typer.Option(help="Table with the columns abstract and conclusion (.csv, .tsv, .jsonl, .xlsx).")
+    ] = None,
     out: Annotated[Path | None, out_option("meds_bench")] = None,
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
-    rules: Annotated[str, typer.Option(help="clean, or paper: any 'ct' in an examination's name makes it a CT.")] = "clean",
+    seed: Annotated[int, typer.Option(help="Seed for drawing rows.")] = 0,
+    rules: Annotated[
+        str, typer.Option(help="Rules: clean, or paper (any 'ct' in the name of an examination makes it a CT).")
+    ] = "clean",
     as_json: AsJson = False,
 ) -> None:
     """Build MedS-Bench's withdrawn files: radiology summaries, emergency outcomes, entailment, questions, trial conclusions.
@@ -55,10 +61,12 @@ def export_meds_bench(
     out: Annotated[Path, typer.Option(help="Folder to write to; the files quote prompts, golds and answers.")] = Path(
         "meds-bench-submission"
     ),
-    data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were]")] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases. [default: where they were at the time of the run]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write a leaderboard submission: one CSV a category, with task_id,input,GT,output."""
+    """Write a leaderboard submission: one CSV per category, with the columns task_id, input, GT and output."""
     from ehrbench.scoring.loaded import find_runs, load_run
     from ehrbench.suites.meds_bench.submission.export import export_runs
     from ehrbench.terminal.output import print_json

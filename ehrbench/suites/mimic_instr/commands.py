@@ -46,19 +46,19 @@ def prepare_instr(
     notes: NotesFolder = None,
     out: Annotated[Path | None, out_option("mimic_instr")] = None,
     profile: Annotated[
-        Profile, typer.Option(help="Events shown: the paper's tables, or those of the released code.")
+        Profile, typer.Option(help="Events shown: those of the paper's tables, or those of the released code.")
     ] = Profile.paper,
-    seed: Annotated[int, typer.Option(help="Decides the questions, the split and the test subset.")] = 0,
-    questions: Annotated[int, typer.Option(min=1, help="Questions an admission.")] = 6,
-    inputs_outputs: Annotated[bool, typer.Option("--inputs-outputs", help="Ask about inputs and outputs, too.")] = False,
-    max_events: Annotated[int, typer.Option(min=1, help="Leave out admissions with longer lists.")] = 4000,
+    seed: Annotated[int, typer.Option(help="Seed for drawing questions, for the split and for the test subset.")] = 0,
+    questions: Annotated[int, typer.Option(min=1, help="Number of questions per admission.")] = 6,
+    inputs_outputs: Annotated[bool, typer.Option("--inputs-outputs", help="Also ask about inputs and outputs.")] = False,
+    max_events: Annotated[int, typer.Option(min=1, help="Leave out admissions with more events than this.")] = 4000,
     with_notes: Annotated[bool, typer.Option("--with-notes", help="Keep only admissions with a discharge summary.")] = False,
     chief_complaint: Annotated[
-        ChiefComplaint, typer.Option(help="From the note, or as a substitute from triage.")
+        ChiefComplaint, typer.Option(help="Source of the chief complaint: the note or, as a substitute, triage.")
     ] = ChiefComplaint.note,
     split: SplitFile = None,
-    everything: Annotated[bool, typer.Option("--all", help="Also write every question the templates can ask.")] = False,
-    hadm_id: Annotated[list[int] | None, typer.Option(help="With --all: of this admission only; repeatable.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also write every question that the templates can ask.")] = False,
+    hadm_id: Annotated[list[int] | None, typer.Option(help="With --all, write those of this admission only; repeatable.")] = None,
     keep_repeated: KeepRepeated = False,
     cache: CacheFolder = None,
     as_json: AsJson = False,
@@ -129,15 +129,17 @@ def prepare_prediction_tasks(
     mimic: MimicFolder,
     ccs: Annotated[Path | None, typer.Option(help="Folder of AHRQ's single-level CCS files, for the phenotypes.")] = None,
     out: Annotated[Path | None, out_option("mimic_prediction")] = None,
-    profile: Annotated[Profile, typer.Option(help="Events shown, less the billed diagnoses.")] = Profile.paper,
-    seed: Annotated[int, typer.Option(help="Decides the split.")] = 0,
+    profile: Annotated[Profile, typer.Option(help="Events shown, without the billed diagnoses.")] = Profile.paper,
+    seed: Annotated[int, typer.Option(help="Seed for the split.")] = 0,
     window_by: Annotated[
-        WindowBy, typer.Option(help="Events stored by the window's end, or that happened by then.")
+        WindowBy, typer.Option(help="Which events are in the window: those stored by its end, or those that happened by then.")
     ] = WindowBy.available,
     durations: Annotated[
-        Durations, typer.Option(help="Durations that run on: cut at the window's end, or kept.")
+        Durations, typer.Option(help="Durations that go beyond the window: cut at its end, or kept.")
     ] = Durations.clip,
-    long_stay_hours: Annotated[float, typer.Option(min=0, help="A longer hospital stay is a long one.")] = 168,
+    long_stay_hours: Annotated[
+        float, typer.Option(min=0, help="Hospital stays of more than this many hours count as long.")
+    ] = 168,
     split: SplitFile = None,
     keep_repeated: KeepRepeated = False,
     cache: CacheFolder = None,

@@ -24,13 +24,13 @@ class Sources:
     radiology: Path | None = None
     """``radiology.csv.gz`` of MIMIC-IV-Note."""
     cxr: Path | None = None
-    """MIMIC-CXR's reports: the folder or the zip."""
+    """Reports of MIMIC-CXR: the folder or the zip file."""
     ed: Path | None = None
     """``master_dataset.csv`` of nliulab/mimic4ed-benchmark."""
     mednli: Path | None = None
     """MedNLI's folder, or its ``mli_test_v1.jsonl``."""
     meqsum: Path | None = None
-    """MeQSum's workbook, or a table with CHQ and Summary."""
+    """Workbook of MeQSum, or a table with the columns CHQ and Summary."""
     rct: Path | None = None
     """A table of abstracts and conclusions."""
 

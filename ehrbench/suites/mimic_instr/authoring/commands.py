@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from ehrbench.suites.mimic_instr.authoring.writing import Written
 
 app = typer.Typer(
-    help="Let a model word MIMIC-Instr's questions.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+    help="Let a model write or reword MIMIC-Instr's questions.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
 )
 
-_Model = Annotated[str, typer.Option("--model", help="Who writes, as for `ehrbench run`.")]
-_ModelArg = Annotated[list[str] | None, typer.Option("--model-arg", help="key=value for the backend; repeatable.")]
+_Model = Annotated[str, typer.Option("--model", help="Model that writes, as for `ehrbench run --model`.")]
+_ModelArg = Annotated[list[str] | None, typer.Option("--model-arg", help="Argument of the backend, key=value; repeatable.")]
 _DataDir = Annotated[
     str | None, typer.Option("--data-dir", help="Folder that holds mimic_instr. [default: $EHRBENCH_DATA or ./data]")
 ]
-_Out = Annotated[Path, typer.Option("--out", help="Where the writer's runs go.")]
-_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+_Out = Annotated[Path, typer.Option("--out", help="Folder for the writer's runs.")]
+_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
 
 
 @app.callback()
@@ -31,7 +31,7 @@ def _author() -> None:
 @app.command("paraphrase")
 def paraphrase(
     model: _Model,
-    split: Annotated[str, typer.Option(help="test_subset, test, val, train or all.")] = "test_subset",
+    split: Annotated[str, typer.Option(help="Split to reword: test_subset, test, val, train or all.")] = "test_subset",
     model_arg: _ModelArg = None,
     data_dir: _DataDir = None,
     out: _Out = Path("results"),
@@ -63,7 +63,7 @@ def reasoning(
     out: _Out = Path("results"),
     quiet: _Quiet = False,
 ) -> None:
-    """Have one question an admission written from its discharge summary, for the task mimic_instr.reasoning.
+    """Have one question per admission written from its discharge summary, for the task mimic_instr.reasoning.
 
     Discharge summaries are credentialed: a remote model needs an approval, as for a run.
     """
