@@ -11,7 +11,9 @@ import typer
 def inspect(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     item: Annotated[list[str] | None, typer.Option(help="Id of an item to show; repeatable. [default: the first ones]")] = None,
-    outcome: Annotated[str | None, typer.Option(help="Show only items with this outcome: answered, unparsed, overflow …")] = None,
+    outcome: Annotated[
+        str | None, typer.Option(help="Show only items with this outcome (answered, unparsed, overflow …).")
+    ] = None,
     limit: Annotated[int, typer.Option(help="Maximum number of items shown.")] = 5,
     record: Annotated[bool, typer.Option("--record", help="Show the record too.")] = False,
     data_dir: Annotated[

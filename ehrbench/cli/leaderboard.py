@@ -144,7 +144,7 @@ def _build(
 
 @app.command("check")
 def check_command(
-    site: Annotated[Path, typer.Argument(help="Folder for the site.")] = _OUT,
+    site: Annotated[Path, typer.Argument(help="Folder of the site.")] = _OUT,
     results: Annotated[
         Optional[list[Path]],  # noqa: UP045
         typer.Option("--results", help="Folders with runs whose private parts the site must not quote. [default: results]"),
@@ -176,7 +176,7 @@ def check_command(
 
 @app.command("serve")
 def serve_command(
-    site: Annotated[Path, typer.Argument(help="Folder for the site.")] = _OUT,
+    site: Annotated[Path, typer.Argument(help="Folder of the site.")] = _OUT,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on this machine; 0 takes any free port.")] = 8000,
 ) -> None:
     """Serve the site to this machine only."""
