@@ -93,9 +93,9 @@ class Chain:
             Overflow: the prompt does not fit even without the previous answer.
         """
         if step == 0 or self.fitted is None or self.record is None:
-            part = "" if self.fitted is None else self.fitted.parts[0].text
+            part = "" if self.fitted is None or self.record is None else self.record.header + self.fitted.parts[0].text
             return Step(frames(self.prompt, self.slots).fill(part), previous_cut=False)
-        part = self.fitted.parts[step].text
+        part = self.record.header + self.fitted.parts[step].text
         framed, kept = self._framed(step, previous or "")
         return Step(framed.fill(part), previous_cut=kept != (previous or ""))
 
@@ -134,7 +134,7 @@ class Chain:
         text = self.prompt_text(framed.messages)
         if self.record is None or self.fitted is None:
             return tokenizer.count(text)
-        frame, part = Frame.split(text, framed.sentinel), self.fitted.parts[step]
+        frame, part = Frame.split(text, framed.sentinel, self.record.header), self.fitted.parts[step]
         end = part.start + len(part.text)
         if not self.record.text.startswith(part.text, part.start):  # retrieved pieces do not stand side by side
             return tokenizer.count(frame.before + part.text + frame.after)
@@ -170,11 +170,11 @@ def chain(
             if (n := limit.tokenizer.count(text)) > limit.room:
                 raise Overflow(n, limit, None)
         return Chain(None, None, prompt, slots, window, prompt_text)
-    frame = Frame.split(prompt_text(framed.messages), framed.sentinel)
+    frame = Frame.split(prompt_text(framed.messages), framed.sentinel, record.header)
     later = None
     if spec.context == "refine":
         widest = refine_frames(prompt, slots, _WIDEST_PART, _WIDEST_PART, _PLACEHOLDER)
-        later = Frame.split(prompt_text(widest.messages), widest.sentinel)
+        later = Frame.split(prompt_text(widest.messages), widest.sentinel, record.header)
     fitted = fit(record, frame, later, window, spec, str(slots["question"]))
     return Chain(fitted, record, prompt, slots, window, prompt_text)
 

@@ -7,9 +7,10 @@ answer cue are never cut.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 
-from ehrbench.context.fitted import Fitted, Span, counted, fitted
+from ehrbench.context.fitted import Fitted, Span, counted, entry_boundaries, fitted
 from ehrbench.context.tokens import SURPLUS_TOKENS, RecordTokens, record_tokens
 from ehrbench.context.window import Frame, Limit, Overflow, Window
 from ehrbench.records.record import Record
@@ -143,4 +144,14 @@ def truncate(record: Record, frame: Frame, window: Window, spec: RecordSpec) -> 
     counted(record, window).total  # noqa: B018 - where it is not known yet, one tokenisation gives it and every tail
     cut = keep_end if spec.keep == "end" else keep_start
     span = shrink(record, frame, Span(0, len(record.text)), window, cut)
+    if spec.cut == "entries":
+        span = between_entries(record, span)
     return fitted("truncate", record, [span], window)
+
+
+def between_entries(record: Record, span: Span) -> Span:
+    """The whole entries of ``span``; all of it where it holds none."""
+    boundaries = [0, *entry_boundaries(record), len(record.text)]
+    start = boundaries[bisect_left(boundaries, span.start)]
+    end = boundaries[bisect_right(boundaries, span.end) - 1]
+    return Span(start, end) if start < end else span

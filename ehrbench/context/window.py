@@ -19,8 +19,13 @@ class Frame(NamedTuple):
     after: str
 
     @classmethod
-    def split(cls, prompt_text: str, sentinel: str) -> Frame:
+    def split(cls, prompt_text: str, sentinel: str, header: str = "") -> Frame:
         """Split the text of a rendered prompt at the sentinel that holds the record's place.
+
+        Args:
+            prompt_text: what a model is given.
+            sentinel: what stands in the record's place.
+            header: of the record, which every prompt shows before what is left of the record.
 
         Raises:
             UsageError: the sentinel does not occur exactly once: the chat template drops, repeats or changes messages.
@@ -31,7 +36,7 @@ class Frame(NamedTuple):
                 f"move the record to another message of the task's prompt"
             )
         before, _, after = prompt_text.partition(sentinel)
-        return cls(before, after)
+        return cls(before + header, after)
 
 
 class Limit(NamedTuple):

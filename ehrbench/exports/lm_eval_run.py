@@ -33,6 +33,11 @@ def documents(**given: Any) -> Any:
     wanted, task = _task(key)
     data = open_dataset(task, wanted.data_dir)
     pool = example_pool(data, task.fewshot)
+    if task.fewshot.k and task.fewshot.record_tokens:
+        raise UsageError(
+            f"task '{task.task}' shows records in its worked examples, cut in the model's tokens, which lm-eval cannot do; use "
+            "--num-fewshot 0"
+        )
     rows = []
     for item in data.items:
         record = data.load_record(item.record_id) if task.record and data.load_record and item.record_id else None

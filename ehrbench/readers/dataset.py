@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ehrbench.errors import UsageError
-from ehrbench.hashing import hash_files
+from ehrbench.hashing import hash_data, hash_files
 from ehrbench.readers.item import Item
 from ehrbench.records.record import Record
 
@@ -35,10 +35,13 @@ class Dataset:
     warnings: Sequence[str] = field(default_factory=tuple)
     """What was odd but harmless, counted ("3 files in ehrs/ have no number for a name"); printed once."""
 
-    examples: Sequence[Item] = ()
-    """Items that may stand in a prompt as worked examples and are not asked (a training part); empty: ``items`` may."""
+    examples: Sequence[Item] | None = None
+    """Items that may stand in a prompt as worked examples and are not asked (a training part); None: ``items`` may."""
     derived_from: str | None = None
     """Digest of what the items were made from, for items that are made from runs and not from files."""
+
+    version: int = 1
+    """Of the reader's renderings: raised when the same files are shown otherwise, so that no run goes on with other prompts."""
 
     def __post_init__(self) -> None:
         """Check the ids once, for every reader: predictions and scores are joined to items by them, and logs print them.
@@ -61,5 +64,8 @@ class Dataset:
                 )
 
     def digest(self) -> str:
-        """SHA-256 over the files, independent of where the release lies."""
-        return self.derived_from or hash_files(self.root, self.files)
+        """SHA-256 over the files and what is made of them, independent of where the release lies."""
+        if self.derived_from:
+            return self.derived_from
+        files = hash_files(self.root, self.files)
+        return files if self.version == 1 else hash_data([self.version, files])

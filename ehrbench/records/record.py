@@ -31,6 +31,8 @@ class Record:
     """The rendering, oldest first."""
     entries: Sequence[Entry]
     """In document order. Text between entries (markup) belongs to none."""
+    header: str = ""
+    """Who the patient is, with what separates it from the rest: shown before every part of the text and never cut."""
 
     def first_time(self, offset: int = 0) -> datetime | None:
         """The time of the first dated entry that begins at or after ``offset``, else of the one that covers it."""

@@ -166,7 +166,7 @@ def run_config(
         "context": None
         if task.record is None
         else {
-            **task.record.model_dump(mode="json"),
+            **task.record.as_config(),
             "window": window,
             "tokenizer": tokenizer.name if tokenizer else None,
             "tokenizer_fingerprint": tokenizer.fingerprint if tokenizer else None,

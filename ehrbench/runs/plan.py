@@ -16,7 +16,7 @@ from ehrbench.records.record import Record
 from ehrbench.runs.chains import ItemChain, overflowed
 from ehrbench.runs.choices import asked_texts
 from ehrbench.runs.engine import Work
-from ehrbench.runs.fewshot import draw_examples, example_pool
+from ehrbench.runs.fewshot import draw_examples, example_pool, example_records
 from ehrbench.runs.prediction import Prediction
 from ehrbench.runs.prepared import Prepared
 from ehrbench.tasks.answers import clean
@@ -74,7 +74,8 @@ def item_chain(run: Prepared, item: Item, record: Record | None, window: Window)
 def slots_of(run: Prepared, item: Item) -> dict[str, object]:
     """The values a prompt template may use for an item."""
     spec = run.task.fewshot
-    examples = draw_examples(example_pool(run.dataset, spec), item, spec, run.task.task, run.options.seed)
+    shown = example_records(run.dataset, spec, run.tokenizer)
+    examples = draw_examples(example_pool(run.dataset, spec), item, spec, run.task.task, run.options.seed, shown)
     return prompt_slots(item, examples)
 
 
@@ -136,11 +137,11 @@ class _RecordCache:
             self._held.move_to_end(item.record_id)
         else:
             record = self._load(item.record_id)
-            self._held[item.record_id] = record, hash_text(record.text)
+            self._held[item.record_id] = record, hash_text(record.header + record.text)
             while len(self._held) > RECORDS_HELD:
                 self._held.popitem(last=False)
         return self._held[item.record_id][0]
 
     def hash(self, record: Record) -> str:
         held = self._held.get(record.id)
-        return held[1] if held else hash_text(record.text)
+        return held[1] if held else hash_text(record.header + record.text)

@@ -26,6 +26,16 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_NEW: dict[str, dict[str, Any]] = {"record": {"cut": "tokens"}, "fewshot": {"record_tokens": 0}}
+"""Keys by section that came after the first digests were stored, with the value that changes nothing."""
+
+
+def _without_new(data: dict[str, Any], section: str) -> dict[str, Any]:
+    """A section as it was before its new keys, where they say nothing: runs made then go on."""
+    new = _NEW.get(section, {})
+    return {key: value for key, value in data.items() if key not in new or value != new[key]}
+
+
 class DataSpec(_Strict):
     """Where the items come from and what may be done with them."""
 
@@ -66,6 +76,12 @@ class RecordSpec(_Strict):
     """Largest chunk of a refinement chain, in tokens."""
     split: Literal["tokens", "entries"] = "tokens"
     """Where a refinement chain may cut: anywhere, or between a record's dated entries where one is near enough."""
+    cut: Literal["tokens", "entries"] = "tokens"
+    """Where truncation may cut: anywhere, or between entries; in an entry only where it alone is too long."""
+
+    def as_config(self) -> dict[str, Any]:
+        """Plain JSON for a run's configuration."""
+        return _without_new(self.model_dump(mode="json"), "record")
 
 
 class PromptSpec(_Strict):
@@ -168,6 +184,8 @@ class FewshotSpec(_Strict):
     k: Annotated[int, Field(ge=0)] = 0
     leaky: bool = False
     """True reproduces a release whose examples may include the query itself."""
+    record_tokens: Annotated[int, Field(ge=0, le=MAX_TOKENS)] = 0
+    """Tokens of each example's record, its newest part, in the slot ``example.record``; 0: examples have no record."""
 
 
 class TaskSpec(_Strict):
@@ -259,4 +277,5 @@ class TaskSpec(_Strict):
             "prompt": {"note"},
             "variants": {"__all__": {"note"}},
         }
-        return hash_data(self.model_dump(mode="json", exclude=told))
+        data = self.model_dump(mode="json", exclude=told)
+        return hash_data({key: _without_new(value, key) if isinstance(value, dict) else value for key, value in data.items()})

@@ -104,7 +104,8 @@ def _render_first(spec: TaskSpec, data_dir: str) -> str:
         if spec.record is not None:
             if dataset.load_record is None or item.record_id is None:
                 raise UsageError(f"item {item.id}: the task has 'record:', but the item has no record")
-            record = dataset.load_record(item.record_id).text
+            loaded = dataset.load_record(item.record_id)
+            record = loaded.header + loaded.text
         for prompt in (spec.prompt, *spec.variants.values()):
             messages = render(prompt, prompt_slots(item), record)
             sizes.append(sum(len(message.content) for message in messages))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -37,6 +38,30 @@ def window(tokens: int, *names: str, answer_tokens: int = 64) -> Window:
 
 def record(n_lines: int) -> Record:
     return Record("p1", LINE * n_lines, [])
+
+
+@pytest.mark.parametrize("context", ["truncate", "refine", "retrieve", "full"])
+@pytest.mark.parametrize("names", [("llama3",), ("words", "llama3")])
+def test_who_the_patient_is_stands_before_every_part(names, context):
+    header = "Patient at 2150-03-01\nGENDER: F\nBORN: 2100-01-01 (age 50 years)\n\n"
+    slots = {"question": "Which electrolyte is low?"}
+    limits = window(700, *names)
+    n_lines = 8 if context == "full" else 60
+    plain = chain(record(n_lines), PROMPT, slots, RecordSpec(context=context, chunk_tokens=300), limits, chat)
+    known = replace(record(n_lines), header=header)
+    calls = chain(known, PROMPT, slots, RecordSpec(context=context, chunk_tokens=300), limits, chat)
+    assert calls.steps >= plain.steps >= (2 if context == "refine" else 1)
+    for step in range(calls.steps):
+        content = calls.messages(step, "none")[0].content
+        assert content.count(header) == 1
+        assert f"{header}{calls.fitted.parts[step].text}" in content
+        for limit in limits.limits:
+            n = limit.tokenizer.count(chat(calls.messages(step, "")))
+            assert n + limit.reserve <= limit.tokens
+            assert calls.prompt_tokens(step, limit.tokenizer) == n
+    assert "".join(part.text for part in calls.fitted.parts) == known.text or context in ("truncate", "retrieve")
+    with pytest.raises(Overflow):
+        chain(replace(known, header=header * 40), PROMPT, slots, RecordSpec(context=context), limits, chat)
 
 
 @pytest.mark.parametrize("names", [("llama3",), ("words", "llama3"), ("wordpiece", "llama2")])

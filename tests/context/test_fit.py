@@ -52,6 +52,22 @@ texts_around = st.builds(Frame, texts(2, 3), texts(2, 3)) | st.just(FRAME)
 
 @pytest.mark.parametrize("names", PAIRS)
 @pytest.mark.parametrize("keep", ["end", "start"])
+@pytest.mark.parametrize("tokens", [60, 100, 250, 900])
+def test_truncation_between_entries(names, keep, tokens):
+    """Whole lines stay, as many as fit; a line that alone is too long is cut like any text."""
+    record = lines_of(
+        "".join(f"2150-01-{day:02} 08:00, LAB RESULT: Sodium [50983] = {120 + day} mEq/L\n" for day in range(1, 28))
+    )
+    limits = window(names, tokens)
+    anywhere = fit(record, FRAME, None, limits, spec("truncate", keep=keep), "").parts[0]
+    whole = fit(record, FRAME, None, limits, spec("truncate", keep=keep, cut="entries"), "").parts[0]
+    lines = [line for line in record.text.splitlines(keepends=True) if line in anywhere.text]
+    assert whole.text == ("".join(lines) or anywhere.text)
+    assert_fits(FRAME.before + whole.text + FRAME.after, limits)
+
+
+@pytest.mark.parametrize("names", PAIRS)
+@pytest.mark.parametrize("keep", ["end", "start"])
 @given(data=st.data())
 @SLOW
 def test_truncation(names, keep, data):

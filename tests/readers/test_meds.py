@@ -33,36 +33,40 @@ def shard(root: Path, name: str, rows: list[tuple[int, datetime | None, str, flo
 def root(tmp_path: Path) -> Path:
     first = [
         (1, None, "GENDER//F", None, None),
-        (1, NOON, "LAB//50912", 7.4, "mg/dL"),
+        (1, NOON, "LAB//50912//mg/dL", 7.4, None),
         (1, EVENING, "NOTE", None, "walks"),
     ]
     shard(tmp_path, "train/0.parquet", first)
-    shard(tmp_path, "held_out/0.parquet", [(2, NOON, "LAB//50912", 40.0, None)])
+    shard(tmp_path, "held_out/0.parquet", [(2, NOON, "LAB//50912//mg/dL", 40.0, None)])
     (tmp_path / "metadata").mkdir()
-    codes = {"code": ["LAB//50912", "NOTE"], "description": ["Creatinine", None], "parent_codes": [["LOINC/1"], []]}
+    codes = {"code": ["LAB//50912//mg/dL", "NOTE"], "description": ["Creatinine", " "], "parent_codes": [["LOINC/1"], []]}
     pl.DataFrame(codes).write_parquet(tmp_path / "metadata" / "codes.parquet")
     return tmp_path
 
 
 def test_a_subjects_events_become_lines(root: Path) -> None:
     data = open_meds(root)
-    assert sorted(data.shard_of) == [1, 2]
+    assert sorted(data.block_of) == [1, 2]
     record = data.record(1)
-    assert record.text == "static, GENDER//F\n2150-01-01 12:00, Creatinine: 7.4 mg/dL\n2150-01-01 18:30, NOTE: walks"
+    assert record.header == "Patient at 2150-01-01 18:30\nGENDER: F\n\n"
+    assert record.text == "2150-01-01 12:00, LAB: Creatinine [50912] = 7.4 mg/dL\n2150-01-01 18:30, NOTE = walks"
     assert [record.text[e.start : e.end] for e in record.entries] == record.text.split("\n")
-    assert [(e.time, e.kind) for e in record.entries] == [(None, "GENDER"), (NOON, "LAB"), (EVENING, "NOTE")]
-    assert data.record(2).text == "2150-01-01 12:00, Creatinine: 40"
+    assert [(e.time, e.kind) for e in record.entries] == [(NOON, "LAB"), (EVENING, "NOTE")]
+    assert data.record(2).text == "2150-01-01 12:00, LAB: Creatinine [50912] = 40 mg/dL"
 
 
 def test_a_record_ends_at_the_time_of_prediction(root: Path) -> None:
-    assert open_meds(root).record(1, until=NOON).text.count("\n") == 1
+    record = open_meds(root).record(1, until=NOON)
+    assert record.text.count("\n") == 0
+    assert record.header.startswith("Patient at 2150-01-01 12:00\n")
+    assert open_meds(root).record(1, until=datetime(2149, 1, 1)).text == ""
 
 
 def test_our_shards_are_meds(root: Path) -> None:
     import meds
     import pyarrow.parquet as pq
 
-    for path in open_meds(root).files:
+    for path in open_meds(root).shards:
         meds.DataSchema.align(pq.read_table(path))
     assert {"subject_id", "time", "code"} <= set(meds.DataSchema.schema().names)
 
@@ -92,8 +96,8 @@ def test_labels_become_yes_no_questions(root: Path) -> None:
     pl.DataFrame(labels).write_parquet(root / "labels.parquet")
     data = read(root, {"labels": "labels.parquet", "question": "Will she walk?"})
     assert [(i.references, i.choices, i.group) for i in data.items] == [
-        (("yes",), ("yes", "no"), "1"),
         (("no",), ("yes", "no"), "2"),
+        (("yes",), ("yes", "no"), "1"),
     ]
     with pytest.raises(UsageError, match="needs data.options.question"):
         read(root, {"labels": "labels.parquet"})
@@ -102,7 +106,7 @@ def test_labels_become_yes_no_questions(root: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"id": "a", "question": "Q", "answer": "A", "subject_id": 9}, "items.jsonl:1: 'subject_id' is no subject"),
+        ({"id": "a", "question": "Q", "answer": "A", "subject_id": 9}, "items.jsonl:1: 'subject_id' is not a subject"),
         ({"id": "a", "question": "Q", "subject_id": 1}, "items.jsonl:1: expected the gold"),
         ({"question": "Q", "answer": "A", "subject_id": 1}, "items.jsonl:1: expected an object"),
         (
@@ -148,11 +152,11 @@ def test_times_with_a_zone_are_put_into_utc(root: Path, unit: str) -> None:
     path = root / "data" / "train" / "0.parquet"
     time = pl.col("time").dt.replace_time_zone("UTC").dt.convert_time_zone("Europe/Paris").dt.cast_time_unit(unit)
     pl.read_parquet(path).with_columns(time).write_parquet(path)
-    assert open_meds(root).record(1).text.split("\n")[1:] == [
-        "2150-01-01 12:00, Creatinine: 7.4 mg/dL",
-        "2150-01-01 18:30, NOTE: walks",
+    assert open_meds(root).record(1).text.split("\n") == [
+        "2150-01-01 12:00, LAB: Creatinine [50912] = 7.4 mg/dL",
+        "2150-01-01 18:30, NOTE = walks",
     ]
-    assert open_meds(root).record(1, until=NOON).text.count("\n") == 1
+    assert open_meds(root).record(1, until=NOON).text.count("\n") == 0
 
 
 @pytest.mark.parametrize(
@@ -173,7 +177,7 @@ def test_an_offset_of_the_time_of_prediction_is_converted(root: Path, said: str 
     (root / "items.jsonl").write_text(json.dumps(row) + "\n")
     data = read(root, {})
     assert data.load_record is not None
-    assert data.load_record(data.items[0].record_id or "").text.count("\n") == seen
+    assert len(data.load_record(data.items[0].record_id or "").entries) == seen
 
 
 def test_label_files_with_zones_and_without_times(root: Path) -> None:
@@ -181,7 +185,7 @@ def test_label_files_with_zones_and_without_times(root: Path) -> None:
     labels = pl.DataFrame({"subject_id": [1, 2], "prediction_time": paris, "boolean_value": [True, False]})
     labels.write_parquet(root / "labels.parquet")
     asked = {"labels": "labels.parquet", "question": "Will she walk?"}
-    assert [item.record_id for item in read(root, asked).items] == ["1@2150-01-01T11:00:00", "2@2150-01-01T17:30:00"]
+    assert [item.record_id for item in read(root, asked).items] == ["2@2150-01-01T17:30:00", "1@2150-01-01T11:00:00"]
     nothing = pl.when(pl.col("subject_id") == 1).then("prediction_time")
     labels.with_columns(prediction_time=nothing).write_parquet(root / "labels.parquet")
     with pytest.raises(UsageError, match="row 2 has no prediction_time"):
@@ -192,7 +196,7 @@ def test_what_other_programs_leave_is_no_shard(root: Path) -> None:
     (root / "data" / "train" / "._0.parquet").write_bytes(b"nothing")
     (root / "data" / ".ipynb_checkpoints").mkdir()
     (root / "data" / ".ipynb_checkpoints" / "0-checkpoint.parquet").write_bytes(b"nothing")
-    assert len(open_meds(root).files) == 2
+    assert len(open_meds(root).shards) == 2
 
 
 def test_two_items_of_one_id_are_refused(root: Path) -> None:

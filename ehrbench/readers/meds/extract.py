@@ -3,21 +3,53 @@
 A MEDS data set is ``data/**/*.parquet`` (``subject_id, time, code`` and, perhaps, ``numeric_value, text_value`` and others), with
 ``metadata/codes.parquet`` to describe codes. A subject stands in one file only, its rows together and in order of time; events
 without a time are static. See https://github.com/Medical-Event-Data-Standard/meds.
+
+Opening scans each shard once for where its subjects' rows stand. Records are then read in blocks of neighbouring subjects, so
+memory does not grow with the data, and items that come in the order of the data read each row once.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
-from ehrbench.records import Entry, Record
+from ehrbench.jsonl import parse
+from ehrbench.readers.meds.codes import UNKNOWN, Codebook, Meaning, read_codebook
+from ehrbench.readers.meds.rendering import MODIFIERS, Lines, render
+from ehrbench.records import Record
 
 REQUIRED = ("subject_id", "time", "code")
+BLOCK_ROWS = 100_000
+"""Rows that are read and rendered at a time, at least: a subject's rows are never parted."""
+_BLOCKS_HELD = 2
+
+
+class Block(NamedTuple):
+    """Neighbouring subjects of a shard."""
+
+    shard: Path
+    first: int
+    """Their first row."""
+    n_rows: int
+
+
+class Told(NamedTuple):
+    """How many events there are, and what their codes and columns say of them."""
+
+    n: int
+    named: int
+    """Events whose code is described, or has a name of its own beside numbers."""
+    numeric: int
+    """Events with a number."""
+    with_unit: int
+    """Those of them whose unit is known."""
 
 
 @dataclass(frozen=True)
@@ -25,56 +57,102 @@ class Meds:
     """A MEDS data set that has been looked at and not yet read."""
 
     root: Path
-    files: Sequence[Path]
-    """The shards, by name."""
-    shard_of: Mapping[int, Path]
-    """Subject to its shard, in the order of the shards."""
-    descriptions: Mapping[str, str] = field(default_factory=dict)
-    """Code to its description, where the metadata have one."""
+    shards: Sequence[Path]
+    block_of: Mapping[int, Block]
+    """Subject to the block it stands in, in the order of the data."""
+    codebook: Codebook
+    meanings: Mapping[str, Meaning]
+    """Of every code that occurs."""
+    modifiers: Sequence[str]
+    """Columns whose values an event's line ends with."""
+    metadata: Sequence[Path] = ()
+    """Files beside the shards and the code book that decide what is shown."""
+    warnings: Sequence[str] = ()
+    told: Told = Told(0, 0, 0, 0)
+    _held: OrderedDict[Block, Mapping[int, Lines]] = field(default_factory=OrderedDict, repr=False, compare=False)
 
-    def record(self, subject_id: int, until: datetime | None = None) -> Record:
-        """One subject's record.
+    @property
+    def files(self) -> list[Path]:
+        """Every file that decides a record."""
+        return [*self.shards, *self.codebook.files, *self.metadata]
+
+    def record(self, subject_id: int, until: datetime | None = None, record_id: str | None = None) -> Record:
+        """One subject's record: a line per event, and who the subject is in the record's header.
 
         Args:
             subject_id: whose.
             until: leave out what happened after this time, as MEDS's labels ask with their ``prediction_time``. In UTC and
                 without a zone, as the data's own times are once they are read.
-
-        Returns:
-            A line an event: ``{time}, {description, or code}: {value}``; static events first, with ``static`` for a time.
+            record_id: the record's id; None: the subject's.
 
         Raises:
-            UsageError: the data set does not have the subject.
+            UsageError: the data set does not have the subject, or its shard cannot be read any more.
         """
-        if subject_id not in self.shard_of:
+        block = self.block_of.get(subject_id)
+        if block is None:
             raise UsageError(f"MEDS: {self.root} has no subject {subject_id}")
-        rows = pl.scan_parquet(self.shard_of[subject_id]).filter(pl.col("subject_id") == subject_id).collect()
-        rows = rows.with_columns(time=_in_utc(rows.schema["time"]))
-        if until is not None:
-            rows = rows.filter(pl.col("time").is_null() | (pl.col("time") <= until))
-        return _render(str(subject_id), rows.sort("time", nulls_last=False, maintain_order=True), self.descriptions)
+        return self._lines(block)[subject_id].record(record_id or str(subject_id), until)
+
+    def _lines(self, block: Block) -> Mapping[int, Lines]:
+        if block in self._held:
+            self._held.move_to_end(block)
+            return self._held[block]
+        while len(self._held) >= _BLOCKS_HELD:
+            self._held.popitem(last=False)
+        self._held[block] = render(_read(block, self.modifiers), self.meanings, self.modifiers)
+        return self._held[block]
 
 
-def open_meds(root: Path) -> Meds:
-    """Find a data set's shards and subjects.
+def _read(block: Block, modifiers: Sequence[str]) -> pl.DataFrame:
+    try:
+        scan = pl.scan_parquet(block.shard)
+        schema = scan.collect_schema()
+        columns = [column for column in (*REQUIRED, "numeric_value", "text_value", *modifiers) if column in schema]
+        rows = scan.slice(block.first, block.n_rows).select(columns).collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _unreadable(block.shard, error) from None
+    absent = [pl.lit(None, pl.String).alias(column) for column in modifiers if column not in schema]
+    return rows.with_columns(in_utc("time", rows.schema["time"]), pl.col("code").cast(pl.String), *absent)
+
+
+def open_meds(root: Path, dictionaries: Sequence[str] = (), modifiers: Sequence[str] | None = None) -> Meds:
+    """Find a data set's shards, its subjects and what its codes say.
+
+    Args:
+        root: holds ``data/`` and ``metadata/``.
+        dictionaries: files below it with names of codes.
+        modifiers: columns to show; None: what ``metadata/dataset.json`` names, else the usual ones.
 
     Raises:
         MissingError: ``root`` has no ``data`` folder with Parquet files.
-        UsageError: a shard lacks a column or has one of a wrong type, or a subject stands in two shards.
+        UsageError: a shard lacks a column or has one of a wrong type, a subject stands in two shards or in two places of one,
+            or metadata cannot be read.
     """
-    files = [path for path in sorted((root / "data").rglob("*.parquet")) if path.is_file() and not _hidden(path, root)]
-    if not files:
+    shards = [path for path in sorted((root / "data").rglob("*.parquet")) if path.is_file() and not _hidden(path, root)]
+    if not shards:
         raise MissingError(f"MEDS: {root} has no Parquet files below data/; name the folder that holds data/ and metadata/")
-    shard_of: dict[int, Path] = {}
-    for path in files:
-        _check(path)
-        for subject in pl.scan_parquet(path).select(pl.col("subject_id").unique(maintain_order=True)).collect()["subject_id"]:
-            if subject in shard_of:
-                raise UsageError(
-                    f"MEDS: subject {subject} stands in {shard_of[subject]} and in {path}; a subject belongs into one file"
-                )
-            shard_of[subject] = path
-    return Meds(root, files, shard_of, _descriptions(root))
+    codebook = read_codebook(root, dictionaries)
+    described = root / "metadata" / "dataset.json"
+    columns = list(modifiers) if modifiers is not None else _modifiers(described)
+    warnings = list(codebook.warnings)
+    block_of: dict[int, Block] = {}
+    counts: dict[str, list[int]] = {}
+    known: set[str] = set()
+    for shard in shards:
+        schema = _check(shard)
+        known |= set(schema)
+        _index(shard, schema, block_of, warnings)
+        _count(shard, schema, counts)
+    if modifiers is not None and (unknown := [column for column in columns if column not in known]):
+        raise UsageError(
+            f"data.options.modifiers of meds names '{unknown[0]}', which no shard has; columns are {', '.join(sorted(known))}"
+        )
+    columns = [column for column in columns if column in known]
+    meanings = codebook.meanings({code: found[1] > 0 for code, found in counts.items()})
+    return Meds(
+        root, shards, block_of, codebook, meanings, columns, [described] if described.is_file() else [], warnings,
+        _told(counts, meanings),
+    )  # fmt: skip
 
 
 def _hidden(path: Path, root: Path) -> bool:
@@ -82,61 +160,123 @@ def _hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
-def _in_utc(dtype: pl.DataType) -> pl.Expr:
-    """The column ``time`` in microseconds without a zone: one that has a zone is put into UTC."""
-    time = pl.col("time")
+def in_utc(column: str, dtype: pl.DataType) -> pl.Expr:
+    """A column of times in microseconds without a zone: one that has a zone is put into UTC."""
+    time = pl.col(column)
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         time = time.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     return time.cast(pl.Datetime("us"))
 
 
-def _check(path: Path) -> None:
+def _unreadable(path: Path, error: Exception) -> UsageError:
+    return UsageError(f"MEDS: {path} is not a readable Parquet file ({type(error).__name__}); copy it again")
+
+
+def _modifiers(described: Path) -> list[str]:
+    """The columns that ``metadata/dataset.json`` names as modifiers of codes, else the usual ones."""
+    if not described.is_file():
+        return list(MODIFIERS)
     try:
-        schema = pl.read_parquet_schema(path)
+        about = parse(described.read_text("utf-8-sig"))
+    except (OSError, ValueError):
+        about = None
+    if not isinstance(about, dict):
+        raise UsageError(f"MEDS: {described} is not a JSON object; copy it again, or remove it")
+    named = about.get("code_modifier_columns")
+    if not named:
+        return list(MODIFIERS)
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise UsageError(f"MEDS: {described}: code_modifier_columns is not a list of columns")
+    return [*dict.fromkeys(named)]
+
+
+def _check(path: Path) -> pl.Schema:
+    try:
+        schema = pl.scan_parquet(path).collect_schema()
         missing = [column for column in REQUIRED if column not in schema]
         if missing:
             raise UsageError(f"MEDS: {path} has no column {', '.join(map(repr, missing))}; MEDS needs {', '.join(REQUIRED)}")
         legal = {"subject_id": schema["subject_id"].is_integer(), "time": schema["time"].base_type() == pl.Datetime}
         legal["code"] = schema["code"] in (pl.String, pl.Categorical)
+        if "numeric_value" in schema:
+            legal["numeric_value"] = schema["numeric_value"].is_numeric()
         wrong = [column for column, right in legal.items() if not right]
         if wrong:
             kinds = ", ".join(f"'{column}' is {schema[column]}" for column in wrong)
-            raise UsageError(f"MEDS: {path}: {kinds}; expected a whole number, a timestamp and text (subject_id, time, code)")
+            raise UsageError(
+                f"MEDS: {path}: {kinds}; expected a whole number, a timestamp, text and a number ({', '.join(legal)})"
+            )
         empty = pl.scan_parquet(path).select(pl.col("subject_id").null_count() + pl.col("code").null_count()).collect().item()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UsageError(f"MEDS: {path} is not a readable Parquet file ({type(error).__name__}); copy it again") from None
+        raise _unreadable(path, error) from None
     if empty:
         raise UsageError(f"MEDS: {path}: {empty} values of subject_id or code are missing, and none may be")
+    return schema
 
 
-def _descriptions(root: Path) -> dict[str, str]:
-    path = root / "metadata" / "codes.parquet"
-    if not path.is_file():
-        return {}
-    rows = pl.read_parquet(path)
-    if "code" not in rows.columns or "description" not in rows.columns:
-        return {}
-    return dict(rows.select("code", "description").drop_nulls().unique("code", keep="first").iter_rows())
+def _index(shard: Path, schema: pl.Schema, block_of: dict[int, Block], warnings: list[str]) -> None:
+    """Where the subjects of a shard stand."""
+    times = pl.scan_parquet(shard).select("subject_id", in_utc("time", schema["time"])).with_row_index("row").collect()
+    runs = times.group_by(pl.col("subject_id").rle_id().alias("run"), maintain_order=True).agg(
+        pl.col("subject_id").first(), first=pl.col("row").first(), n=pl.len()
+    )
+    subjects, firsts, ns = (runs[column].to_list() for column in ("subject_id", "first", "n"))
+    seen: dict[int, int] = {}
+    for subject, first in zip(subjects, firsts, strict=True):
+        if subject in block_of:
+            raise UsageError(
+                f"MEDS: subject {subject} stands in {block_of[subject].shard} and in {shard}; a subject belongs into one file"
+            )
+        if subject in seen:
+            raise UsageError(
+                f"MEDS: {shard}: the rows of subject {subject} are not together (rows {seen[subject] + 1} and {first + 1}); sort "
+                "the shard by subject_id and time"
+            )
+        seen[subject] = first
+    late = times.filter(
+        (pl.col("subject_id") == pl.col("subject_id").shift())
+        & ((pl.col("time") < pl.col("time").shift()) | (pl.col("time").is_null() & pl.col("time").shift().is_not_null()))
+    )
+    if late.height:
+        warnings.append(
+            f"{shard}: {late.height} rows are not in order of time (first: row {late['row'][0] + 1}); they are shown in order"
+        )
+    for group, first, n_rows in _blocks(subjects, firsts, ns):
+        block_of.update(dict.fromkeys(group, Block(shard, first, n_rows)))
 
 
-def _render(record_id: str, rows: pl.DataFrame, descriptions: Mapping[str, str]) -> Record:
-    pieces: list[str] = []
-    entries: list[Entry] = []
-    start = 0
-    for time, code, value in _events(rows):
-        line = f"{f'{time:%Y-%m-%d %H:%M}' if time else 'static'}, {descriptions.get(code, code)}{f': {value}' if value else ''}"
-        entries.append(Entry(start, start + len(line), time, code.partition("//")[0]))
-        pieces.append(line)
-        start += len(line) + 1
-    return Record(record_id, "\n".join(pieces), entries)
+def _blocks(subjects: Sequence[int], firsts: Sequence[int], ns: Sequence[int]) -> Iterator[tuple[Sequence[int], int, int]]:
+    begin = rows = 0
+    for at, n in enumerate(ns):
+        rows += n
+        if rows >= BLOCK_ROWS or at == len(ns) - 1:
+            yield subjects[begin : at + 1], firsts[begin], rows
+            begin, rows = at + 1, 0
 
 
-def _events(rows: pl.DataFrame) -> Iterator[tuple[datetime | None, str, str]]:
-    """Time, code and the value as text; a number is written as short as it can be."""
-    n = rows.height
-    numbers = rows["numeric_value"].cast(pl.String).to_list() if "numeric_value" in rows.columns else [None] * n
-    texts = rows["text_value"].cast(pl.String).to_list() if "text_value" in rows.columns else [None] * n
-    codes = rows["code"].cast(pl.String).to_list()
-    for time, code, number, text in zip(rows["time"].to_list(), codes, numbers, texts, strict=True):
-        parts = [part for part in (number.removesuffix(".0") if number else None, text) if part and part != "NaN"]
-        yield time, code, " ".join(parts)
+def _count(shard: Path, schema: pl.Schema, counts: dict[str, list[int]]) -> None:
+    """Add up the events of each code: all, with a number, with a number and a unit in a column."""
+    number = pl.col("numeric_value").is_not_null() if "numeric_value" in schema else pl.lit(value=False)
+    units = [pl.col(column).is_not_null() for column in ("unit", "units") if column in schema]
+    has_unit = number & pl.any_horizontal(units) if units else pl.lit(value=False)
+    rows = pl.scan_parquet(shard).group_by(pl.col("code").cast(pl.String)).agg(
+        pl.len().alias("n"), number.sum().alias("numbers"), has_unit.sum().alias("units")
+    ).collect()  # fmt: skip
+    for code, *found in rows.iter_rows():
+        counts[code] = [a + b for a, b in zip(counts.get(code, (0, 0, 0)), found, strict=True)]
+
+
+def _told(counts: Mapping[str, Sequence[int]], meanings: Mapping[str, Meaning]) -> Told:
+    n = named = numeric = with_unit = 0
+    for code, (events, numbers, units) in counts.items():
+        meaning = meanings[code]
+        n += events
+        numeric += numbers
+        named += events if meaning.described or _speaks(meaning.name or meaning.kind) else 0
+        with_unit += numbers if meaning.unit not in ("", "unit unknown") else units
+    return Told(n, named, numeric, with_unit)
+
+
+def _speaks(name: str) -> bool:
+    """Whether a code's own parts have a word in them, rather than numbers alone."""
+    return any(word.isalpha() and word != UNKNOWN for word in name.replace("/", " ").replace(",", " ").split())

@@ -1,9 +1,9 @@
 """Questions about the subjects of a MEDS data set, from a JSONL file or from MEDS's own label files.
 
-The folder holds the data set (``data/``, ``metadata/``) and ``items.jsonl``: an object a line with ``id``, ``subject_id``,
+The folder holds the data set (``data/``, ``metadata/``) and ``items.jsonl``: one object per line with ``id``, ``subject_id``,
 ``question``, ``answer`` or ``answers``, and, where the record ends before its end, ``prediction_time``. With
-``data.options.labels`` a label file (Parquet with ``subject_id, prediction_time, boolean_value``) is asked about in one
-``question`` and answered with yes or no.
+``data.options.labels`` label files are asked about in one ``question``: truth values with yes or no, categories by name, numbers
+as they are.
 
 Times that have a zone, in the data or as a ``prediction_time``, are put into UTC; those without one are taken for UTC.
 """
@@ -15,7 +15,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-import polars as pl
 from pydantic import model_validator
 
 from ehrbench.errors import MissingError, UsageError
@@ -23,8 +22,15 @@ from ehrbench.jsonl import parse
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.readers.meds.extract import Meds, open_meds
+from ehrbench.readers.meds.labels import Labels, find_labels, read_labels, read_splits
 from ehrbench.readers.reader import ReaderOptions, reader
 from ehrbench.records.record import Record
+
+TRAINING = "train"
+"""The part of a data set that worked examples are drawn from."""
+
+_VERSION = 2
+"""Of the rendering ``events``; before it, a code's description stood in the code's place."""
 
 
 class Options(ReaderOptions):
@@ -33,10 +39,17 @@ class Options(ReaderOptions):
     file: str = "items.jsonl"
     """The questions below the folder."""
     labels: str | None = None
-    """A label file below the folder, in place of questions."""
+    """A label file, a folder of them or a pattern (``labels/mortality/*/*.parquet``) below the folder, in place of questions."""
     question: str | None = None
     """What is asked about each label."""
-    rendering: Literal["raw"] = "raw"
+    split: str | None = None
+    """The part of ``metadata/subject_splits.parquet`` that is asked about; worked examples then come from ``train``."""
+    dictionaries: tuple[str, ...] = ()
+    """Files below the folder that name codes: OMOP's ``CONCEPT.csv``, or columns ``code, description, unit``."""
+    modifiers: tuple[str, ...] | None = None
+    """Columns that are shown with each event; None: what ``metadata/dataset.json`` names, else the usual ones."""
+    rendering: Literal["events"] = "events"
+    """How events are written: docs/meds.md."""
 
     @model_validator(mode="after")
     def _labels_are_asked_about(self) -> Options:
@@ -47,7 +60,9 @@ class Options(ReaderOptions):
 
 def recognises(root: Path, options: Options) -> bool:
     """Whether a folder has MEDS shards and the questions' file."""
-    return (root / "data").is_dir() and _path(root, options).is_file()
+    if not (root / "data").is_dir():
+        return False
+    return bool(find_labels(root, options.labels)) if options.labels else _questions(root, options).is_file()
 
 
 @reader(Options, recognises=recognises)
@@ -55,30 +70,80 @@ def read(root: Path, options: Options) -> Dataset:
     """Open a MEDS data set with its questions.
 
     Raises:
-        MissingError: the data set or the questions are not there.
+        MissingError: the data set, the questions or a file that the options name are not there.
         UsageError: a row is malformed or names a subject whom the data set does not have.
     """
-    path = _path(root, options)
-    if not path.is_file():
-        raise MissingError(f"{path} is not there: the questions about the MEDS data set")
-    data = open_meds(root)
-    rows = _labelled(path, options.question) if options.labels and options.question else _asked(path)
-    items = [_item(place, row, data) for place, row in rows]
-    return Dataset(root=root, items=items, files=[path, *data.files], load_record=lambda record_id: _load(data, record_id))
+    questions = _questions(root, options)
+    if options.labels is None and not questions.is_file():
+        raise MissingError(f"{questions} is not there: the questions about the MEDS data set")
+    data = open_meds(root, options.dictionaries, options.modifiers)
+    warnings = [*data.warnings, *_shortcomings(data)]
+    files = data.files
+    if options.labels is not None and options.question is not None:
+        labels = read_labels(root, options.labels, data.block_of)
+        items = [_labelled(label.id, label.subject, label.answer, options.question, labels) for label in labels.rows]
+        files += labels.files
+        warnings += labels.warnings
+    else:
+        items = [_item(place, row, data) for place, row in _asked(questions)]
+        files.append(questions)
+    examples: list[Item] | None = [] if options.labels is not None else None
+    if options.split is not None:
+        split_of, path = read_splits(root)
+        files.append(path)
+        every, items = items, [item for item in items if split_of.get(_subject(item)) == options.split]
+        if not items:
+            names = ", ".join(sorted(set(split_of.values())))
+            raise UsageError(f"{path}: no question is about a subject of the split '{options.split}'; the splits are {names}")
+        if options.split != TRAINING:
+            examples = [item for item in every if split_of.get(_subject(item)) == TRAINING]
+    return Dataset(
+        root=root,
+        items=items,
+        files=files,
+        load_record=lambda record_id: _load(data, record_id),
+        warnings=warnings,
+        examples=examples,
+        version=_VERSION,
+    )
 
 
-def _path(root: Path, options: Options) -> Path:
-    name = options.labels or options.file
-    path = root / name
+def _questions(root: Path, options: Options) -> Path:
+    path = root / options.file
     if not path.resolve().is_relative_to(root.resolve()):
-        raise UsageError(f"data.options of meds name '{name}', which leads out of the data folder")
+        raise UsageError(f"data.options of meds name '{options.file}', which leads out of the data folder")
     return path
+
+
+def _shortcomings(data: Meds) -> Iterator[str]:
+    told = data.told
+    if told.named < 0.9 * told.n:
+        yield (
+            f"{told.named / told.n:.0%} of {told.n:,} events have a name: the other codes are shown as they are; name files that "
+            "describe them in data.options.dictionaries"
+        )
+    if told.with_unit < 0.9 * told.numeric:
+        yield f"{told.with_unit / told.numeric:.0%} of {told.numeric:,} events with a number have a unit"
 
 
 def _load(data: Meds, record_id: str) -> Record:
     subject, _, until = record_id.partition("@")
-    record = data.record(int(subject), datetime.fromisoformat(until) if until else None)
-    return Record(record_id, record.text, record.entries)
+    return data.record(int(subject), datetime.fromisoformat(until) if until else None, record_id)
+
+
+def _subject(item: Item) -> int:
+    return int(item.group or 0)
+
+
+def _labelled(label_id: str, subject: int, answer: str, question: str, labels: Labels) -> Item:
+    return Item(
+        id=label_id,
+        question=question,
+        record_id=label_id,
+        references=(answer,),
+        choices=labels.choices,
+        group=str(subject),
+    )
 
 
 def _asked(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -101,29 +166,6 @@ def _asked(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{path}:{number}", {**row, "answers": answers}
 
 
-def _labelled(path: Path, question: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        rows = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise UsageError(f"{path} is not a readable Parquet file ({type(error).__name__}); copy it again") from None
-    if missing := [c for c in ("subject_id", "prediction_time", "boolean_value") if c not in rows.columns]:
-        raise UsageError(f"{path} has no column {', '.join(map(repr, missing))}; it is no MEDS label file with truth values")
-    for number, row in enumerate(rows.iter_rows(named=True), 1):
-        if row["boolean_value"] is None:
-            raise UsageError(f"{path}: row {number} has no boolean_value; only labels that are true or false can be asked about")
-        if row["prediction_time"] is None:
-            raise UsageError(
-                f"{path}: row {number} has no prediction_time, and without one the record would show what came later; leave the "
-                "row out or fill it in"
-            )
-        answer = "yes" if row["boolean_value"] else "no"
-        about = {"subject_id": row["subject_id"], "prediction_time": str(row["prediction_time"])}
-        yield (
-            f"{path}: row {number}",
-            about | {"id": str(number), "question": question, "answers": [answer], "choices": ["yes", "no"]},
-        )
-
-
 def _in_utc(moment: datetime) -> datetime:
     """A time without its zone, which is UTC."""
     return moment if moment.tzinfo is None else moment.astimezone(timezone.utc).replace(tzinfo=None)
@@ -131,8 +173,8 @@ def _in_utc(moment: datetime) -> datetime:
 
 def _item(place: str, row: Mapping[str, Any], data: Meds) -> Item:
     subject, until = row.get("subject_id"), row.get("prediction_time")
-    if not isinstance(subject, int) or subject not in data.shard_of:
-        raise UsageError(f"{place}: 'subject_id' is no subject of the MEDS data set")
+    if not isinstance(subject, int) or subject not in data.block_of:
+        raise UsageError(f"{place}: 'subject_id' is not a subject of the MEDS data set")
     if until is not None:
         try:
             until = _in_utc(datetime.fromisoformat(str(until).replace("Z", "+00:00"))).isoformat()

@@ -60,7 +60,7 @@ def read(root: Path, options: Options) -> Dataset:
     return Dataset(
         root=root,
         items=tuple(items),
-        examples=tuple(examples),
+        examples=tuple(examples) or None,
         files=files,
         warnings=_warnings(path, items, len(eligible), options.choices in ("options", "letters")),
         track=RESAMPLED if len(chosen) < len(eligible) else "",

@@ -39,15 +39,18 @@ def prompts(run: Run, dataset: Dataset, item: Item, prediction: Prediction) -> l
         prediction: its own.
     """
     config, task = run.manifest["config"], run.task
+    if task.fewshot.k and task.fewshot.record_tokens:
+        return "This run's examples show records, which are cut in the model's tokens; its prompts are not made again here."
     examples = draw_examples(example_pool(dataset, task.fewshot), item, task.fewshot, task.task, config["seed"])
     slots = prompt_slots(item, examples)
     shown = prediction.record_shown
-    text = ""
+    header = text = ""
     if task.record is not None and item.record_id is not None and dataset.load_record is not None:
         if shown is None:
             return "This run did not keep which part of the record each prompt showed; run it again to see its prompts."
-        text = dataset.load_record(item.record_id).text
-    parts = [joined(text, [Span(s, e) for s, e in spans]) for spans in shown] if shown else [""]
+        record = dataset.load_record(item.record_id)
+        header, text = record.header, record.text
+    parts = [header + joined(text, [Span(s, e) for s, e in spans]) for spans in shown] if shown else [header]
     model = config["model"]
     key = model_key(ModelIdentity(model["name"], model["backend"], model.get("revision"), model.get("settings", {})))
     made = []
