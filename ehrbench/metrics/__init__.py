@@ -1,4 +1,4 @@
-"""Metrics by name. Each module holds one family; nothing here reads files or knows models."""
+"""Metrics by name. Each module holds one family; nothing here knows runs, data sets or models (METEOR reads WordNet)."""
 
 from ehrbench.metrics.metric import Kind, Metric, Need, Scorable, Statistics
 from ehrbench.registry import Registry

@@ -46,9 +46,9 @@ class Request:
     question: str = ""
     """The item's question."""
     record: str = ""
-    """The record's whole text, whatever part of it the messages show."""
+    """What the messages show of the record: all of it, or the part that was kept, without the prompt's words round it."""
     entries: Sequence[Entry] = ()
-    """Where the record's dated entries begin and end, where that is known."""
+    """Where the dated entries of ``record`` begin and end, where that is known."""
     choices: tuple[str, ...] = ()
     """The closed set the answer is taken from; never the gold."""
 

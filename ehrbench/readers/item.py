@@ -16,7 +16,7 @@ class Item:
     question: str
     """The instruction or question, as the release has it."""
     record_id: str | None = None
-    """Names the record in ``Dataset.record``; None for tasks without records."""
+    """Names the record in ``Dataset.load_record``; None for tasks without records."""
     references: tuple[str, ...] = ()
     """Gold answers, alternatives of one another; the first is the gold of the ``paper`` protocol."""
     labels: tuple[str, ...] = ()

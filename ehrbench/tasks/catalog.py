@@ -235,10 +235,12 @@ def _build(task: RawTask, protocol: str) -> TaskSpec:
     def place(key: KeyPath) -> Position:
         return where(layers, key)
 
+    values = task.resolve(protocol)
+    more = [*name_problems(values, place), *prompt_problems(values, place)]
     try:
-        spec = TaskSpec.model_validate(task.resolve(protocol))
+        spec = TaskSpec.model_validate(values)
     except ValidationError as error:
-        raise TaskFileError(schema_problems(error.errors(include_url=False), TaskSpec, place)) from None
-    if problems := [*name_problems(spec, place), *prompt_problems(spec, place)]:
-        raise TaskFileError(problems)
+        raise TaskFileError([*schema_problems(error.errors(include_url=False), TaskSpec, place), *more]) from None
+    if more:
+        raise TaskFileError(more)
     return spec

@@ -15,7 +15,7 @@ if typing.TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
-    from ehrbench.tasks.schema import PromptSpec, TaskSpec
+    from ehrbench.tasks.schema import PromptSpec
 
 Where = Callable[[KeyPath], Position]
 """Finds the line of a key."""
@@ -132,49 +132,59 @@ def _model_in(annotation: Any) -> Any:
     return annotation if hasattr(annotation, "model_fields") else None
 
 
-def name_problems(spec: TaskSpec, where: Where) -> list[str]:
-    """Readers, metrics and clean-ups that the task names and nobody registered."""
+def name_problems(values: Mapping[str, Any], where: Where) -> list[str]:
+    """Readers, metrics and clean-ups that a task names and nobody registered; what is not of the schema's form is passed over."""
     from ehrbench.metrics import METRICS
     from ehrbench.readers import READERS
     from ehrbench.tasks.answers import ANSWERS
 
-    named: list[tuple[Any, KeyPath, str]] = [(READERS, ("data", "reader"), spec.data.reader)]
-    named += [(METRICS, ("metrics", index), name) for index, name in enumerate(spec.metrics)]
-    named += [(ANSWERS, ("answer", index), name) for index, name in enumerate(spec.answer)]
+    reader = _mapping(values.get("data")).get("reader")
+    named: list[tuple[Any, KeyPath, object]] = [(READERS, ("data", "reader"), reader)]
+    named += [(METRICS, ("metrics", index), name) for index, name in _entries(values.get("metrics"))]
+    named += [(ANSWERS, ("answer", index), name) for index, name in _entries(values.get("answer"))]
     found = [
         f"{where(place)}: {unknown_name(registry.kind, name, registry)}"
         for registry, place, name in named
-        if name not in registry
+        if isinstance(name, str) and name not in registry
     ]
-    return found + (_reader_problems(spec, where) if spec.data.reader in READERS else [])
+    return found + (_reader_problems(values, reader, where) if isinstance(reader, str) and reader in READERS else [])
 
 
-def _reader_problems(spec: TaskSpec, where: Where) -> list[str]:
+def _reader_problems(values: Mapping[str, Any], name: str, where: Where) -> list[str]:
     """Options that the reader does not take, and slots and strata that it never fills."""
     from ehrbench.readers import READERS
 
-    reader = READERS.get(spec.data.reader)
-    rendering = {"rendering": spec.record.rendering} if spec.record and "rendering" in spec.record.model_fields_set else {}
+    reader = READERS.get(name)
+    data, record = _mapping(values.get("data")), _mapping(values.get("record"))
+    rendering = {"rendering": record["rendering"]} if "rendering" in record else {}
     found = []
-    for option, sentence in reader.problems({**rendering, **spec.data.options}):
+    for option, sentence in reader.problems({**rendering, **_mapping(data.get("options"))}):
         place: KeyPath = ("record", "rendering") if option == "rendering" and rendering else ("data", "options", option)
-        found.append(f"{where(place)}: {sentence} (reader {spec.data.reader})")
-    for index, name in enumerate(spec.data.slots):
-        if reader.slots is not None and name not in reader.slots:
-            known = unknown_name(f"slot of the reader {spec.data.reader}", name, reader.slots)
-            found.append(f"{where(('data', 'slots', index))}: {known}")
-    for index, stratum in enumerate(spec.strata):
-        if reader.meta is not None and stratum.by not in reader.meta:
-            known = unknown_name(f"stratum of the reader {spec.data.reader}", stratum.by, reader.meta)
-            found.append(f"{where(('strata', index))}: {known}")
+        found.append(f"{where(place)}: {sentence} (reader {name})")
+    strata = [(index, _mapping(one).get("by", one)) for index, one in _entries(values.get("strata"))]
+    for kind, known, key, wanted in (
+        ("slot", reader.slots, ("data", "slots"), _entries(data.get("slots"))),
+        ("stratum", reader.meta, ("strata",), strata),
+    ):
+        found += [
+            f"{where((*key, index))}: {unknown_name(f'{kind} of the reader {name}', one, known)}"
+            for index, one in wanted
+            if known is not None and isinstance(one, str) and one not in known
+        ]
     return found
 
 
-def prompt_problems(spec: TaskSpec, where: Where) -> list[str]:
+def prompt_problems(values: Mapping[str, Any], where: Where) -> list[str]:
     """Prompts that are no templates, lack a slot or use one that the task does not fill."""
+    slots = tuple(name for _, name in _entries(_mapping(values.get("data")).get("slots")) if isinstance(name, str))
+    record = values.get("record")
+    if record is not None and not isinstance(record, Mapping):
+        return []  # whether a prompt needs the record cannot be said
+    prompts: dict[KeyPath, object] = {("prompt",): values.get("prompt")}
+    prompts |= {("variants", name): prompt for name, prompt in _mapping(values.get("variants")).items()}
     found = []
-    for place, prompt in [(("prompt",), spec.prompt), *((("variants", name), p) for name, p in spec.variants.items())]:
-        problem = _prompt_problem(prompt, spec.data.slots, spec.record is not None)
+    for place, prompt in prompts.items():
+        problem = _prompt_problem(prompt, slots, record is not None)
         if problem is None:
             continue
         part = next((part for part in ("refine", "system", "user") if problem.startswith(f"prompt.{part}")), "user")
@@ -182,8 +192,28 @@ def prompt_problems(spec: TaskSpec, where: Where) -> list[str]:
     return found
 
 
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _entries(value: object) -> list[tuple[int, Any]]:
+    return list(enumerate(value)) if isinstance(value, (list, tuple)) else []
+
+
+def _prompt_problem(prompt: object, slots: tuple[str, ...], has_record: bool) -> str | None:
+    """What is wrong with a prompt of the schema's form; of another form the schema complains."""
+    from pydantic import ValidationError
+
+    from ehrbench.tasks.schema import PromptSpec
+
+    try:
+        return _template_problem(PromptSpec.model_validate(prompt), slots, has_record)
+    except ValidationError:
+        return None
+
+
 @lru_cache(maxsize=512)
-def _prompt_problem(prompt: PromptSpec, slots: tuple[str, ...], has_record: bool) -> str | None:
+def _template_problem(prompt: PromptSpec, slots: tuple[str, ...], has_record: bool) -> str | None:
     from ehrbench.tasks.prompts import check
     from ehrbench.tasks.slots import BASE_SLOTS
 

@@ -17,8 +17,6 @@ from ehrbench.tasks.schema import PromptSpec
 if TYPE_CHECKING:
     from jinja2 import nodes
 
-REFINE_PRESET = "ehrbench-mr-1"
-"""Name of the default later prompt of a refinement chain. Not the authors' text: MedAlign does not print theirs (section 2.5)."""
 REFINE_TEMPLATE = """\
 Instruction: Answer the following question based on the EHR. The EHR is shown in consecutive parts, oldest first. \
 This is part {{ part }} of {{ parts }}.
@@ -27,6 +25,7 @@ Current answer, based on parts 1 to {{ part - 1 }}: {{ previous }}
 EHR part {{ part }}: {{ record }}
 If this part changes, corrects or completes the current answer, write the updated answer. \
 If not, repeat the current answer unchanged. Write only the answer."""
+"""The default later prompt of a refinement chain. Ours: MedAlign's authors do not print theirs."""
 
 REFINE_SLOTS = frozenset({"part", "parts", "previous"})
 _SENTINEL = "EHRBENCH-RECORD-6f1d0c59a2e84b37-{}"  # plain letters: a chat template that escapes its input leaves it as it is

@@ -257,3 +257,18 @@ def test_words_of_answers_stay_words(folder: Path) -> None:
         "t": True,
         "e": None,
     }
+
+
+def test_one_look_finds_every_fault(folder: Path) -> None:
+    text = """\
+task: mine
+version: 0
+titel: x
+data: {reader: medalgn, path: ../x, policy: secret}
+prompt: {user: "{{ questoin }}"}
+metrics: [rouge_9, chrf_pp]
+primary: bleu
+answer: [strp]
+"""
+    lines = [line.partition(": ")[0] for line in fault(folder, text).splitlines()]
+    assert sorted(lines) == [f"t/a.yaml:{number}" for number in (2, 3, 4, 4, 4, 5, 6, 7, 8)]

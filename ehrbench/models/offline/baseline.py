@@ -1,8 +1,9 @@
 """Models that need no model: what any language model has to beat.
 
 ``baseline:bm25`` answers with the sentences of the record that match the question best, ``baseline:newest`` with the newest note,
-``baseline:empty`` with nothing. They read ``Request.question`` and ``Request.record``, not the prompt, so no window limits them.
-``baseline:majority`` gives every item the commonest gold answer, which the engine tells it, and no real model, before it asks.
+``baseline:empty`` with nothing. They read ``Request.question`` and ``Request.record``, not the prompt. They have no window of
+their own: a record is cut for them only where a run counts one with ``--budget-tokenizer``. ``baseline:majority`` gives every
+item the most common gold answer, which the engine tells it, and no real model, before it asks.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Answerer = Callable[[Request], str]
 
 
 class Baseline:
-    """A rule in the clothes of a model."""
+    """Wraps a rule so that it can be run as a model."""
 
     endpoint: str | None = None
     is_remote = False
@@ -68,7 +69,7 @@ class Baseline:
 
 
 class Majority(Baseline):
-    """The commonest gold answer of a task, for every item."""
+    """The most common gold answer of a task, for every item."""
 
     _verbatim = True
 
@@ -78,7 +79,7 @@ class Majority(Baseline):
         self._best: str | None = None
 
     def fit(self, classes: Sequence[str]) -> None:
-        """Learn a task's gold answers, one an item.
+        """Learn a task's gold answers, one per item.
 
         Raises:
             UsageError: there are none.
