@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +34,8 @@ class FileModel:
         self.endpoint, self.is_remote = server.endpoint, server.is_remote
         self.context_length, self.tokenizer, self.thinks = server.context_length, server.tokenizer, server.thinks
         self._key = model_key(server.identity)
+        # Nothing streams into a file. Without the field a call keeps the name that it had before calls online carried it.
+        self._dialect = replace(server.dialect, omit=server.dialect.omit | {"stream"})
 
     def prompt_text(self, messages: Sequence[Message]) -> str:
         """The model's own."""
@@ -48,8 +51,8 @@ class FileModel:
 
     def call(self, request: Request) -> tuple[str, bytes]:
         """A call's ``custom_id`` and body."""
-        body = choice_body(self.server.dialect, _choice(request)) if self.asks_choice(request) else None
-        body = body or generation_body(self.server.dialect, request)
+        body = choice_body(self._dialect, _choice(request)) if self.asks_choice(request) else None
+        body = body or generation_body(self._dialect, request)
         return custom_id(self._key, body), body
 
     def asks_choice(self, request: Request) -> bool:

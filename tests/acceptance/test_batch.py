@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from ehrbench.models import Message, Request
+from ehrbench.models.loading import load_model
+from ehrbench.runs.batch import CallWriter, server_of
 from tests.acceptance.chart import CANARIES, TOKENIZER, ehrbench, final_files, rows, run_folders, write_release
 from tests.support.server import Server
 
@@ -154,6 +157,22 @@ def test_only_models_behind_the_api_take_files(tmp_path: Path) -> None:
     )
     assert refused.returncode == 2
     assert "takes no batch files" in refused.stderr
+
+
+ASKED = Request("q#0", (Message("user", "Is the sodium low?"),), 16, stop=("END",), seed=7)
+CHOSEN = Request("q#0", ASKED.messages, 16, choices=("yes", "no"), spellings=(("yes",), ("no",)))
+
+
+@pytest.mark.parametrize(
+    ("request_", "name"),
+    [(ASKED, "089a4bb8d891752df72627f53dc3b5ea71d79314"), (CHOSEN, "6ba3b7fac311435fad037c6d8007111c4f0cc5e5")],
+)
+def test_a_call_keeps_its_name_between_versions(request_: Request, name: str, tmp_path: Path) -> None:
+    """A batch may be away for days: replies to a file that 0.1 wrote belong to the same calls. The names were made with 0.1."""
+    model = load_model("openai:stub", {"base_url": "http://127.0.0.1:8000/v1"}, None)
+    found, body = CallWriter(server_of(model), tmp_path / "calls.jsonl").call(request_)
+    assert found == name
+    assert b"stream" not in body
 
 
 CHOICES = """\
