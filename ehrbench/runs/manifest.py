@@ -23,7 +23,6 @@ _FOLDERS = frozenset({"--data-dir", "--out", "--include-path", "--mimic", "--ed"
 """Options whose value is a folder or a file of the user's."""
 PACKAGES = (
     "numpy",
-    "scipy",
     "nltk",
     "sacrebleu",
     "rouge-score",

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ehrbench.stats.clusters import FloatArray
+from ehrbench.stats.student import student
 
 Bounds = tuple[float, float]
 
@@ -135,14 +136,6 @@ def correlations(left_out: FloatArray, *, centre: bool = True) -> FloatArray:
     found: FloatArray = np.divide(covariance, product, out=np.zeros_like(product), where=product > 0)
     np.fill_diagonal(found, 1.0)
     return found
-
-
-def student(df: float, level: float) -> float:
-    """Two-sided quantile of Student's t; the normal one for infinitely many degrees of freedom."""
-    from scipy.special import ndtri, stdtrit
-
-    tail = (1 + level) / 2
-    return float(ndtri(tail) if math.isinf(df) else stdtrit(df, tail))
 
 
 def _lengthened(low: float, high: float, one: Spread, t: float, allowed_for: float) -> tuple[float, float]:
