@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from ehrbench.context.chain import Chain, chain
@@ -42,7 +43,10 @@ def plan_work(run: Prepared, items: Iterable[Item], model_key: str) -> Iterator[
             yield Prediction(item=item.id, outcome="api_error", answer=None, error=f"record: {error}")
             continue
         try:
-            calls = item_chain(run, item, record, window)
+            texts = asked_texts(task, item)
+            calls = item_chain(
+                run, item, record, with_room_for(texts, window) if task.output == "choice_probabilities" else window
+            )
         except Overflow as overflow:
             yield overflowed(item, str(overflow), overflow.record_tokens)
             continue
@@ -57,7 +61,7 @@ def plan_work(run: Prepared, items: Iterable[Item], model_key: str) -> Iterator[
             model_key=model_key,
             clean=partial(_clean, task.answer),
             shown=partial(_shown, calls),
-            spellings=asked_texts(task, item),
+            spellings=texts,
             prefix=records.hash(record) if record is not None else None,
         )
 
@@ -96,6 +100,19 @@ def run_window(run: Prepared) -> Window:
         context_length=context_length,
         model_tokenizer=run.model.tokenizer,
     )
+
+
+def with_room_for(texts: Iterable[Sequence[str]], window: Window) -> Window:
+    """The window with room for the longest spelling of a choice, which an engine puts after the prompt.
+
+    One token more than the spelling has alone: where it joins the prompt, it may be parted otherwise.
+    """
+    spellings = [text for choice in texts for text in choice]
+    limits = [
+        limit._replace(reserve=max(limit.reserve, 1 + max((limit.tokenizer.count(text) for text in spellings), default=0)))
+        for limit in window.limits
+    ]
+    return replace(window, limits=tuple(limits))
 
 
 def neighbours(items: Iterable[Item]) -> Iterator[Item]:
