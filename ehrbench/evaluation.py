@@ -14,7 +14,7 @@ from ehrbench.models.own import adapt, require_place
 from ehrbench.models.protocol import Model
 from ehrbench.results.collection import Results
 from ehrbench.results.groups import GroupResult
-from ehrbench.results.schema import SCORED_OUTCOMES, Result
+from ehrbench.results.schema import SCORED_OUTCOMES, Outcome, Result
 from ehrbench.runs.events import (
     Listener,
     MetricFailed,
@@ -40,8 +40,8 @@ class Finished(NamedTuple):
     """A task that was run."""
 
     folder: Path
-    n_failed: int
-    """Items without an answer."""
+    failures: Mapping[Outcome, int]
+    """Items without an answer, by outcome."""
     run: LoadedRun | None = None
     result: Result | None = None
     n_broken: int = 0
@@ -149,8 +149,7 @@ def load(options: RunOptions) -> Model:
         UsageError: an unknown backend or argument.
         MissingError: weights, a file or a package that is not here.
     """
-    # With a budget tokenizer the window is counted in its tokens, and the model's own window holds beside it.
-    return load_model(options.model, options.model_args, None if options.budget_tokenizer else options.max_model_len)
+    return load_model(options.model, options.model_args, options.model_window)
 
 
 def prepare_all(
@@ -191,7 +190,6 @@ def answer_and_score(
     arguments: Mapping[str, str] | None = None,
     *,
     score: bool = True,
-    quiet: bool = True,
     on_event: Listener = ignore,
     command: str | None = None,
 ) -> Finished:
@@ -202,19 +200,16 @@ def answer_and_score(
         metrics: instead of the task's own.
         arguments: of metrics.
         score: False stops after the answers.
-        quiet: False draws progress on standard error.
         on_event: told what happens.
         command: to record; None: this process's command line.
     """
     task = run.task.task
-    folder, predictions = generate(
-        run, quiet=quiet, say=lambda line: on_event(Note(task, line)), command=command, on_event=on_event
-    )
-    failed = sum(p.outcome not in SCORED_OUTCOMES for p in predictions)
+    folder, predictions = generate(run, command=command, on_event=on_event)
+    failures = Counter(p.outcome for p in predictions if p.outcome not in SCORED_OUTCOMES)
     for line in _failures(predictions):
         on_event(Note(task, line))
     n_open = len(run.items) - len(predictions) if run.options.shard is None else 0
-    done = Finished(folder.path, failed, n_open=n_open)
+    done = Finished(folder.path, failures, n_open=n_open)
     if run.options.shard is not None:
         on_event(Note(task, f"{len(predictions)} of {len(run.items)} items are this shard's; `ehrbench merge` scores"))
     elif score and not n_open:
@@ -233,7 +228,7 @@ def answer_and_score(
             failed=tell,
         )
         done = done._replace(run=loaded, result=result, n_broken=len(broken))
-    on_event(TaskFinished(task, folder.path, failed, n_open, done.result))
+    on_event(TaskFinished(task, folder.path, failures.total(), n_open, done.result))
     return done
 
 

@@ -31,6 +31,7 @@ from ehrbench.cli import (
     view,
 )
 from ehrbench.cli.logs import start_logging
+from ehrbench.cli.options import OptionsCommand
 
 app = typer.Typer(
     name="ehrbench",
@@ -41,9 +42,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(demo.demo)
-app.command("run")(run.run)
-app.command("requests")(batch.requests)
-app.command("ingest")(batch.ingest)
+app.command("run", cls=OptionsCommand)(run.Run)
+app.command("requests", cls=OptionsCommand)(batch.Requests)
+app.command("ingest", cls=OptionsCommand)(batch.Ingest)
 app.command("merge")(merge.merge)
 app.command("score")(score.score)
 app.command("judge")(judge.judge)

@@ -1,123 +1,110 @@
 """``ehrbench requests`` and ``ehrbench ingest``: a run whose calls and answers travel as files."""
 
-from __future__ import annotations
+# Typer evaluates the fields' types, so they are not postponed here.
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ehrbench.cli.logs import start_logging
-from ehrbench.cli.run import run
+from ehrbench.cli.options import AnswerOptions, ScoreOptions
 
 if TYPE_CHECKING:
     from ehrbench.models.server.batch_file import Replies
     from ehrbench.runs.batch import CallReader
 
-_NOT_HERE = {"dry_run", "show_prompt", "executor", "ray_address", "ray_actors", "ray_gpus", "shard"}
-"""Options of ``run`` that mean nothing for a file."""
 
-
-def with_run_options(leave_out: set[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of ``ehrbench run`` beside its own; they arrive in ``**given``."""
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD]
-        taken = inspect.signature(run, eval_str=True).parameters.values()
-        shared = [p.replace(kind=p.KEYWORD_ONLY) for p in taken if p.name not in leave_out]
-        own = [p.replace(kind=p.KEYWORD_ONLY) for p in own]
-        command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-        command.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}
-        return command
-
-    return decorate
-
-
-@with_run_options({*_NOT_HERE, "out", "metrics", "metric_arg", "no_score", "as_json"})
-def requests(
-    out: Annotated[Path, typer.Option("--out", help="The file of calls to write; it must not exist yet.")],
-    results: Annotated[Path, typer.Option("--results", help="Where results go: `run`'s --out.")] = Path("results"),
-    **given: Any,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Requests(AnswerOptions):
     """Write the calls that are ready now as an OpenAI batch file (`vllm run-batch -i FILE -o ANSWERS --model NAME`)."""
-    from ehrbench.cli.running import prepare_all, read_options
-    from ehrbench.models.loading import load_model
-    from ehrbench.runs.batch import CallWriter, check_path, server_of
-    from ehrbench.runs.execute import generate
-    from ehrbench.runs.policy import silence_libraries
-    from ehrbench.tasks.catalog import load_catalog
 
-    silence_libraries()
-    start_logging(given["verbose"], given["log_file"])
-    options = read_options({"executor": None, "shard": None, **given, "out": results})
-    chosen = load_catalog(options.include_paths).select(given["tasks"], options.protocol)
-    model = server_of(load_model(given["model"], options.model_args, options.max_model_len))
-    check_path(out, credentialed=False)
-    writer = CallWriter(model, out)
-    whole = False
-    try:
-        prepared = prepare_all(chosen, writer, options, given["allow_partial"])
-        credentialed = any(one.task.data.policy != "open" and not (one.synthetic or one.dataset.open_data) for one in prepared)
-        check_path(out, credentialed=credentialed)
-        waiting = 0
-        for one in prepared:
-            _, predictions = generate(one, quiet=given["quiet"], say=lambda line: typer.echo(f"ehrbench: {line}", err=True))
-            waiting += sum(p.outcome == "api_error" for p in predictions) + len(one.items) - len(predictions)
-        whole = True
-    finally:
-        calls = writer.writer.calls
-        writer.writer.close(keep=whole)
-        writer.close()
-    if not calls:
-        typer.echo("ehrbench: every item is finished, so there is nothing to ask and no file; `ehrbench score` goes on", err=True)
-        return
-    typer.echo(
-        f"ehrbench: {out}: {calls} calls of {waiting} items. It holds whole prompts, so only you can read it: take it to the "
-        "machine that answers and nowhere else, and delete it when it is answered",
-        err=True,
-    )
+    calls: Annotated[Path, typer.Option("--out", help="The file of calls to write; it must not exist yet.")]
+    out: Annotated[Path, typer.Option("--results", help="Where results go: `run`'s --out.")] = Path("results")
+
+    def run(self) -> None:
+        """Write the calls."""
+        from ehrbench.evaluation import load, prepare_all
+        from ehrbench.runs.batch import CallWriter, check_path, server_of
+        from ehrbench.runs.execute import generate
+        from ehrbench.runs.policy import silence_libraries
+        from ehrbench.tasks.catalog import load_catalog
+        from ehrbench.terminal.progress import Display
+
+        silence_libraries()
+        start_logging(self.verbose, self.log_file)
+        options = self.run_options()
+        chosen = load_catalog(options.include_paths).select(self.tasks, options.protocol)
+        model = server_of(load(options))
+        check_path(self.calls, credentialed=False)
+        writer = CallWriter(model, self.calls)
+        whole = False
+        try:
+            with Display(self.quiet) as show:
+                prepared = prepare_all(chosen, writer, options, allow_partial=self.allow_partial, on_event=show)
+                check_path(self.calls, credentialed=any(one.credentialed for one in prepared))
+                waiting = 0
+                for one in prepared:
+                    _, predictions = generate(one, on_event=show)
+                    waiting += sum(p.outcome == "api_error" for p in predictions) + len(one.items) - len(predictions)
+            whole = True
+        finally:
+            calls = writer.writer.calls
+            writer.writer.close(keep=whole)
+            writer.close()
+        if not calls:
+            said = "every item is finished, so there is nothing to ask and no file; `ehrbench score` goes on"
+        else:
+            said = (
+                f"{self.calls}: {calls} calls of {waiting} items. It holds whole prompts, so only you can read it: take it to "
+                "the machine that answers and nowhere else, and delete it when it is answered"
+            )
+        typer.echo(f"ehrbench: {said}", err=True)
 
 
-@with_run_options(_NOT_HERE)
-def ingest(
-    replies: Annotated[Path, typer.Argument(help="The file of answers that the batch wrote.")],
-    **given: Any,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Ingest(ScoreOptions):
     """Go on with a run from a batch's answers, given the options of `ehrbench requests`; scores it when all are there."""
-    from ehrbench.cli.running import answer_and_score, metric_names, prepare_all, read_options, report
-    from ehrbench.models.loading import load_model
-    from ehrbench.models.server.batch_file import read_replies
-    from ehrbench.neural.arguments import parse_arguments
-    from ehrbench.runs.batch import CallReader, server_of
-    from ehrbench.runs.policy import silence_libraries
-    from ehrbench.tasks.catalog import load_catalog
 
-    silence_libraries()
-    start_logging(given["verbose"], given["log_file"])
-    options = read_options({"executor": None, "shard": None, **given})
-    arguments = parse_arguments(given["metric_arg"] or ())
-    catalog = load_catalog(options.include_paths)
-    chosen = catalog.select(given["tasks"], options.protocol)
-    names = metric_names(given["metrics"], arguments)
-    read = read_replies(replies)
-    reader = CallReader(server_of(load_model(given["model"], options.model_args, options.max_model_len)), read)
-    try:
+    replies: Annotated[Path, typer.Argument(help="The file of answers that the batch wrote.")]
+
+    def run(self) -> None:
+        """Answer from the file, score and report."""
+        from ehrbench.cli.report import metric_names, report
+        from ehrbench.evaluation import answer_and_score, load, prepare_all, score_groups
+        from ehrbench.models.server.batch_file import read_replies
+        from ehrbench.runs.batch import CallReader, server_of
+        from ehrbench.runs.policy import silence_libraries
+        from ehrbench.tasks.catalog import load_catalog
+        from ehrbench.terminal.progress import Display
+
+        silence_libraries()
+        start_logging(self.verbose, self.log_file)
+        options = self.run_options()
+        arguments = self.metric_arguments()
+        catalog = load_catalog(options.include_paths)
+        chosen = catalog.select(self.tasks, options.protocol)
+        names = metric_names(self.metrics, arguments)
+        read = read_replies(self.replies)
+        reader = CallReader(server_of(load(options)), read)
         finished = []
-        for one in prepare_all(chosen, reader, options, given["allow_partial"]):
-            reader.next_task()
-            finished.append(answer_and_score(one, names, arguments, given["no_score"], given["quiet"]))
-    finally:
-        reader.close()
-    _tell(replies, read, reader)
-    waiting = sum(one.n_open for one in finished)
-    if waiting:
-        typer.echo(f"ehrbench: {waiting} items wait for answers: `ehrbench requests` writes the file of their calls", err=True)
-    report(finished, catalog, options, allow_partial=given["allow_partial"], as_json=given["as_json"])
+        try:
+            with Display(self.quiet) as show:
+                for one in prepare_all(chosen, reader, options, allow_partial=self.allow_partial, on_event=show):
+                    reader.next_task()
+                    finished.append(answer_and_score(one, names, arguments, score=not self.no_score, on_event=show))
+        finally:
+            reader.close()
+        _tell(self.replies, read, reader)
+        if n := sum(one.n_open for one in finished):
+            typer.echo(f"ehrbench: {n} items wait for answers: `ehrbench requests` writes the file of their calls", err=True)
+        groups = score_groups(finished, catalog, options, allow_partial=self.allow_partial)
+        report(finished, groups, as_json=self.as_json)
 
 
-def _tell(path: Path, read: Replies, reader: CallReader) -> None:
+def _tell(path: Path, read: "Replies", reader: "CallReader") -> None:
     """Say what of a file was of no use, by line."""
     unknown = [row.line for name, row in read.rows.items() if name not in reader.used]
     for lines, what in (

@@ -18,13 +18,15 @@ def demo(
     from ehrbench.leaderboard.build import build
     from ehrbench.suites.demo import correlate_sample, rate_sample, run_demo, run_other_suites, run_windows
     from ehrbench.terminal.output import print_json, print_table
+    from ehrbench.terminal.progress import Display
 
     runs = []
-    for run in run_demo(out, quiet):
-        runs.append(run)
-        if not as_json:
-            typer.echo(f"{run.result.model.name}: {run.result.n_items} items scored", err=True)
-    more = [*run_windows(out, quiet), *run_other_suites(out, quiet)]
+    with Display(quiet) as show:
+        for run in run_demo(out, show):
+            runs.append(run)
+            if not as_json:
+                typer.echo(f"{run.result.model.name}: {run.result.n_items} items scored", err=True)
+        more = [*run_windows(out, show), *run_other_suites(out, show)]
     agreement = correlate_sample(out)
     study = rate_sample(out)
     built = build([out / "results", asset_dir("published")], out / "site")

@@ -37,6 +37,7 @@ def judge(
     from ehrbench.runs.policy import silence_libraries
     from ehrbench.scoring.loaded import load_run
     from ehrbench.terminal.output import key_values, print_json, print_result
+    from ehrbench.terminal.progress import Display
 
     if protocol not in ("clean", "paper"):
         raise UsageError(f"--protocol is '{protocol}': expected clean or paper")
@@ -56,7 +57,8 @@ def judge(
             for c in candidates:
                 r = references[c.task.task]
                 synthetic = bool(c.manifest.get("synthetic"))
-                verdicts = judge_run(c, r, model, protocol, out, synthetic=synthetic, quiet=quiet)  # type: ignore[arg-type]
+                with Display(quiet) as show:
+                    verdicts = judge_run(c, r, model, protocol, out, synthetic=synthetic, on_event=show)  # type: ignore[arg-type]
                 judged.append(JudgedRun(c, r, model.identity, verdicts))
                 write_judgement(judged[-1], protocol)  # type: ignore[arg-type]
             by_judge.append(judged)

@@ -39,14 +39,15 @@ def score(
 ) -> None:
     """Score stored predictions in any environment; the model is not needed. Exits 5 when a metric failed."""
     from ehrbench.cli.groups import print_groups
-    from ehrbench.cli.running import metric_names
+    from ehrbench.cli.report import metric_names
     from ehrbench.errors import INCOMPLETE_EXIT_CODE, EhrbenchError, UsageError
     from ehrbench.neural.arguments import parse_arguments
     from ehrbench.scoring.groups import Scored, group_results, write_groups
     from ehrbench.scoring.loaded import find_runs, load_run
     from ehrbench.scoring.run import score_run
     from ehrbench.tasks.catalog import load_catalog
-    from ehrbench.terminal.output import print_json, print_result, scoring_progress
+    from ehrbench.terminal.output import print_json, print_result
+    from ehrbench.terminal.progress import Display
 
     arguments = parse_arguments([*(metric_arg or ()), *([f"comet.source={comet_source}"] if comet_source else ())])
     names = metric_names(metrics, arguments)
@@ -60,9 +61,9 @@ def score(
         raise UsageError("give either run folders or --submission FILE")
     scored: list[Scored] = []
     for folder in find_runs(runs) if runs else ():
-        with folder.locked(), scoring_progress(quiet) as progress:
+        with folder.locked(), Display(quiet) as show:
             run = load_run(folder, data_dir)
-            result = score_run(run, names, arguments=arguments, processes=processes, progress=progress, failed=failed)
+            result = score_run(run, names, arguments=arguments, processes=processes, progress=show.metric, failed=failed)
             scored.append(Scored(run, result))
         if not as_json:
             print_result(result)
@@ -89,15 +90,16 @@ def _submitted(
     from ehrbench.errors import UsageError
     from ehrbench.scoring.submissions import SUBMISSIONS, only_suite
     from ehrbench.tasks.catalog import load_catalog
-    from ehrbench.terminal.output import print_result, scoring_progress
+    from ehrbench.terminal.output import print_result
+    from ehrbench.terminal.progress import Display
 
     if protocol not in ("clean", "paper"):
         raise UsageError(f"--protocol is '{protocol}': expected clean, paper")
     wanted: Protocol = "paper" if protocol == "paper" else "clean"
-    with scoring_progress(quiet) as progress:
+    with Display(quiet) as show:
         suite = suite or only_suite()
         scored = SUBMISSIONS.get(suite)(
-            path, suite, load_catalog(), protocol=wanted, name=name, data_dir=data_dir, out=out, progress=progress
+            path, suite, load_catalog(), protocol=wanted, name=name, data_dir=data_dir, out=out, progress=show.metric
         )
     for one in [] if as_json else scored:
         print_result(one.result)

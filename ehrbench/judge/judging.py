@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from ehrbench.models.protocol import Model
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.results.schema import SCORED_OUTCOMES
+from ehrbench.runs.events import Listener, ignore
 from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.policy import check_policy
@@ -100,8 +101,7 @@ def judge_run(
     out: Path,
     *,
     synthetic: bool = False,
-    quiet: bool = False,
-    say: Callable[[str], None] = lambda line: None,
+    on_event: Listener = ignore,
 ) -> Judgement:
     """Have a judge compare every pair of answers.
 
@@ -115,8 +115,7 @@ def judge_run(
         protocol: as above.
         out: where the judge's run goes.
         synthetic: the data are the bundled sample.
-        quiet: no progress.
-        say: told what was taken over from before.
+        on_event: told what happens.
 
     Raises:
         UsageError: the runs do not belong together.
@@ -148,7 +147,7 @@ def judge_run(
         dataset = Dataset(root=Path(), items=items, files=(), derived_from=source)
         chosen = replace(options, prompt=variant, seed=attempt)
         run = Prepared(task, dataset, items, judge, None, chosen, approval, synthetic)
-        folder, predictions = generate(run, quiet=quiet, command="ehrbench judge", say=say, about=about)
+        folder, predictions = generate(run, command="ehrbench judge", on_event=on_event, about=about)
         first_hash = first_hash or folder.path.name
         by_id = {p.item: p for p in predictions}
         still = []

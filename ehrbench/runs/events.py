@@ -49,6 +49,24 @@ class ItemFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class ChunkFinished:
+    """One call of an item's refinement chain, which goes on."""
+
+    task: str
+    item: str
+    done: int
+    total: int
+    """Calls of the whole chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskAnswered:
+    """Answering has ended, and what was answered is stored; scoring may follow."""
+
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
 class MetricProgress:
     """Scoring goes on."""
 
@@ -80,7 +98,9 @@ class TaskFinished:
     result: Result | None
 
 
-Event = Note | TaskLeftOut | TaskStarted | ItemFinished | MetricProgress | MetricFailed | TaskFinished
+Event = (
+    Note | TaskLeftOut | TaskStarted | ItemFinished | ChunkFinished | TaskAnswered | MetricProgress | MetricFailed | TaskFinished
+)
 Listener = Callable[[Event], None]
 
 

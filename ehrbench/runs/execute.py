@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ehrbench.runs.alike import AlikeFailures
 from ehrbench.runs.chains import ItemChain
 from ehrbench.runs.choices import answering_model
 from ehrbench.runs.engine import Sink, drive
-from ehrbench.runs.events import ItemFinished, Listener, TaskStarted, ignore
+from ehrbench.runs.events import ChunkFinished, ItemFinished, Listener, Note, TaskAnswered, TaskStarted, ignore
 from ehrbench.runs.folder import RunFolder, folder_for
 from ehrbench.runs.keys import model_key
 from ehrbench.runs.manifest import command_line, write_manifest
@@ -26,7 +26,6 @@ from ehrbench.runs.options import config_hash
 from ehrbench.runs.plan import plan_work
 from ehrbench.runs.prediction import Prediction, Step
 from ehrbench.runs.prepared import Prepared
-from ehrbench.runs.progress import RunProgress
 from ehrbench.runs.shards import shard_folder, shard_items, write_places
 from ehrbench.runs.store import PredictionStore
 
@@ -36,9 +35,7 @@ _log = logging.getLogger(__name__)
 def generate(
     run: Prepared,
     *,
-    quiet: bool = False,
     command: str | None = None,
-    say: Callable[[str], None] = lambda line: None,
     on_event: Listener = ignore,
     about: Mapping[str, Any] | None = None,
 ) -> tuple[RunFolder, list[Prediction]]:
@@ -46,19 +43,17 @@ def generate(
 
     Args:
         run: what ``prepare`` made ready.
-        quiet: no progress.
         command: the command line to record; None: this process's.
-        say: told once what is taken over from before and what the reader of the data found odd.
-        on_event: told that the task starts and of each finished item.
+        on_event: told what is taken over from before, what the reader of the data found odd, and how answering goes on.
         about: further entries of the manifest, which decide no number.
 
     Raises:
         UsageError: another process works on the same run, or the model gives no numbers for any item.
     """
     tell_golds(run.model, run.dataset)
-    config = run.config()
+    task, config = run.task.task, run.config()
     name = config_hash(config)
-    folder = folder_for(run.options.out, run.model.identity.name, run.task.task, name)
+    folder = folder_for(run.options.out, run.model.identity.name, task, name)
     items, shard = run.items, run.options.shard
     if shard is not None:
         folder = shard_folder(folder, shard)
@@ -81,36 +76,41 @@ def generate(
         if shard is not None:
             write_places(folder, chosen)
         with PredictionStore(folder, items, config) as store:
-            for line in run.dataset.warnings:
-                say(f"{run.task.task}: {line}")
-            if sends_whole_records(run):
-                say(
-                    f"{run.task.task}: the server does not say how long its window is, so records are sent whole; give it as "
-                    "--max-model-len, so that they are fitted into it"
-                )
-            if store.finished:
-                say(f"{run.task.task}: {len(store.finished)} of {len(items)} items are finished already")
-            on_event(TaskStarted(run.task.task, len(items), len(store.finished)))
-            with RunProgress(run.task.task, len(items), len(store.finished), quiet) as progress:
-                alike = AlikeFailures(len(store.finished))
+            for line in _notes(run, len(store.finished), len(items)):
+                on_event(Note(task, line))
+            on_event(TaskStarted(task, len(items), len(store.finished)))
+            alike = AlikeFailures(len(store.finished))
 
-                def finish(prediction: Prediction) -> None:
-                    store.finish(prediction)
-                    progress.add(prediction)
-                    on_event(ItemFinished(run.task.task, prediction))
-                    if _log.isEnabledFor(logging.INFO):
-                        _log.info("%s", _ended(run.task.task, prediction))
-                    alike.add(prediction)
+            def finish(prediction: Prediction) -> None:
+                store.finish(prediction)
+                on_event(ItemFinished(task, prediction))
+                if _log.isEnabledFor(logging.INFO):
+                    _log.info("%s", _ended(task, prediction))
+                alike.add(prediction)
 
-                def keep_call(chain: ItemChain, step: Step) -> None:
-                    store.keep_call(chain, step)
-                    progress.add_step(chain)
-                    _log.info("%s: item %s: chunk %d of %d", run.task.task, chain.item.id, len(chain.steps), chain.length)
+            def keep_call(chain: ItemChain, step: Step) -> None:
+                store.keep_call(chain, step)
+                on_event(ChunkFinished(task, chain.item.id, len(chain.steps), chain.length))
+                _log.info("%s: item %s: chunk %d of %d", task, chain.item.id, len(chain.steps), chain.length)
 
-                work = plan_work(run, [item for item in items if item.id not in store.finished], model_key(run.model.identity))
-                drive(work, answering_model(run.task, run.model), Sink(finish, keep_call, store.stored))
-                alike.end()
-            return folder, store.finalise()
+            work = plan_work(run, [item for item in items if item.id not in store.finished], model_key(run.model.identity))
+            drive(work, answering_model(run.task, run.model), Sink(finish, keep_call, store.stored))
+            alike.end()
+            predictions = store.finalise()
+            on_event(TaskAnswered(task))
+            return folder, predictions
+
+
+def _notes(run: Prepared, n_finished: int, n_items: int) -> Iterator[str]:
+    """What there is to know before a run starts."""
+    yield from run.dataset.warnings
+    if sends_whole_records(run):
+        yield (
+            "the server does not say how long its window is, so records are sent whole; give it as --max-model-len, so that they "
+            "are fitted into it"
+        )
+    if n_finished:
+        yield f"{n_finished} of {n_items} items are finished already"
 
 
 def _ended(task: str, prediction: Prediction) -> str:

@@ -48,6 +48,14 @@ class RunOptions:
     shard: Shard | None = None
     """Which part of the items; decides no number, so it is not part of the configuration."""
 
+    @property
+    def model_window(self) -> int | None:
+        """The window that the model is loaded with.
+
+        With a budget tokenizer the window is counted in its tokens, and the model's own window holds beside it.
+        """
+        return None if self.budget_tokenizer else self.max_model_len
+
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "protocol": ("clean", "paper"),

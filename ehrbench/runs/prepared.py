@@ -39,6 +39,11 @@ class Prepared(NamedTuple):
         """Whose tokens the window is counted in."""
         return self.budget_tokenizer or self.model.tokenizer
 
+    @property
+    def credentialed(self) -> bool:
+        """Whether the text is under a data use agreement."""
+        return self.task.data.policy != "open" and not (self.synthetic or self.dataset.open_data)
+
     def config(self) -> dict[str, object]:
         """Everything that decides the numbers."""
         return run_config(self.task, self.options, self.model, self.dataset.digest(), self.tokenizer, self.window)

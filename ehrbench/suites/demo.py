@@ -12,17 +12,17 @@ from ehrbench.correlation.human import human_stats
 from ehrbench.correlation.options import Options
 from ehrbench.correlation.sources import about, collect_scores, open_ratings
 from ehrbench.correlation.write import write_correlation
+from ehrbench.evaluation import answer_and_score
 from ehrbench.hashing import hash_data
 from ehrbench.jsonl import write_rows
 from ehrbench.models.loading import load_model
 from ehrbench.readers.data_dir import open_dataset
 from ehrbench.readers.item import Item
 from ehrbench.results.schema import Result
-from ehrbench.runs.execute import generate
+from ehrbench.runs.events import Listener, ignore
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.prepared import prepare
-from ehrbench.scoring.loaded import find_runs, load_run
-from ehrbench.scoring.run import score_run
+from ehrbench.scoring.loaded import find_runs
 from ehrbench.suites.medalign.ratings import Rating
 from ehrbench.tasks.catalog import load_catalog
 from ehrbench.tasks.schema import TaskSpec
@@ -50,19 +50,19 @@ class DemoRun(NamedTuple):
     folder: Path
 
 
-def run_demo(out: Path, quiet: bool = False) -> Iterator[DemoRun]:
+def run_demo(out: Path, on_event: Listener = ignore) -> Iterator[DemoRun]:
     """Answer and score, one model after the other.
 
     Args:
         out: folder of the results; what is finished there is not run again.
-        quiet: no progress.
+        on_event: told what happens.
     """
     task = load_catalog().get(TASK)
     for spec in (*BASELINES, *(f"replay:{path}" for path in write_answers(out / "answers"))):
-        yield _run(task, spec, RunOptions(data_dir="sample", out=out / "results", model=spec), quiet)
+        yield _run(task, spec, RunOptions(data_dir="sample", out=out / "results", model=spec), on_event)
 
 
-def run_windows(out: Path, quiet: bool = False) -> Iterator[DemoRun]:
+def run_windows(out: Path, on_event: Listener = ignore) -> Iterator[DemoRun]:
     """Let baselines that read the record read it through windows of several sizes."""
     task = load_catalog().get(TASK)
     for spec in BASELINES[:2]:
@@ -70,34 +70,35 @@ def run_windows(out: Path, quiet: bool = False) -> Iterator[DemoRun]:
             options = RunOptions(
                 data_dir="sample", out=out / "results", model=spec, max_model_len=window, budget_tokenizer="words", max_tokens=64
             )
-            yield _run(task, spec, options, quiet, WINDOW_METRICS)
+            yield _run(task, spec, options, on_event, WINDOW_METRICS)
 
 
-def run_other_suites(out: Path, quiet: bool = False) -> Iterator[DemoRun]:
+def run_other_suites(out: Path, on_event: Listener = ignore) -> Iterator[DemoRun]:
     """Answer tasks of the other suites with invented models, so that the site shows how suites stand beside one another."""
     for task in load_catalog().select(OTHER_TASKS):
         baseline = RunOptions(data_dir="sample", out=out / "results", model="baseline:majority")
-        yield _run(task, "baseline:majority", baseline, quiet)
+        yield _run(task, "baseline:majority", baseline, on_event)
         for name, skill in SKILLS.items():
             path = out / "answers" / task.task / f"{name}.jsonl"
             path.parent.mkdir(parents=True, exist_ok=True)
             items = open_dataset(task, "sample").items
             write_rows(path, ({"item": item.id, "answer": _answer(items, k, name, skill)} for k, item in enumerate(items)))
             spec = f"replay:{path}"
-            yield _run(task, spec, RunOptions(data_dir="sample", out=out / "results", model=spec), quiet)
+            yield _run(task, spec, RunOptions(data_dir="sample", out=out / "results", model=spec), on_event)
 
 
-def _run(task: TaskSpec, spec: str, options: RunOptions, quiet: bool, metrics: Sequence[str] | None = None) -> DemoRun:
+def _run(task: TaskSpec, spec: str, options: RunOptions, on_event: Listener, metrics: Sequence[str] | None = None) -> DemoRun:
     model = load_model(spec, {}, options.max_model_len)
     try:
         shown = f"replay:{Path(spec).name}" if spec.startswith("replay:") else spec
         command = f"ehrbench run --model {shown} --tasks {task.task} --data-dir sample"
         if options.max_model_len:
             command += f" --max-model-len {options.max_model_len} --budget-tokenizer {options.budget_tokenizer}"
-        folder, _ = generate(prepare(task, model, options), quiet=quiet, command=command)
+        done = answer_and_score(prepare(task, model, options), metrics, command=command, on_event=on_event)
     finally:
         model.close()
-    return DemoRun(score_run(load_run(folder), metrics), folder.path)
+    assert done.result is not None
+    return DemoRun(done.result, done.folder)
 
 
 def _answer(items: Sequence[Item], k: int, name: str, skill: float) -> str:

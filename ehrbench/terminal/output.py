@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -134,23 +132,3 @@ def _about_answers(result: Result) -> Iterator[str]:
         yield f"the choices held a median of {answers.choice_mass_median:.0%} of the probability"
     if answers and result.n_items:
         yield from (f"caution: {line}" for line in answer_cautions(answers, result.n_items))
-
-
-@contextmanager
-def scoring_progress(quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
-    """A bar for each metric on a terminal; nothing elsewhere."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        known: dict[str, Any] = {}
-
-        def tell(name: str, done: int, total: int) -> None:
-            if name not in known:
-                known[name] = bar.add_task(f"scoring {name}", total=total)
-            bar.update(known[name], completed=done)
-
-        yield tell

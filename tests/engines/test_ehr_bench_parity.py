@@ -46,7 +46,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runs]:
             found[name] = Runs({}, {})
             try:
                 for task in load_catalog().select("ehr_bench", "clean"):
-                    folder, predictions = generate(prepare(task, model, options), quiet=True)
+                    folder, predictions = generate(prepare(task, model, options))
                     found[name].predictions.update({(task.task, p.item): p for p in predictions})
                     found[name].results[task.task] = score_run(load_run(folder))
             finally:

@@ -136,7 +136,7 @@ def test_logged_prompts_are_ours(task: str, way: str, model: Model, theirs: Thei
 @pytest.mark.parametrize("task", TASKS)
 def test_answers_and_scores_are_ours(task: str, way: str, model: Model, theirs: Theirs, tmp_path: Path) -> None:
     """The table of parity; ``pytest -s`` prints it."""
-    folder, predictions = generate(prepared(task, model, tmp_path), quiet=True)
+    folder, predictions = generate(prepared(task, model, tmp_path))
     assert {prediction.outcome for prediction in predictions} <= {"answered", "unparsed"}
     result = score_run(load_run(folder))
     own = {key.partition(",")[0]: value for key, value in theirs.results[task].items() if key.endswith(",none")}
@@ -169,7 +169,7 @@ def test_scores_of_answers_that_are_partly_right(task: str, tmp_path: Path) -> N
     golds = [item.references[0] for item in run.items]
     answers = {item.id: golds[i] if i % 2 else f"{golds[i - 1]} {golds[i]}" for i, item in enumerate(run.items)}
     ours = prepared(task, ScriptedModel(lambda request: Response(request.id, answers[request.item])), tmp_path)
-    result = score_run(load_run(generate(ours, quiet=True)[0]))
+    result = score_run(load_run(generate(ours)[0]))
 
     class Repeats(LM):
         def generate_until(self, requests: list[Any]) -> list[str]:

@@ -116,7 +116,7 @@ def ours(
     answering = model or ScriptedModel(ask or answer, streaming=False)
     found = []
     for task in load_catalog((folder,)).select(f"lm_eval:{name}"):
-        made, _ = generate(prepare(task, answering, RunOptions(data_dir=None, out=out, include_paths=(folder,))), quiet=True)
+        made, _ = generate(prepare(task, answering, RunOptions(data_dir=None, out=out, include_paths=(folder,))))
         found.append(score_run(load_run(made)))
     return found
 

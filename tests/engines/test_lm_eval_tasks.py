@@ -77,7 +77,7 @@ def run(model: Model, folder: Path, out: Path, tasks: str, **options: Any) -> li
     chosen = RunOptions(data_dir=None, out=out, include_paths=(folder,), **options)
     found = []
     for task in load_catalog((folder,)).select(tasks, "clean"):
-        made, predictions = generate(prepare(task, model, chosen), quiet=True)
+        made, predictions = generate(prepare(task, model, chosen))
         assert {p.outcome for p in predictions} == {"answered"}
         found.append((score_run(load_run(made)), made.path))
     return found

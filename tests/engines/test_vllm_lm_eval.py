@@ -37,7 +37,7 @@ def run(
     try:
         for task in load_catalog((tasks,)).select(",".join(f"lm_eval:{name}" for name in sorted(LIKELIHOODS)), "clean"):
             options = RunOptions(data_dir=None, out=out, include_paths=(tasks,))
-            folder, predictions = generate(prepare(task, model, options), quiet=True)
+            folder, predictions = generate(prepare(task, model, options))
             assert {p.outcome for p in predictions} == {"answered"}
             result = score_run(load_run(folder))
             stored = {p.item: json.loads(p.answer or "") for p in predictions}

@@ -57,7 +57,7 @@ def runs(served_checkpoint: Path, vllm_server: str, out: Path) -> dict[str, Run]
         model = load_model(spec, args, WINDOW)
         options = RunOptions(data_dir="sample", out=out / name, max_model_len=WINDOW)
         try:
-            folder, predictions = generate(prepare(task, model, options), quiet=True)
+            folder, predictions = generate(prepare(task, model, options))
         finally:
             model.close()
         found[name] = Run(score_run(load_run(folder)), {p.item: p for p in predictions})

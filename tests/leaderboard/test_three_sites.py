@@ -34,7 +34,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     results.mkdir()
     if request.param == "demo":
         for run in (run_demo, run_windows, run_other_suites):
-            assert all(done.result.synthetic for done in run(folder, quiet=True))
+            assert all(done.result.synthetic for done in run(folder))
         correlate_sample(folder)
     if request.param == "invented":
         write_result(results / "a.results.json", list(invented(40, 105)))

@@ -43,7 +43,7 @@ def run(checkpoint: Path, out: Path, batch_size: str) -> tuple[dict[str, str], l
         return plain(portion)
 
     model.generate = spy  # type: ignore[method-assign]
-    _, predictions = generate(prepare(task, model, options), quiet=True)
+    _, predictions = generate(prepare(task, model, options))
     assert len(predictions) == 5 and {p.outcome for p in predictions} == {"answered"}
     return {p.item: p.answer for p in predictions}, asked
 

@@ -104,7 +104,7 @@ def finished_run(tmp_path: Path) -> Path:
     task = load_catalog([tmp_path / "tasks"]).get("ward_questions")
     model = load_model("baseline:newest", {}, None)
     options = RunOptions(data_dir=str(data), out=tmp_path / "results", model="baseline:newest")
-    folder, _ = generate(prepare(task, model, options), quiet=True, command="ehrbench run --model baseline:newest")
+    folder, _ = generate(prepare(task, model, options), command="ehrbench run --model baseline:newest")
     model.close()
     score_run(load_run(folder))
     return folder.path

@@ -75,7 +75,7 @@ def folder(tmp_path: Path) -> Iterator[RunFolder]:
     task = task.model_copy(update={"metrics": ("rouge_l", "trial"), "primary": "rouge_l"})
     model = load_model("baseline:newest", {}, None)
     options = RunOptions(data_dir="sample", out=tmp_path, model="baseline:newest", limit=3)
-    folder, _ = generate(prepare(task, model, options), quiet=True, command="test")
+    folder, _ = generate(prepare(task, model, options), command="test")
     yield folder
     model.close()
 

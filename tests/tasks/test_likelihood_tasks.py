@@ -63,7 +63,7 @@ class Fixed(Baseline):
 def test_the_likeliest_choice_is_the_answer(tmp_path: Path, name: str, weights: tuple[float, ...], value: float) -> None:
     model = Fixed(weights)
     run = prepare(load_catalog().get(f"meds_likelihood.{name}"), model, RunOptions(data_dir="sample", out=tmp_path))
-    folder, _ = generate(run, quiet=True)
+    folder, _ = generate(run)
     result = score_run(load_run(folder))
     assert result.metrics[0].value == pytest.approx(value)
     spelled = {"medqa": ((" A",), (" B",), (" C",), (" D",)), "pubmedqa": ((" yes",), (" no",), (" maybe",))}[name]

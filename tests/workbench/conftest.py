@@ -47,7 +47,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, sample_home: Path) -> Path
         for path in write_answers(folder / "answers"):
             model = load_model(f"replay:{path}", {}, None)
             options = RunOptions(data_dir="sample", out=folder / "results", model=f"replay:{path.name}")
-            run, _ = generate(prepare(load_catalog().get(TASK), model, options), quiet=True, command="test")
+            run, _ = generate(prepare(load_catalog().get(TASK), model, options), command="test")
             score_run(load_run(run), ["rouge_l", "chrf_pp"], processes=1)
         return folder / "results"
     finally:
@@ -96,7 +96,7 @@ def looked(results: Path, sample_home: Path, tmp_path_factory: pytest.TempPathFa
             model = load_model("baseline:bm25", {}, None)
             window: dict[str, Any] = {"max_model_len": 4_000, "budget_tokenizer": "words", "limit": 12, "context": context}
             options = RunOptions(data_dir="sample", out=folder / "results", model="baseline:bm25", **window)
-            run, _ = generate(prepare(load_catalog().get(TASK), model, options), quiet=True, command="test")
+            run, _ = generate(prepare(load_catalog().get(TASK), model, options), command="test")
             score_run(load_run(run), ["rouge_l", "chrf_pp"], processes=1)
 
         def verdict(request: Request) -> Response:
@@ -107,7 +107,7 @@ def looked(results: Path, sample_home: Path, tmp_path_factory: pytest.TempPathFa
             return Response(id=request.id, text=sentence)
 
         runs = {run.manifest["config"]["model"]["name"]: run for run in map(load_run, find_runs([folder / "results"]))}
-        judge_run(runs["juniper-32k"], runs["alder-7b"], ScriptedModel(verdict), "clean", folder / "results", quiet=True)
+        judge_run(runs["juniper-32k"], runs["alder-7b"], ScriptedModel(verdict), "clean", folder / "results")
         return folder / "results"
     finally:
         os.environ.pop("EHRBENCH_HOME") if before is None else os.environ.update(EHRBENCH_HOME=before)

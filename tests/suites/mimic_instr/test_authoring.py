@@ -27,7 +27,7 @@ def reword(request: Request) -> Response:
 
 def test_paraphrases_stand_beside_the_exact_golds(folder: Path, tmp_path: Path) -> None:
     model = ScriptedModel(reword)
-    written = paraphrase(folder, "test_subset", model, tmp_path / "runs", quiet=True)
+    written = paraphrase(folder, "test_subset", model, tmp_path / "runs")
     assert written[1:] == (10, 0, 0, 0)
     plain = read(folder, {})
     reworded = read(folder, {"file": "paraphrased/qa_test_subset.jsonl"})
@@ -36,7 +36,7 @@ def test_paraphrases_stand_beside_the_exact_golds(folder: Path, tmp_path: Path) 
     golds = [Scorable(i.id, i.references[0], i.references, question=i.question, meta=i.meta) for i in reworded.items]
     assert score_typed(golds) == [(1.0,)] * 10
     asked = len(model.asked)
-    assert paraphrase(folder, "test_subset", model, tmp_path / "runs", quiet=True) == written
+    assert paraphrase(folder, "test_subset", model, tmp_path / "runs") == written
     assert len(model.asked) == asked  # nothing is bought twice
 
 
@@ -50,7 +50,7 @@ def test_what_cannot_be_read_is_tried_again_and_then_counted(folder: Path, tmp_p
         return Response(id=request.id, text="I would rather not.") if tries[words] == 1 or stubborn else reword(request)
 
     model = ScriptedModel(answer, concurrency=1)
-    written = paraphrase(folder, "test_subset", model, tmp_path / "runs", quiet=True)
+    written = paraphrase(folder, "test_subset", model, tmp_path / "runs")
     assert written.n_written + written.n_unreadable == 10
     assert written.n_unreadable >= 1
     assert max(tries.values()) == 3
@@ -58,20 +58,20 @@ def test_what_cannot_be_read_is_tried_again_and_then_counted(folder: Path, tmp_p
 
 def test_failed_calls_are_told_apart(folder: Path, tmp_path: Path) -> None:
     model = ScriptedModel(lambda request: Response(id=request.id, finish="error", error="HTTP 500"))
-    written = paraphrase(folder, "test_subset", model, tmp_path / "runs", quiet=True)
+    written = paraphrase(folder, "test_subset", model, tmp_path / "runs")
     assert (written.n_written, written.n_unreadable, written.n_failed) == (0, 0, 10)
 
 
 def test_a_remote_writer_needs_an_approval(folder: Path, tmp_path: Path) -> None:
     model = ScriptedModel(reword, endpoint="https://example.com/v1", is_remote=True)
     with pytest.raises(PolicyError):
-        paraphrase(folder, "test_subset", model, tmp_path / "runs", quiet=True)
+        paraphrase(folder, "test_subset", model, tmp_path / "runs")
     assert model.asked == []
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"open_data": True}))
-    assert paraphrase(folder, "test_subset", model, tmp_path / "runs", quiet=True).n_written == 10
+    assert paraphrase(folder, "test_subset", model, tmp_path / "runs").n_written == 10
     with pytest.raises(PolicyError):  # a discharge summary is never open
-        write_reasoning(folder, notes(folder), model, tmp_path / "runs", quiet=True)
+        write_reasoning(folder, notes(folder), model, tmp_path / "runs")
 
 
 def notes(folder: Path) -> dict[int, str]:
@@ -86,7 +86,7 @@ def test_questions_are_written_from_hospital_courses(folder: Path, tmp_path: Pat
     texts[second] = texts[first]  # a course that repeats another's
     texts[third] = "Brief Hospital Course:\nShort."
     model = ScriptedModel(lambda request: Response(id=request.id, text="- Question: Why ___?\n- Answer: Because."))
-    written = write_reasoning(folder, texts | {5: texts[first]}, model, tmp_path / "runs", quiet=True)
+    written = write_reasoning(folder, texts | {5: texts[first]}, model, tmp_path / "runs")
     assert (written.n_written, written.n_masked) == (10, 10)
     assert {m[-1].content.split()[0] for m in model.asked} == {"She"}
     items = read(folder, {"source": "note", "split": "all"}).items

@@ -15,7 +15,7 @@ from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.prepared import Prepared
 from ehrbench.scoring.groups import Scored
-from ehrbench.scoring.loaded import load_run
+from ehrbench.scoring.loaded import as_loaded
 from ehrbench.scoring.run import Progress, score_run
 from ehrbench.suites.meds_bench.layout import task_id
 from ehrbench.suites.meds_bench.submission.reader import SubmittedRow, item_name, read_submission
@@ -137,8 +137,8 @@ def _score(
     settings = RunOptions(protocol=protocol, prompt="submitted", data_dir=data_dir, out=out)
     model = Submitted(name, path, answers)
     run = Prepared(task, dataset, dataset.items, model, None, settings, None, is_sample(data_dir))
-    folder, _ = generate(run, quiet=True)
-    loaded = load_run(folder)
+    folder, predictions = generate(run)
+    loaded = as_loaded(run, folder, predictions)
     return Scored(loaded, score_run(loaded, progress=progress))
 
 

@@ -45,13 +45,16 @@ def paraphrase(
     from ehrbench.runs.policy import silence_libraries
     from ehrbench.suites.mimic_instr.authoring import writing
     from ehrbench.terminal.output import key_values
+    from ehrbench.terminal.progress import Display
 
     silence_libraries()
     writer = load_model(model, key_values(model_arg, "--model-arg"), None)
     try:
-        _tell(writing.paraphrase(_folder(data_dir), split, writer, out, quiet=quiet))
+        with Display(quiet) as show:
+            written = writing.paraphrase(_folder(data_dir), split, writer, out, on_event=show)
     finally:
         writer.close()
+    _tell(written)
 
 
 @app.command("reasoning")
@@ -72,6 +75,7 @@ def reasoning(
     from ehrbench.runs.policy import silence_libraries
     from ehrbench.suites.mimic_instr.authoring.writing import write_reasoning
     from ehrbench.terminal.output import key_values
+    from ehrbench.terminal.progress import Display
 
     silence_libraries()
     folder = _folder(data_dir)
@@ -80,9 +84,11 @@ def reasoning(
     texts = {hadm: text for hadm, _, text in reversed(rows.rows()) if hadm is not None and text}
     writer = load_model(model, key_values(model_arg, "--model-arg"), None)
     try:
-        _tell(write_reasoning(folder, texts, writer, out, quiet=quiet))
+        with Display(quiet) as show:
+            written = write_reasoning(folder, texts, writer, out, on_event=show)
     finally:
         writer.close()
+    _tell(written)
 
 
 def _folder(data_dir: str | None) -> Path:

@@ -19,6 +19,7 @@ from ehrbench.models.protocol import Model
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.results.schema import SCORED_OUTCOMES
+from ehrbench.runs.events import Listener, ignore
 from ehrbench.runs.execute import generate
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.policy import check_policy
@@ -45,7 +46,9 @@ class Written(NamedTuple):
     """Pairs with a mask (``___``) in them, which are kept, as in the release."""
 
 
-def paraphrase(root: Path, split: str, model: Model, out: Path, *, synthetic: bool = False, quiet: bool = False) -> Written:
+def paraphrase(
+    root: Path, split: str, model: Model, out: Path, *, synthetic: bool = False, on_event: Listener = ignore
+) -> Written:
     """Reword the prepared questions of a split into ``paraphrased/qa_<split>.jsonl``.
 
     Typed golds are kept: they say what is true, whatever the wording.
@@ -56,7 +59,7 @@ def paraphrase(root: Path, split: str, model: Model, out: Path, *, synthetic: bo
         model: who rewords.
         out: where the writer's run goes.
         synthetic: the data are the bundled sample.
-        quiet: no progress.
+        on_event: told what happens.
 
     Raises:
         MissingError: the folder is not prepared.
@@ -71,7 +74,7 @@ def paraphrase(root: Path, split: str, model: Model, out: Path, *, synthetic: bo
     rows = {row["id"]: row for _, row in jsonl_rows(source) if split in ("test_subset", "all", row.get("split"))}
     open_data = bool(json.loads(manifest.read_text(encoding="utf-8")).get("open_data"))
     items = [Item(id=i, question=f"Question: {r['q']}\nAnswer: {r['a']}", group=str(r["subject_id"])) for i, r in rows.items()]
-    pairs, failed = _write(items, "paraphrase", PARAPHRASE, model, out, open_data=open_data, synthetic=synthetic, quiet=quiet)
+    pairs, failed = _write(items, "paraphrase", PARAPHRASE, model, out, on_event, open_data=open_data, synthetic=synthetic)
     path = root / "paraphrased" / f"qa_{split}.jsonl"
     written = [
         {
@@ -88,7 +91,7 @@ def paraphrase(root: Path, split: str, model: Model, out: Path, *, synthetic: bo
 
 
 def write_reasoning(
-    root: Path, notes: Mapping[int, str], model: Model, out: Path, *, synthetic: bool = False, quiet: bool = False
+    root: Path, notes: Mapping[int, str], model: Model, out: Path, *, synthetic: bool = False, on_event: Listener = ignore
 ) -> Written:
     """Have a question written about each admission from its discharge summary, into ``qa_note.jsonl``.
 
@@ -100,7 +103,7 @@ def write_reasoning(
         model: who writes.
         out: where the writer's run goes.
         synthetic: the data are invented.
-        quiet: no progress.
+        on_event: told what happens.
 
     Raises:
         MissingError: the folder is not prepared, or no summary has a hospital course.
@@ -114,7 +117,7 @@ def write_reasoning(
         raise MissingError(
             f"no admission of {root} has a discharge summary with a hospital course; name MIMIC-IV-Note with --notes"
         )
-    pairs, failed = _write(items, "reasoning", REASONING, model, out, open_data=False, synthetic=synthetic, quiet=quiet)
+    pairs, failed = _write(items, "reasoning", REASONING, model, out, on_event, open_data=False, synthetic=synthetic)
     rows = [{"hadm_id": int(i), "q": pair.question, "a": pair.answer} for i, pair in pairs.items()]
     return _store(root / "qa_note.jsonl", rows, len(items), failed)
 
@@ -127,7 +130,15 @@ def _store(path: Path, rows: Sequence[Mapping[str, Any]], n_items: int, failed: 
 
 
 def _write(
-    items: Sequence[Item], kind: str, system: str, model: Model, out: Path, *, open_data: bool, synthetic: bool, quiet: bool
+    items: Sequence[Item],
+    kind: str,
+    system: str,
+    model: Model,
+    out: Path,
+    on_event: Listener,
+    *,
+    open_data: bool,
+    synthetic: bool,
 ) -> tuple[dict[str, Pair], int]:
     """The pairs that could be read by item, in the order of the items; and how many items have no answer."""
     task = _task(kind, system)
@@ -143,7 +154,7 @@ def _write(
         dataset = Dataset(root=Path(), items=missing, files=(), derived_from=source, open_data=open_data)
         options = replace(RunOptions(out=out, model=model.identity.name), seed=attempt)
         run = Prepared(_warmer(task, attempt), dataset, missing, model, None, options, approval, synthetic)
-        _, predictions = generate(run, quiet=quiet, command=f"ehrbench data author {kind}")
+        _, predictions = generate(run, command=f"ehrbench data author {kind}", on_event=on_event)
         for prediction in predictions:
             if pair := read_pair(prediction.answer or ""):
                 found[prediction.item] = pair

@@ -1,0 +1,117 @@
+"""The options that commands which answer tasks share, as dataclasses: each field is declared once, for all of them."""
+
+# Typer evaluates the fields' types, so they are not postponed here.
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from ehrbench.cli.completion import complete_tasks
+from ehrbench.cli.logs import LogFile, Verbose
+
+if TYPE_CHECKING:
+    from ehrbench.runs.options import RunOptions
+
+
+class OptionsCommand(TyperCommand):
+    """A command whose options are the fields of a dataclass, and whose work is that dataclass's method ``run``."""
+
+    def invoke(self, ctx: Any) -> None:
+        """Make the dataclass of what was given, and let it run."""
+        super().invoke(ctx).run()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerOptions:
+    """Which model answers which tasks, and how."""
+
+    model: Annotated[
+        str, typer.Option(help="A checkpoint's path or hub id, or backend:name (hf:, openai:, azure:, baseline:, replay:).")
+    ]
+    tasks: Annotated[str, typer.Option(help="Tasks, groups or globs, with commas between.", autocompletion=complete_tasks)]
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
+    ] = None
+    protocol: Annotated[str, typer.Option(help="clean corrects the papers' defects; paper reproduces them.")] = "clean"
+    prompt: Annotated[str, typer.Option(help="Prompt variant of the task.")] = "default"
+    context: Annotated[str | None, typer.Option(help="truncate, refine, retrieve or full. [default: the task's]")] = None
+    keep: Annotated[str | None, typer.Option(help="Which end truncation keeps: end or start. [default: the task's]")] = None
+    max_model_len: Annotated[int | None, typer.Option(help="Window in tokens, prompt and answer together.")] = None
+    budget_tokenizer: Annotated[str | None, typer.Option(help="Count the window with this tokenizer: a folder, or 'words'.")] = (
+        None
+    )
+    chunk_tokens: Annotated[
+        int | None, typer.Option("--chunk-tokens", "--mr-chunk-tokens", help="Largest chunk of a refinement chain.")
+    ] = None
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens of an answer. [default: the task's]")] = None
+    max_reasoning_tokens: Annotated[int | None, typer.Option(help="Tokens of thinking, beside the answer's.")] = None
+    temperature: Annotated[float | None, typer.Option(help="0 is greedy. [default: the task's]")] = None
+    top_p: Annotated[float | None, typer.Option(help="Nucleus. [default: the task's]")] = None
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Text that ends an answer, \\n for a new line; repeatable; '' for none. [default: the task's; of a base model, "
+            "its prompt's headings]"
+        ),
+    ] = None
+    num_fewshot: Annotated[int | None, typer.Option(help="Worked examples in the prompt. [default: the task's]")] = None
+    limit: Annotated[int | None, typer.Option(min=1, help="First N items only; the result is marked partial.")] = None
+    seed: Annotated[int, typer.Option(help="Seed of sampling and of drawn examples.")] = 0
+    model_arg: Annotated[list[str] | None, typer.Option("--model-arg", help="key=value for the backend; repeatable.")] = None
+    model_profile: Annotated[
+        str | None, typer.Option(help="Defaults with which a paper's authors run their own model (ehr-r1, mmedins-llama3 …).")
+    ] = None
+    include_path: Annotated[list[Path] | None, typer.Option(help="Folder with further task files; repeatable.")] = None
+    allow_partial: Annotated[
+        bool,
+        typer.Option(
+            "--allow-partial", help="Leave out tasks whose data are missing, and average groups over what is there, marked."
+        ),
+    ] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False
+    verbose: Verbose = False
+    log_file: LogFile = None
+
+    def run_options(self) -> "RunOptions":
+        """The options of the runs, checked.
+
+        Raises:
+            UsageError: an illegal value.
+        """
+        from ehrbench.runs.options import RunOptions, read_options
+        from ehrbench.terminal.output import key_values
+
+        names = {field.name for field in fields(RunOptions)}
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name in names}
+        given["include_paths"] = tuple(self.include_path or ())
+        given["model_profile"] = self.model_profile
+        if self.stop is not None:
+            given["stop"] = tuple(text.replace("\\n", "\n") for text in self.stop if text)
+        return read_options(given, key_values(self.model_arg, "--model-arg"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions(AnswerOptions):
+    """And how the answers are scored."""
+
+    out: Annotated[Path, typer.Option("--out", "--results", help="Where results go.")] = Path("results")
+    metrics: Annotated[str | None, typer.Option(help="Metrics instead of the task's, with commas between.")] = None
+    metric_arg: Annotated[
+        list[str] | None, typer.Option("--metric-arg", help="metric.name=value, as comet.checkpoint=PATH; repeatable.")
+    ] = None
+    no_score: Annotated[bool, typer.Option("--no-score", help="Stop after the answers; `ehrbench score` goes on.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False
+
+    def metric_arguments(self) -> Mapping[str, str]:
+        """The metrics' arguments, by ``metric.name``.
+
+        Raises:
+            UsageError: one is not of that form.
+        """
+        from ehrbench.neural.arguments import parse_arguments
+
+        return parse_arguments(self.metric_arg or ())
