@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -85,6 +86,9 @@ def main() -> None:
     """Run a command; every ending has an exit code of ehrbench/errors.py and no message quotes a record."""
     from ehrbench.errors import INTERRUPTED_EXIT_CODE, EhrbenchError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an answer may hold what a terminal cannot show, such as half a surrogate pair
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except EhrbenchError as error:

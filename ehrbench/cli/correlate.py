@@ -20,7 +20,7 @@ def correlate(
     ratings: Annotated[
         Path | None,
         typer.Option(
-            help="Ratings to use in place of a task's: a table with the columns item, rater, system and rank (CSV, TSV, Parquet)."
+            help="Ratings in place of a task's: a table with the columns item, rater, system and rank (CSV, TSV, Excel, Parquet)."
         ),
     ] = None,
     scores: Annotated[

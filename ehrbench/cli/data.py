@@ -50,6 +50,8 @@ def status(
         header = ("task", "data", "items", "folder, or what to do")
         rows = [(s.task, s.state, s.n_items, s.folder if s.state == "here" else s.problem) for s in states]
         print_table(header, rows, numbers=(2,))
+        if not read and any(state.state == "here" for state in states):
+            typer.echo("note: 'here' goes by the files' names; --read opens them and counts the items", err=True)
         for warning in dict.fromkeys(warning for state in states for warning in state.warnings):
             typer.echo(f"note: {warning}", err=True)
     if any(state.state == "unreadable" for state in states):

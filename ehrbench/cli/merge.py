@@ -35,5 +35,9 @@ def merge(
         folders = [one.folder.path for one in merged]
         score(folders, metrics=metrics, metric_arg=metric_arg, data_dir=data_dir, quiet=quiet, as_json=as_json)
     if failed := sum(one.failed for one in merged):
-        typer.echo(f"ehrbench: {failed} items failed on the server; the same `run` without --shard asks them again", err=True)
+        typer.echo(
+            f"ehrbench: {failed} items ended without an answer, each with its reason in predictions.jsonl; the same `run` "
+            "without --shard tries them again",
+            err=True,
+        )
         raise typer.Exit(INCOMPLETE_EXIT_CODE)

@@ -29,7 +29,7 @@ def metric_names(given: str | None, arguments: Mapping[str, str]) -> list[str] |
 
 
 _NEXT_STEPS = {
-    "api_error": "the same command tries them again",
+    "api_error": "fix what is named above, then run the same command, which tries them again",
     "overflow": "the same command would end so again: give the model's window as --max-model-len, so that records are fitted "
     "into it, or choose --context refine",
     "refused": "a content filter took them, and the same command would end so again",

@@ -16,7 +16,7 @@ def view(
     ratings: Annotated[
         Path | None,
         typer.Option(
-            help="Ratings of the same answers by people: a table with the columns item, rater, system, rank (CSV, TSV, Parquet)."
+            help="People's ratings of the same answers: a table with item, rater, system, rank (CSV, TSV, Excel, Parquet)."
         ),
     ] = None,
     person: Annotated[

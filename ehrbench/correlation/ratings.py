@@ -126,7 +126,9 @@ def read_ratings(source: Path | Table) -> Rankings:
         rows[key], places[key] = values, places.get(key, row.number)
         if (cluster := sheet.columns.get(row, "cluster")) and groups.setdefault(key[0], cluster) != cluster:
             raise UsageError(f"{sheet.place(row)}: item {shown(key[0])} is in another cluster than in an earlier row")
-    made = build(sheet.path.name, rows, groups, with_used="used" in sheet, with_lengths="length" in sheet)
+    made = build(
+        sheet.path.name, rows, groups, with_used="used" in sheet, with_lengths="length" in sheet, odd=sheet.notes.told("rank")
+    )
     notes = [*sheet.notes.sentences(), *made.notes]
     if "cluster" in sheet and (n := made.groups.count(None)):
         notes.append(f"{sheet.path.name}: {n} items have no cluster and are clusters of their own")
@@ -140,6 +142,7 @@ def build(
     *,
     with_used: bool,
     with_lengths: bool,
+    odd: str = "",
 ) -> Rankings:
     """Make rankings of judgements.
 
@@ -149,9 +152,10 @@ def build(
         groups: item to cluster.
         with_used: whether ``used`` says something.
         with_lengths: whether ``length`` does.
+        odd: what is odd about the ranks that cannot be read, for the message.
 
     Raises:
-        UsageError: no rows, or fewer than two systems.
+        UsageError: no rows, fewer than two systems, or neither a rank nor a verdict.
     """
     items = sorted({item for item, _, _ in rows})
     systems = sorted({system for _, _, system in rows})
@@ -171,6 +175,12 @@ def build(
         ranks[cell], correct[cell], used[cell] = rank, verdict, counted
         if not math.isnan(length):
             lengths[of_item[item], of_system[system]] = length
+    if np.isnan(ranks).all() and np.isnan(correct).all():
+        why = f" ({odd})" if odd else ""
+        raise UsageError(
+            f"{source}: none of its {len(rows)} rows has a rank that can be read{why}; expected a number in the column 'rank', 1 "
+            "for the best"
+        )
     notes = []
     if n := int(np.isnan(ranks).sum()):
         notes.append(f"{source}: {n} of {ranks.size} answers have no rank (their pairs are left out of the item)")

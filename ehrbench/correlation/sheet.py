@@ -1,4 +1,4 @@
-"""Tables of ratings and scores as files: CSV, TSV or parquet, every odd row counted and named by its place."""
+"""Tables of ratings and scores as files: CSV, TSV, Excel or Parquet, every odd row counted and named by its place."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.readers.table import Columns, Row, Table, read_table
+from ehrbench.text_files import is_decimal_comma
 
 SHOWN = 5
 NAME_LIMIT = 60
@@ -27,6 +28,10 @@ class Notes:
     def add(self, what: str, row: int) -> None:
         """Count one odd row."""
         self.rows.setdefault(what, []).append(row)
+
+    def told(self, meaning: str) -> str:
+        """What was odd about one column, by kind."""
+        return ", ".join(what.partition("; ")[0].partition(", so")[0] for what in self.rows if what.startswith(f"the {meaning} "))
 
     def sentences(self) -> tuple[str, ...]:
         """One sentence a kind: how many, and the first rows."""
@@ -44,7 +49,7 @@ class Sheet:
         """Read the table.
 
         Args:
-            source: ``.csv``, ``.tsv`` or ``.parquet``; or a table that is read already.
+            source: ``.csv``, ``.tsv``, ``.xlsx`` or ``.parquet``; or a table that is read already.
             what: what it is, for messages.
             aliases: meaning to column names, the documented one first.
             required: meanings that must be there.
@@ -84,15 +89,21 @@ class Sheet:
         return value
 
     def number(self, row: Row, meaning: str) -> float:
-        """A finite number; NaN, counted, for anything else."""
+        """A finite number; NaN, counted, for anything else. Semicolons between cells go with decimal commas in them."""
         text = self.columns.get(row, meaning)
+        comma = is_decimal_comma(text)
         try:
-            number = float(text)
+            number = float(text.replace(",", ".") if comma and self.table.separator == ";" else text)
         except ValueError:
             number = math.nan
         if math.isfinite(number):
             return number
-        kind = "is empty" if not text else "is not a finite number" if text.lower().strip("+-") in _UNFINITE else "is no number"
+        if not text:
+            kind = "is empty"
+        elif comma:
+            kind = "has a decimal comma; write it with a point"
+        else:
+            kind = "is not a finite number" if text.lower().strip("+-") in _UNFINITE else "is no number"
         self.notes.add(f"the {meaning} {kind}, so the row counts as missing", row.number)
         return math.nan
 
@@ -111,7 +122,7 @@ def shown(name: str) -> str:
 
 def _read(path: Path, what: str) -> Table:
     if not path.is_file():
-        raise MissingError(f"{what} {path} is not there; name a CSV, TSV or parquet file")
+        raise MissingError(f"{what} {path} is not there; name a CSV, TSV, Excel or Parquet file")
     return _read_parquet(path, what) if path.suffix.lower() in (".parquet", ".pq") else read_table(path, what)
 
 

@@ -20,11 +20,10 @@ import polars as pl
 
 from ehrbench.errors import UsageError
 from ehrbench.mimic.schema import Kind, Table
+from ehrbench.text_files import is_utf16, not_utf8, separator_of
 
 _AGAIN = "copy the table from the release again"
 _NOT_IN_TEXT = "\x1f"
-_SEPARATORS = (",", ";", "\t", "|")
-"""A release's, then those of spreadsheets."""
 _INT = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?")
 
@@ -47,11 +46,13 @@ def read_header(path: Path) -> Header:
     """
     with _opened(path) as file:
         line = file.readline()
+    if is_utf16(line.encode("utf-8", "surrogateescape")):
+        raise UsageError(f"MIMIC-IV: {path} {not_utf8(line.encode('utf-8', 'surrogateescape'))}")
     crlf = line.endswith("\r\n")
     line = line.rstrip("\r\n").removeprefix("\ufeff")
     if not line:
         raise UsageError(f"MIMIC-IV: {path} is empty; {_AGAIN}")
-    separator = max(_SEPARATORS, key=line.count)
+    separator = separator_of(line)
     names = [name.strip().strip('"') for name in line.split(separator)]
     columns = {name.lower(): name for name in names}
     if len(columns) != len(names):

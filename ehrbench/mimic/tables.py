@@ -27,13 +27,22 @@ _CACHE_VERSION = 2
 class Mimic:
     """The tables of one copy of MIMIC-IV, and what has been read of them."""
 
-    def __init__(self, root: Path, *, ed: Path | None = None, note: Path | None = None, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        ed: Path | None = None,
+        note: Path | None = None,
+        cache: Path | None = None,
+        named: Mapping[str, Path] | None = None,
+    ) -> None:
         """Look at a release without reading it.
 
         Args:
             root: holds ``hosp/``, ``icu/`` and, perhaps, ``ed/`` and ``note/``; or the tables themselves.
             ed: MIMIC-IV-ED, where it lies apart.
             note: MIMIC-IV-Note, where it lies apart.
+            named: files of tables that lie elsewhere or under another name.
             cache: a folder for one-time Parquet copies of CSV tables. It holds patients' data: keep it where the release is.
 
         Raises:
@@ -45,6 +54,7 @@ class Mimic:
         self.root = root
         self._places = {"hosp": root, "icu": root, "ed": ed or root, "note": note or root}
         self._cache = cache
+        self._named = dict(named or {})
         self._checked: dict[Path, bool] = {}
         """CSV files whose rows were counted, and whether they end in blank lines."""
         self._parquet: dict[Path, Table] = {}
@@ -54,6 +64,8 @@ class Mimic:
     def find(self, name: str) -> Path | None:
         """The file of a table, or None. A Parquet table may be a folder of parts."""
         table = _table(name)
+        if name in self._named:
+            return self._named[name]
         place = self._places[table.module]
         for folder in (place / table.module, place):
             for form in FORMS:
@@ -167,7 +179,7 @@ class Mimic:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # a full disk, not a damaged table
             for path in sorted(self._checked):
-                faults.check_cells(path, faults.read_header(path), TABLES[_stem(path)])
+                faults.check_cells(path, faults.read_header(path), self._table_of(path))
             for part, table in sorted(self._parquet.items()):
                 _check_part(part, table)
             kind = type(error).__name__
@@ -177,6 +189,9 @@ class Mimic:
             f"MIMIC-IV: reading {self.root} failed ({kind}), though every row that was checked has the right form; "
             "check the Parquet tables, and that the files were not changed meanwhile"
         )
+
+    def _table_of(self, path: Path) -> Table:
+        return TABLES[next((name for name, file in self._named.items() if file == path), _stem(path))]
 
     def _scan_parquet(self, table: Table, path: Path, columns: Sequence[str] | None, as_text: bool) -> pl.LazyFrame:
         files = parts(path)

@@ -59,11 +59,14 @@ def require(spec: DataSpec, folder: Path) -> None:
     """Look for a task's own files in the folder that ``locate`` found, where its reader can tell without reading them.
 
     Raises:
-        MissingError: the folder is there and they are not.
+        MissingError: the folder is there and they are not, or they have nothing of the task.
     """
-    if READERS.get(spec.reader).recognises(folder, spec.options) is False:
+    reader = READERS.get(spec.reader)
+    if reader.recognises(folder, spec.options) is False:
         source = f"; get them: {spec.source.strip().rstrip('.')}" if spec.source else ""
         raise MissingError(f"not in {folder}{source}")
+    if lacking := reader.lacks(folder, spec.options):
+        raise MissingError(lacking)
 
 
 def _advice(spec: DataSpec, root: Path) -> str:

@@ -56,4 +56,6 @@ def _state(task: TaskSpec, data_dir: str | None, read: bool) -> DataState:
         return state("missing", problem=str(error))
     except EhrbenchError as error:
         return state("unreadable", problem=str(error))
+    if not dataset.items:
+        return state("missing", problem=f"{folder} has no item of this task", warnings=tuple(dataset.warnings))
     return state("here", folder=str(folder), n_items=len(dataset.items), warnings=tuple(dataset.warnings))

@@ -23,6 +23,7 @@ from ehrbench.readers.reader import ReaderOptions, reader
 from ehrbench.records import RECORD_FILES, Record
 from ehrbench.records.plain_text import text_record
 from ehrbench.records.safe_xml import read_text
+from ehrbench.text_files import is_utf16, not_utf8
 
 KEYS = ("id", "question", "answer", "answers", "labels", "choices", "group", "record", "record_file")
 DEFAULT_FILE = "items.jsonl"
@@ -71,6 +72,11 @@ def recognises(root: Path, options: Options) -> bool:
     return _file(root, options).is_file()
 
 
+def _lacks(root: Path, options: Options) -> str | None:
+    path = _file(root, options)
+    return f"{path} is empty" if path.stat().st_size == 0 else None
+
+
 class _Line(NamedTuple):
     number: int
     offset: int
@@ -89,6 +95,8 @@ def _lines(path: Path) -> Iterator[_Line]:
             here, offset = offset, offset + len(raw)
             if not raw.strip(b" \t\r\n\xef\xbb\xbf"):
                 continue
+            if number == 1 and is_utf16(raw):
+                raise UsageError(f"{path} {not_utf8(raw)}")
             yield _Line(number, here, _parse(raw, f"{path}:{number}"))
 
 
@@ -98,7 +106,7 @@ def _parse(raw: bytes, place: str) -> dict[str, Any]:
         if b"\\u" in raw:
             json.dumps(data, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError:
-        raise UsageError(f"{place}: the line is not UTF-8") from None
+        raise UsageError(f"{place}: the line {not_utf8(raw)}") from None
     except UnicodeEncodeError:
         raise UsageError(
             f"{place}: a text of this line has half of a surrogate pair (\\ud800 to \\udfff), which is no character"
@@ -207,7 +215,7 @@ class _Reading:
         return file_name
 
 
-@reader(Options, recognises=recognises, slots=None, meta=None)
+@reader(Options, recognises=recognises, slots=None, meta=None, lacks=_lacks)
 def read(root: Path, options: Options) -> Dataset:
     """Read a JSONL file of questions; nothing outside ``root`` is read.
 

@@ -31,9 +31,11 @@ class Reader(Generic[O]):
         recognises: Callable[[Path, O], bool] | None,
         slots: Sequence[str] | None,
         meta: Sequence[str] | None,
+        lacks: Callable[[Path, O], str | None] | None = None,
     ) -> None:
         """See ``reader``."""
         self._open = open_release
+        self._lacks = lacks
         self._recognises = recognises
         self.options = options
         self.slots = slots
@@ -65,6 +67,10 @@ class Reader(Generic[O]):
     def recognises(self, root: Path, options: Mapping[str, Any]) -> bool | None:
         """Whether a release lies in a folder, told without reading it; None where only reading can tell."""
         return None if self._recognises is None else self._recognises(root, self._parsed(options))
+
+    def lacks(self, root: Path, options: Mapping[str, Any]) -> str | None:
+        """A sentence where a recognised release has no item of the task, told without reading the items; else None."""
+        return None if self._lacks is None else self._lacks(root, self._parsed(options))
 
     def problems(self, options: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Every fault of some options, as (option, sentence); no data are needed."""
@@ -100,6 +106,7 @@ def reader(
     recognises: Callable[[Path, O], bool] | None = None,
     slots: Sequence[str] | None = (),
     meta: Sequence[str] | None = (),
+    lacks: Callable[[Path, O], str | None] | None = None,
 ) -> Callable[[Callable[[Path, O], Dataset]], Reader[O]]:
     """Make a reader of a function ``(folder, options) -> Dataset``, which may not hold all records: ``load_record`` reads one.
 
@@ -108,5 +115,6 @@ def reader(
         recognises: says whether a folder holds the release, by its files' names alone; None: nobody can without reading.
         slots: prompt slots that every item fills beside those of every task; None: the data decide.
         meta: keys of ``Item.meta``; None: the data decide.
+        lacks: says in a sentence that a recognised folder has no item of the task, from what can be told at once; or None.
     """
-    return lambda open_release: Reader(open_release, options, recognises, slots, meta)
+    return lambda open_release: Reader(open_release, options, recognises, slots, meta, lacks)

@@ -1,4 +1,4 @@
-"""TSV and CSV tables as releases write them: quoted fields with tabs and newlines, a column under one of several names.
+"""TSV and CSV tables as releases and spreadsheets write them: quoted fields with tabs and newlines, columns with several names.
 
 Nothing is skipped or guessed: a ragged row, an open quote or two columns for one meaning is an error with the file and the row.
 """
@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ehrbench.errors import UsageError
+from ehrbench.readers.excel import SUFFIXES, read_sheet
 from ehrbench.records.safe_xml import read_text
+from ehrbench.text_files import said_separator, separator_of
 
 _END = "ehrbench-end-of-table"
+_NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "'|'"}
 _NAME = re.compile(r"[A-Za-z_][\w.-]{0,39}\Z")
 
 
@@ -37,6 +40,8 @@ class Table:
     path: Path
     columns: Sequence[str]
     rows: Sequence[Row]
+    separator: str | None = None
+    """Of a text table; None for another."""
 
     def place(self, row: Row) -> str:
         """Where a row is, for a message."""
@@ -75,38 +80,60 @@ def _rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str
 def read_table(path: Path, what: str) -> Table:
     r"""Read a table whole.
 
-    The delimiter is the one that splits the header: a tab, else a comma. Quoting is the csv module's, with doubled quotation
-    marks inside quoted fields; line ends inside a field become ``\n``. Blank lines are passed over.
+    A first line ``sep=;`` names the separator; else it is a tab where the header has one, else what stands there most often of
+    comma, semicolon and ``|``. Quoting is the csv module's, with doubled quotation marks inside quoted fields; line ends inside a
+    field become ``\n``. Blank lines are passed over.
 
     Args:
-        path: a ``.tsv`` or ``.csv`` file.
+        path: a ``.tsv`` or ``.csv`` file, or an Excel workbook (``excel.SUFFIXES``), whose first sheet is read.
         what: what it is, for messages ("the instruction table").
 
     Raises:
         MissingError: there is no such file.
         UsageError: it is not UTF-8, has no header, repeats a column, or has a row of another width.
     """
+    if path.suffix.lower() in SUFFIXES:
+        values = read_sheet(path, what)
+        table = Table(path, values[0], [Row(number, number + 1, row) for number, row in enumerate(values[1:], 1)])
+        _refuse_twins(path, table.columns)
+        return table
+    columns, rows, separator = table_rows(path, what)
+    return Table(path, columns, list(rows), separator)
+
+
+def table_rows(path: Path, what: str) -> tuple[list[str], Iterator[Row], str]:
+    """The columns, the rows and the separator of a text table, as ``read_table`` gives them, without holding the rows."""
     text = read_text(path, what)
-    header_line = text.split("\n", 1)[0]
-    rows = _rows(text, "\t" if "\t" in header_line else ",", path)
+    first = text.split("\n", 1)[0]
+    said = said_separator(first)
+    separator = said or ("\t" if "\t" in first else separator_of(first))
+    rows = _rows(text, separator, path)
     header = next(rows, None)
+    if said:
+        header = next(rows, None)
     if header is None:
         raise UsageError(f"{path}: {what} is empty; expected a line with column names")
     columns = [column.strip() for column in header[1]]
+    _refuse_twins(path, columns)
+    return columns, _checked(path, columns, rows, separator), separator
+
+
+def _refuse_twins(path: Path, columns: Sequence[str]) -> None:
     folded = [column.casefold() for column in columns]
     if len(set(folded)) < len(folded):
         twice = [number for number, name in enumerate(folded, 1) if folded.count(name) > 1]
         raise UsageError(f"{path}:1: columns {twice[0]} and {twice[1]} have the same name; expected a header with unlike names")
-    found: list[Row] = []
-    for line, values in rows:
-        row = Row(len(found) + 1, line, values)
+
+
+def _checked(path: Path, columns: Sequence[str], rows: Iterator[tuple[int, list[str]]], separator: str) -> Iterator[Row]:
+    for number, (line, values) in enumerate(rows, 1):
         if len(values) != len(columns):
+            sign = _NAMES[separator]
             raise UsageError(
-                f"{path}:{line}: row {row.number} has {len(values)} fields, the header has {len(columns)}; "
-                "a tab or newline inside a field needs quotation marks round the field"
+                f"{path}:{line}: row {number} has {len(values)} fields, the header has {len(columns)}, split at each {sign}; "
+                f"a {sign} or newline inside a field needs quotation marks round the field"
             )
-        found.append(row)
-    return Table(path, columns, found)
+        yield Row(number, line, values)
 
 
 def _shown(columns: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.text_files import is_utf16, not_utf8
 
 if TYPE_CHECKING:
     from xml.parsers.expat import XMLParserType
@@ -41,7 +42,9 @@ def read_text(path: Path, what: str) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path}:{line}: {what} is not UTF-8 text; convert the file to UTF-8") from None
+        raise UsageError(f"{path}:{line}: {what} {not_utf8(data)}") from None
+    if "\0" in text[:2] and is_utf16(data):  # without its mark it can pass for UTF-8
+        raise UsageError(f"{path}:1: {what} {not_utf8(data)}")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text

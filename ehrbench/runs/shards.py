@@ -87,7 +87,7 @@ class Merged(NamedTuple):
     shards: int
     items: int
     failed: int
-    """Items that failed on the server; an unsharded run asks them again."""
+    """Items without an answer, for a server's sake or a record's; an unsharded run tries them again."""
 
 
 def merge_shards(paths: Sequence[Path]) -> list[Merged]:

@@ -50,7 +50,7 @@ class PredictionStore:
         self._calls = Appender(folder.calls)
         done = read_predictions(folder.predictions)
         self.finished = {item.id: p for item in items if (p := done.get(item.id)) and p.outcome != "api_error"}
-        """Predictions that stand; items that failed for the server's sake are asked again."""
+        """Predictions that stand; items that failed for a server's or a record's sake are tried again."""
         self._config = config
         self.stored = self._stored_calls(done.values()) if len(self.finished) < len(items) else {}
         """Every call that was ever answered for this model and task, by key: in this run or in one beside it."""

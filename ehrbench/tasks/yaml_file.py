@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ehrbench.errors import UsageError
+from ehrbench.text_files import is_utf16, not_utf8
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands in a file: ``("data", "policy")``, ``("metrics", 0)``."""
@@ -111,11 +112,13 @@ def _read_text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise TaskFileError([f"{shown(path)}: cannot be read ({error.strerror})"]) from None
+    if is_utf16(data):
+        raise TaskFileError([f"{shown(path)}: the file {not_utf8(data)}"])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise TaskFileError([f"{Position(path, line)}: not UTF-8 text"]) from None
+        raise TaskFileError([f"{Position(path, line)}: the file {not_utf8(data)}"]) from None
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -57,3 +58,33 @@ def test_half_a_character_in_a_caveat_costs_that_file_and_not_the_site(tmp_path:
     finished = ehrbench("leaderboard", "build", results, "--out", tmp_path / "site", home=tmp_path / "home")
     assert finished.returncode == 0, finished.stderr
     assert "half of a surrogate pair" in finished.stderr
+
+
+def test_a_damaged_record_is_named_and_no_server_is(tmp_path: Path) -> None:
+    data = write_release(tmp_path / "data", patients=2, questions=2, entries=3)
+    (data / "medalign" / "ehrs" / "700000001.xml").write_text("<eventstream>")
+    finished = ehrbench(*RUN, "--data-dir", data, "--out", tmp_path / "out", home=tmp_path / "home")
+    assert finished.returncode == 5
+    assert "700000001.xml:1: the record is not well-formed XML" in finished.stderr
+    assert "fix what is named above" in finished.stderr
+    shards = [tmp_path / str(i) for i in (1, 2)]
+    for i, out in enumerate(shards, 1):
+        ehrbench(*RUN, "--data-dir", data, "--out", out, "--shard", f"{i}/2", home=tmp_path / "home")
+    merged = ehrbench("merge", *(folder for out in shards for folder in run_folders(out)), home=tmp_path / "home")
+    assert merged.returncode == 5
+    assert "2 items ended without an answer" in merged.stderr
+    assert "server" not in finished.stderr + merged.stderr
+
+
+def test_half_a_surrogate_pair_in_an_answer_is_shown(tmp_path: Path) -> None:
+    data = write_release(tmp_path / "data", patients=1, questions=1, entries=3)
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text('{"id": "9000000000", "answer": "half \\ud83d of one"}\n')
+    arguments = ("--tasks", "medalign", "--model", f"replay:{answers}", "--metrics", "rouge_l", "--data-dir", data)
+    assert ehrbench("run", *arguments, "--out", tmp_path / "out", home=tmp_path / "home").returncode == 0
+    (folder,) = run_folders(tmp_path / "out")
+    shown = ehrbench("inspect", folder, home=tmp_path / "home")
+    assert shown.returncode == 0, shown.stderr
+    assert "half \\ud83d of one" in shown.stdout
+    as_json = ehrbench("inspect", folder, "--json", home=tmp_path / "home")
+    assert json.loads(as_json.stdout)[0]["answer"] == "half \ud83d of one"

@@ -10,9 +10,10 @@ from scipy.stats import t
 
 from ehrbench.correlation.human import human_stats
 from ehrbench.correlation.options import Options
-from ehrbench.correlation.ratings import build, judge
+from ehrbench.correlation.ratings import build, judge, read_ratings
 from ehrbench.errors import UsageError
-from tests.correlation.tables import NAN, rankings
+from tests.correlation.tables import NAN, rankings, write
+from tests.correlation.test_commands import ehrbench
 
 FEW = Options(resamples=200)
 
@@ -153,3 +154,21 @@ def test_constant_ranks_are_counted():
     report = human_stats(rankings([[1, 1, 1], [1, 2, 3]]), FEW)
     assert report.n_constant == 1
     assert report.n_items == 2
+
+
+@pytest.mark.parametrize(
+    ("rank", "why"),
+    [("", "is empty"), ("first", "is no number"), ("nan", "is not a finite number"), ('"1,5"', "has a decimal comma")],
+)
+@pytest.mark.parametrize("command", [["human-stats"], ["agreement"], ["correlate", "--scores", "s.csv"]])
+def test_no_rank_that_can_be_read_is_an_error(command, rank, why, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "r.csv", f"item,rater,system,rank\n1,a,x,{rank}\n1,a,y,{rank}\n")
+    write(tmp_path / "s.csv", "item,system,metric,score\n1,x,m,0.1\n1,y,m,0.2\n")
+    with pytest.raises(UsageError, match=rf"r\.csv: none of its 2 rows has a rank that can be read \(the rank {why}\); expected"):
+        ehrbench(*command, "--ratings", "r.csv")
+
+
+def test_verdicts_without_ranks_still_say_how_many_are_correct(tmp_path):
+    write(tmp_path / "r.csv", "item,rater,system,rank,correct\n1,a,x,,yes\n1,a,y,,no\n")
+    assert [s.correct.value for s in human_stats(read_ratings(tmp_path / "r.csv"), FEW).systems] == [1, 0]

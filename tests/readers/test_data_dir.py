@@ -9,7 +9,10 @@ from typer.testing import CliRunner
 from ehrbench.cli.data import app
 from ehrbench.errors import MissingError
 from ehrbench.readers.data_dir import is_sample, locate
+from ehrbench.readers.data_status import data_status
+from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.samples import ensure_sample
+from ehrbench.tasks.catalog import load_catalog
 from ehrbench.tasks.schema import DataSpec
 from tests.suites.medalign.release import gold, write_release
 
@@ -68,3 +71,41 @@ def test_status_and_sample_commands(tmp_path: Path) -> None:
     next(tmp_path.rglob("clinician-instruction-responses.tsv")).write_text("instruction_id\n")
     result = runner.invoke(app, ["status", "medalign", "--data-dir", str(tmp_path), "--read"])
     assert result.exit_code == 2 and "unreadable" in result.output
+
+
+def test_a_task_without_items_is_not_here(tmp_path: Path) -> None:
+    runner = CliRunner()
+    built = {"format": "ehrbench ehr_bench", "counts": {"written": {"admissions": 1, "radiology": 0}}}
+    (tmp_path / "ehr_bench").mkdir()
+    (tmp_path / "ehr_bench" / "manifest.json").write_text(json.dumps(built))
+    (tmp_path / "ehr_bench" / "ehr_bench_decision_making.jsonl").write_text("{}\n")
+    prepared = tmp_path / "mimic_instr"
+    (prepared / "records").mkdir(parents=True)
+    (prepared / "cohort.csv").write_text("")
+    (prepared / "qa_test_subset.jsonl").write_text("{}\n")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "q.jsonl").write_text("")
+    (tmp_path / "tasks").mkdir()
+    mine = "task: mine\nversion: 1\ndata: {reader: jsonl, path: mine, policy: open, options: {file: q.jsonl}}\n"
+    (tmp_path / "tasks" / "mine.yaml").write_text(
+        mine + "prompt: {user: '{{ question }}'}\nmetrics: [exact_match]\nprimary: exact_match\n"
+    )
+    asked = "ehr_bench.decision.admissions,ehr_bench.decision.radiology,ehr_bench.decision.pyxis,mimic_instr.*,mine"
+    where = ["--data-dir", str(tmp_path), "--include-path", str(tmp_path / "tasks")]
+    result = runner.invoke(app, ["status", asked, *where, "--json"])
+    assert result.exit_code == 3
+    states = {state["task"]: state for state in json.loads(result.output)}
+    assert {task for task, state in states.items() if state["state"] == "here"} == {
+        "ehr_bench.decision.admissions",
+        "mimic_instr.schema",
+    }
+    assert "built without a row of task 'radiology'" in states["ehr_bench.decision.radiology"]["problem"]
+    assert "no questions from notes" in states["mimic_instr.reasoning"]["problem"]
+    assert "q.jsonl is empty" in states["mine"]["problem"]
+    assert "--read opens them" in runner.invoke(app, ["status", "mimic_instr.schema", *where]).output
+
+
+def test_read_finds_a_task_without_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ehrbench.readers.data_status.open_dataset", lambda task, data_dir: Dataset("none", [], files={}))
+    (state,) = data_status(load_catalog().select("medalign"), "sample", read=True)
+    assert (state.state, state.n_items) == ("missing", None) and "no item" in str(state.problem)

@@ -196,7 +196,7 @@ def test_faults_of_the_file(folder: Path, text: str, message: str) -> None:
 
 def test_a_file_that_is_not_text(folder: Path) -> None:
     (folder / "a.yaml").write_bytes(b"task: a\ntitle: \xff\xfe\n")
-    with pytest.raises(UsageError, match=r"t/a\.yaml:2: not UTF-8 text"):
+    with pytest.raises(UsageError, match=r"t/a\.yaml:2: the file is not UTF-8 text"):
         load_catalog([folder])
 
 

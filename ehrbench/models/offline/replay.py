@@ -21,6 +21,7 @@ from ehrbench.hashing import hash_file
 from ehrbench.jsonl import parse
 from ehrbench.models.arguments import Arguments
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, ModelIdentity, Request, Response, Tokenizer
+from ehrbench.text_files import is_utf16, not_utf8, separator_of
 
 ID_COLUMNS = ("item", "id", "instruction_id")
 ANSWER_COLUMNS = ("answer", "output", "model_response")
@@ -153,11 +154,16 @@ def read_answers(path: Path, system: str | None) -> dict[str, Made]:
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The rows with their line numbers."""
+    with path.open("rb") as start:
+        if is_utf16(head := start.read(4096)):
+            raise UsageError(f"{path} {not_utf8(head)}")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if path.suffix.lower() in (".csv", ".tsv"):
                 csv.field_size_limit(sys.maxsize)
-                reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+                separator = separator_of(file.readline())
+                file.seek(0)
+                reader = csv.DictReader(file, delimiter=separator, strict=True)
                 for row in reader:
                     if None in row or None in row.values():
                         raise UsageError(f"{path}:{reader.line_num}: expected {len(reader.fieldnames or ())} fields in this row")
@@ -174,7 +180,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     except csv.Error:
         raise UsageError(f"{path}:{reader.line_num + 1}: not readable as CSV; check the quotes of this row") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is not UTF-8: save it as UTF-8") from None
+        raise UsageError(f"{path} {not_utf8(head)}") from None
 
 
 def _value(path: Path, line: int, row: Mapping[str, Any], columns: Sequence[str], what: str) -> str:

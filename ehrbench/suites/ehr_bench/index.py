@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.jsonl import parse
+from ehrbench.readers.table import table_rows
 from ehrbench.suites.ehr_bench.items import gold_labels
 
 if TYPE_CHECKING:
@@ -63,16 +63,13 @@ def read_entries(path: Path, task: str) -> Iterator[Entry]:
     Raises:
         UsageError: a column is missing, or a row is malformed (file and line).
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if missing := [name for name in REQUIRED if name not in (reader.fieldnames or ())]:
-            raise UsageError(f"{path}: no column {', '.join(missing)}; an index table has {', '.join(REQUIRED)}")
-        for nth, row in enumerate(reader):
-            place = f"{path}:{reader.line_num}"
-            if None in row or None in row.values():
-                raise UsageError(f"{place}: the row has not as many fields as the header")
-            if row["task"] == task:
-                yield _entry(place, f"{task}-{nth}", row)
+    columns, rows, _ = table_rows(path, "the index table")
+    if missing := [name for name in REQUIRED if name not in columns]:
+        raise UsageError(f"{path}: no column {', '.join(missing)}; an index table has {', '.join(REQUIRED)}")
+    for nth, values in enumerate(rows):
+        row = dict(zip(columns, values.values, strict=True))
+        if row["task"] == task:
+            yield _entry(f"{path}:{values.line}", f"{task}-{nth}", row)
 
 
 def _entry(place: str, item: str, row: Mapping[str, str]) -> Entry:

@@ -5,6 +5,7 @@ The JSONL is the primary one: its contexts and candidates are frozen (protocol p
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from ehrbench.errors import MissingError
@@ -22,7 +23,21 @@ def recognises(root: Path, options: Options) -> bool:
     return (root / FILES[options.type]).is_file() or find_index(root, options.type) is not None
 
 
-@reader(Options, recognises=recognises, slots=("patient", "candidates"), meta=("gold_in_candidates",))
+def lacks(root: Path, options: Options) -> str | None:
+    """Whether a build of ours, which counts its rows, has none of the task."""
+    try:
+        written = json.loads((root / "manifest.json").read_bytes())["counts"]["written"]
+        n = written.get(options.task, 0)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None  # of the authors' release, or for the reader to judge
+    return (
+        None
+        if n
+        else f"{root} was built without a row of task '{options.task}'; its manifest.json says what tables it was built from"
+    )
+
+
+@reader(Options, recognises=recognises, slots=("patient", "candidates"), meta=("gold_in_candidates",), lacks=lacks)
 def read(root: Path, options: Options) -> Dataset:
     """Open one task.
 

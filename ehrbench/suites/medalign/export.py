@@ -56,7 +56,7 @@ def write_ratings(root: Path, out: Path, judgements: Sequence[Any]) -> list[Path
         rank = "" if j.rank is None else f"{j.rank:g}"
         values = (j.item, j.group or "", j.system, j.answer or "", _YES_NO[j.correct], rank, _YES_NO[j.used], j.rater)
         table.writerow(values)
-    reviews.write_text(text.getvalue(), encoding="utf-8", newline="")
+    reviews.write_text(text.getvalue(), encoding="utf-8", errors="replace", newline="")  # no file holds half a surrogate pair
     copied = folder / gold.name
     shutil.copyfile(gold, copied)
     for path in (reviews, copied):

@@ -7,7 +7,6 @@ are paraphrased and therefore have no typed gold.
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,9 @@ from ehrbench.jsonl import parse
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.readers.reader import ReaderOptions, reader
+from ehrbench.readers.table import read_table
 from ehrbench.records.record import Record
+from ehrbench.text_files import is_utf16, not_utf8
 
 Source = Literal["event", "note"]
 Split = Literal["test_subset", "test", "val", "train", "all"]
@@ -58,8 +59,18 @@ def is_prepared(root: Path) -> bool:
     return (root / "records").is_dir() and (root / "cohort.csv").is_file()
 
 
+def lacks(root: Path, options: Options) -> str | None:
+    """Whether there are questions of the task's kind."""
+    try:
+        path = _questions_file(root, options.source, options.split, options.file)
+    except MissingError as missing:
+        return str(missing)
+    return f"{path} is empty; {PREPARE}" if path.stat().st_size == 0 else None
+
+
 @reader(
     Options,
+    lacks=lacks,
     recognises=lambda root, _: is_prepared(root),
     meta=("source", "event_type", "template", "answer_type", "period", "gold"),
 )
@@ -186,6 +197,8 @@ def jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
+            if number == 1 and is_utf16(line):
+                raise UsageError(f"{path} {not_utf8(line)}")
             try:
                 data = parse(line.decode("utf-8-sig"))
             except ValueError:
@@ -196,12 +209,9 @@ def jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    csv.field_size_limit(1 << 27)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file, strict=True), 2):
-            if None in row or None in row.values():
-                raise UsageError(f"{path}: row {number} has another number of fields than the header; copy the file again")
-            yield f"{path}: row {number}", {str(name): value or None for name, value in row.items()}
+    table = read_table(path, "the table")
+    for row in table.rows:
+        yield table.place(row), {name: value or None for name, value in zip(table.columns, row.values, strict=True)}
 
 
 def _source_of(row: _Row, path: Path) -> str:

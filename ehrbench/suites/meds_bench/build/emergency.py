@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.readers.table import table_rows
 from ehrbench.suites.meds_bench.build.release import Draw, Instance
 
 
@@ -80,22 +80,18 @@ def read_stays(table: Path, n: int, seed: int) -> dict[str, list[Instance]]:
     if not table.is_file():
         raise MissingError(f"{table} is not there; expected master_dataset.csv of nliulab/mimic4ed-benchmark")
     draws = {(name, truth): Draw[Instance](n // 2, seed, name) for name in OUTCOMES for truth in ("True", "False")}
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file)
-        header = next(rows, [])
-        at = {name: index for index, name in enumerate(header)}
-        chosen = {name: [at[c] for c in _columns(table, header, outcome)] for name, outcome in OUTCOMES.items()}
-        for number, row in enumerate(rows, 1):
-            if len(row) != len(header):
-                raise UsageError(f"{table}: row {number} has {len(row)} fields, the header has {len(header)}")
-            key = row[at["stay_id"]] if "stay_id" in at else str(number)
-            group = f"patient {row[at['subject_id']]}" if "subject_id" in at else None
-            for name, outcome in OUTCOMES.items():
-                truth = _TRUTH.get(row[at[outcome.column]].strip().lower())
-                if truth is None:
-                    raise UsageError(f"{table}: row {number}: '{outcome.column}' is neither True nor False")
-                text = "\n".join(f"{header[index]}: {row[index] or 'nan'}" for index in chosen[name])
-                draws[name, truth].add(key, Instance(text, truth, group=group))
+    header, rows, _ = table_rows(table, "the table of stays")
+    at = {name: index for index, name in enumerate(header)}
+    chosen = {name: [at[c] for c in _columns(table, header, outcome)] for name, outcome in OUTCOMES.items()}
+    for number, _, row in rows:
+        key = row[at["stay_id"]] if "stay_id" in at else str(number)
+        group = f"patient {row[at['subject_id']]}" if "subject_id" in at else None
+        for name, outcome in OUTCOMES.items():
+            truth = _TRUTH.get(row[at[outcome.column]].strip().lower())
+            if truth is None:
+                raise UsageError(f"{table}: row {number}: '{outcome.column}' is neither True nor False")
+            text = "\n".join(f"{header[index]}: {row[index] or 'nan'}" for index in chosen[name])
+            draws[name, truth].add(key, Instance(text, truth, group=group))
     mixed: dict[str, list[Instance]] = {}
     for name in OUTCOMES:
         pairs = zip(draws[name, "True"].result(), draws[name, "False"].result(), strict=False)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Literal
+from threading import Lock
+from typing import Literal
+
+import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.meds_bench.build.release import Draw, Instance
 
 Rules = Literal["clean", "paper"]
@@ -32,6 +34,7 @@ _WORDS = {
     "mri": re.compile(r"\bmr[ia]?\b"),
     "ultrasound": re.compile(r"\b(?:ultrasound|ultrasonograph\w*|sonogra\w*|us)\b"),
 }
+_COLUMNS = ("note_id", "subject_id", "text")
 _HEADS = ("EXAMINATION:", "INDICATION:", "FINDINGS:", "IMPRESSION:")
 
 
@@ -84,36 +87,28 @@ def read_notes(table: Path, n: int, seed: int, rules: Rules) -> dict[str, Draw[I
         UsageError: it has no note_id, subject_id or text, or is damaged.
     """
     draws: dict[str, Draw[Instance]] = {name: Draw(n, seed, name) for name in FILES}
-    for note_id, subject, text in _notes(table):
-        parts = note_parts(text)
-        kind = examination(parts[0], rules) if parts else None
-        if parts and kind:
-            draws[kind].add(note_id, Instance(parts[1], parts[2], group=f"patient {subject}"))
+    one_at_a_time = Lock()
+
+    def draw(notes: pl.DataFrame) -> None:
+        with one_at_a_time:
+            for note_id, subject, text in notes.iter_rows():
+                parts = note_parts(text or "")
+                kind = examination(parts[0], rules) if parts else None
+                if parts and kind:
+                    draws[kind].add(note_id, Instance(parts[1], parts[2], group=f"patient {subject}"))
+
+    release = _release(table)
+    release.each_batch(release.scan("radiology", list(_COLUMNS)), draw)
     return draws
 
 
-def _notes(table: Path) -> Iterator[tuple[str, str, str]]:
+def _release(table: Path) -> Mimic:
     if not table.is_file():
         raise MissingError(f"{table} is not there; expected radiology.csv.gz of MIMIC-IV-Note")
-    csv.field_size_limit(2**31 - 1)
-    number = 0
-    try:
-        with _open(table) as file:
-            rows = csv.DictReader(file)
-            if missing := [name for name in ("note_id", "subject_id", "text") if name not in (rows.fieldnames or ())]:
-                raise UsageError(f"{table}:1: no column {', '.join(missing)}; expected radiology.csv.gz of MIMIC-IV-Note")
-            for number, row in enumerate(rows, 1):
-                if row["text"] is None:
-                    raise UsageError(f"{table}: row {number} is cut short; download the table again")
-                yield row["note_id"], row["subject_id"], row["text"]
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{table}: damaged after row {number} ({type(error).__name__}); download the table again") from None
-
-
-def _open(table: Path) -> IO[str]:
-    if table.suffix == ".gz":
-        return gzip.open(table, "rt", encoding="utf-8", newline="")
-    return table.open(encoding="utf-8", newline="")
+    release = Mimic(table.parent, named={"radiology": table})
+    if missing := [name for name in _COLUMNS if name not in release.columns("radiology")]:
+        raise UsageError(f"{table}:1: no column {', '.join(missing)}; expected radiology.csv.gz of MIMIC-IV-Note")
+    return release
 
 
 def read_reports(source: Path, n: int, seed: int) -> Draw[Instance]:

@@ -18,6 +18,7 @@ from ehrbench.readers.item import Item
 from ehrbench.readers.reader import reader
 from ehrbench.suites.meds_bench.options import gold_label, gold_letters, option_texts
 from ehrbench.suites.meds_bench.reader_options import SubmissionOptions
+from ehrbench.text_files import is_utf16, not_utf8
 
 COLUMNS = ("task_id", "input", "GT", "output")
 
@@ -97,13 +98,15 @@ def _text(path: Path) -> str:
         raise MissingError(f"the submission {path} is not there") from None
     except OSError as error:
         raise UsageError(f"the submission {path} cannot be read ({error.strerror})") from None
+    if is_utf16(data):
+        raise UsageError(f"{path} {not_utf8(data)}")
     if (at := data.find(b"\0")) >= 0:
         line = data.count(b"\n", 0, at) + 1
         raise UsageError(f"{path}:{line}: a NUL byte stands in this line, so the file is damaged or no CSV; write it again")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}:{data.count(10, 0, error.start) + 1}: not UTF-8; convert the file to UTF-8") from None
+        raise UsageError(f"{path}:{data.count(10, 0, error.start) + 1}: the submission {not_utf8(data)}") from None
 
 
 def _columns(path: Path, header: list[str]) -> list[int]:
