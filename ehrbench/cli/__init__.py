@@ -95,7 +95,7 @@ def main() -> None:
         typer.echo(f"ehrbench: {error}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("ehrbench: interrupted; what is finished is kept, the same command goes on from there", err=True)
+        typer.echo("ehrbench: interrupted; what is finished is kept; the same command continues from there", err=True)
         sys.exit(INTERRUPTED_EXIT_CODE)
     except OSError as error:
         typer.echo(f"ehrbench: {_said_of(error)}", err=True)

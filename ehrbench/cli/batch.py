@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Requests(AnswerOptions):
     """Write the calls that are ready now as an OpenAI batch file (`vllm run-batch -i FILE -o ANSWERS --model NAME`)."""
 
-    calls: Annotated[Path, typer.Option("--out", help="The file of calls to write; it must not exist yet.")]
-    out: Annotated[Path, typer.Option("--results", help="Where results go: `run`'s --out.")] = Path("results")
+    calls: Annotated[Path, typer.Option("--out", help="File of calls to write; it must not exist yet.")]
+    out: Annotated[Path, typer.Option("--results", help="Folder for results, as `ehrbench run --out`.")] = Path("results")
 
     def run(self) -> None:
         """Write the calls."""
@@ -55,7 +55,7 @@ class Requests(AnswerOptions):
             writer.writer.close(keep=whole)
             writer.close()
         if not calls:
-            said = "every item is finished, so there is nothing to ask and no file; `ehrbench score` goes on"
+            said = "every item is finished, so there is nothing to ask and no file; `ehrbench score` continues from there"
         else:
             said = (
                 f"{self.calls}: {calls} calls of {waiting} items. It holds whole prompts, so only you can read it: take it to "
@@ -66,9 +66,9 @@ class Requests(AnswerOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Ingest(ScoreOptions):
-    """Go on with a run from a batch's answers, given the options of `ehrbench requests`; scores it when all are there."""
+    """Continue a run from a batch's answers, given the options of `ehrbench requests`; scores it when all are there."""
 
-    replies: Annotated[Path, typer.Argument(help="The file of answers that the batch wrote.")]
+    replies: Annotated[Path, typer.Argument(help="File of answers that the batch wrote.")]
 
     def run(self) -> None:
         """Answer from the file, score and report."""

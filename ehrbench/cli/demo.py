@@ -9,8 +9,8 @@ import typer
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Where the demonstration goes.")] = Path("ehrbench-demo"),
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the demonstration.")] = Path("ehrbench-demo"),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run baselines and imaginary models on the synthetic sample, score them, set them beside its clinicians, build the site."""

@@ -12,23 +12,34 @@ from ehrbench.cli.logs import LogFile, Verbose, start_logging
 
 def judge(
     runs: Annotated[list[Path], typer.Argument(help="Run folders to judge, of one model; several are also pooled.")],
-    by: Annotated[list[str], typer.Option("--judge", help="The judge, as for run --model; repeatable for several judges.")],
-    reference: Annotated[list[Path], typer.Option(help="Runs of the reference model on the same tasks; repeatable.")],
-    protocol: Annotated[str, typer.Option(help="clean: both orders, retries. paper: the published order and formula.")] = "clean",
+    by: Annotated[
+        list[str],
+        typer.Option("--judge", help="Model that judges, as for `ehrbench run --model`; repeatable for several judges."),
+    ],
+    reference: Annotated[list[Path], typer.Option(help="Run folders of the reference model on the same tasks; repeatable.")],
+    protocol: Annotated[
+        str, typer.Option(help="Protocol: clean (both orders, retries) or paper (the published order and formula).")
+    ] = "clean",
     judge_arg: Annotated[
-        list[str] | None, typer.Option("--judge-arg", help="key=value for the judge's backend; repeatable.")
+        list[str] | None, typer.Option("--judge-arg", help="Argument of the judge's backend, key=value; repeatable.")
     ] = None,
     structured: Annotated[
-        bool, typer.Option("--structured", help="Ask the judge's server for JSON of a fixed form (response_format); not all can.")
+        bool,
+        typer.Option(
+            "--structured",
+            help="Ask the judge's server for JSON of a fixed form (response_format), which not every server can give.",
+        ),
     ] = False,
-    data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
-    out: Annotated[Path, typer.Option(help="Where the judge's own runs go.")] = Path("results"),
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases. [default: where they were at the time of the run]")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the judge's own runs.")] = Path("results"),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
     verbose: Verbose = False,
     log_file: LogFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Judge answers against a reference model's. The same command goes on where it was stopped; no verdict is bought twice."""
+    """Judge answers against a reference model's. The same command continues where it stopped; no verdict is bought twice."""
     from ehrbench.errors import INCOMPLETE_EXIT_CODE, UsageError
     from ehrbench.judge.judging import judge_run, with_structured_output
     from ehrbench.judge.report import JudgedRun, judge_agreement, judge_result, write_judgement

@@ -30,27 +30,45 @@ class AnswerOptions:
     """Which model answers which tasks, and how."""
 
     model: Annotated[
-        str, typer.Option(help="A checkpoint's path or hub id, or backend:name (hf:, openai:, azure:, baseline:, replay:).")
+        str,
+        typer.Option(
+            help="A checkpoint's path or hub id, or BACKEND:NAME (hf:, vllm:, lm-eval:, openai:, azure:, baseline:, replay:)."
+        ),
     ]
-    tasks: Annotated[str, typer.Option(help="Tasks, groups or globs, with commas between.", autocompletion=complete_tasks)]
+    tasks: Annotated[str, typer.Option(help="Tasks, groups or globs, separated by commas.", autocompletion=complete_tasks)]
     data_dir: Annotated[
         str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
     ] = None
-    protocol: Annotated[str, typer.Option(help="clean corrects the papers' defects; paper reproduces them.")] = "clean"
-    prompt: Annotated[str, typer.Option(help="Prompt variant of the task.")] = "default"
-    context: Annotated[str | None, typer.Option(help="truncate, refine, retrieve or full. [default: the task's]")] = None
-    keep: Annotated[str | None, typer.Option(help="Which end truncation keeps: end or start. [default: the task's]")] = None
-    max_model_len: Annotated[int | None, typer.Option(help="Window in tokens, prompt and answer together.")] = None
-    budget_tokenizer: Annotated[str | None, typer.Option(help="Count the window with this tokenizer: a folder, or 'words'.")] = (
-        None
+    protocol: Annotated[str, typer.Option(help="Protocol: clean (corrects the papers' defects) or paper (reproduces them).")] = (
+        "clean"
     )
-    chunk_tokens: Annotated[
-        int | None, typer.Option("--chunk-tokens", "--mr-chunk-tokens", help="Largest chunk of a refinement chain.")
+    prompt: Annotated[str, typer.Option(help="Name of the prompt variant of the task.")] = "default"
+    context: Annotated[
+        str | None,
+        typer.Option(
+            help="What happens to a record that does not fit: truncate, refine, retrieve or full. [default: the task's]"
+        ),
     ] = None
-    max_tokens: Annotated[int | None, typer.Option(help="Tokens of an answer. [default: the task's]")] = None
-    max_reasoning_tokens: Annotated[int | None, typer.Option(help="Tokens of thinking, beside the answer's.")] = None
-    temperature: Annotated[float | None, typer.Option(help="0 is greedy. [default: the task's]")] = None
-    top_p: Annotated[float | None, typer.Option(help="Nucleus. [default: the task's]")] = None
+    keep: Annotated[str | None, typer.Option(help="Which end truncation keeps: end or start. [default: the task's]")] = None
+    max_model_len: Annotated[
+        int | None, typer.Option(help="Size of the window in tokens, prompt and answer together. [default: the model's]")
+    ] = None
+    budget_tokenizer: Annotated[
+        str | None,
+        typer.Option(help="Tokenizer that counts the window: a folder with a tokenizer.json, or 'words'. [default: the model's]"),
+    ] = None
+    chunk_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--chunk-tokens", "--mr-chunk-tokens", help="Largest chunk of a refinement chain, in tokens. [default: the task's]"
+        ),
+    ] = None
+    max_tokens: Annotated[int | None, typer.Option(help="Maximum tokens of an answer. [default: the task's]")] = None
+    max_reasoning_tokens: Annotated[
+        int | None, typer.Option(help="Maximum tokens of thinking, in addition to the answer's. [default: the task's]")
+    ] = None
+    temperature: Annotated[float | None, typer.Option(help="Sampling temperature; 0 is greedy. [default: the task's]")] = None
+    top_p: Annotated[float | None, typer.Option(help="Probability mass of nucleus sampling. [default: the task's]")] = None
     stop: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,21 +76,24 @@ class AnswerOptions:
             "its prompt's headings]"
         ),
     ] = None
-    num_fewshot: Annotated[int | None, typer.Option(help="Worked examples in the prompt. [default: the task's]")] = None
-    limit: Annotated[int | None, typer.Option(min=1, help="First N items only; the result is marked partial.")] = None
-    seed: Annotated[int, typer.Option(help="Seed of sampling and of drawn examples.")] = 0
-    model_arg: Annotated[list[str] | None, typer.Option("--model-arg", help="key=value for the backend; repeatable.")] = None
+    num_fewshot: Annotated[int | None, typer.Option(help="Number of worked examples in the prompt. [default: the task's]")] = None
+    limit: Annotated[int | None, typer.Option(min=1, help="Answer only the first N items; the result is marked partial.")] = None
+    seed: Annotated[int, typer.Option(help="Seed for sampling and for drawing examples.")] = 0
+    model_arg: Annotated[
+        list[str] | None, typer.Option("--model-arg", help="Argument of the backend, key=value; repeatable.")
+    ] = None
     model_profile: Annotated[
-        str | None, typer.Option(help="Defaults with which a paper's authors run their own model (ehr-r1, mmedins-llama3 …).")
+        str | None, typer.Option(help="Settings with which a paper's authors run their own model (ehr-r1, mmedins-llama3 …).")
     ] = None
     include_path: Annotated[list[Path] | None, typer.Option(help="Folder with further task files; repeatable.")] = None
     allow_partial: Annotated[
         bool,
         typer.Option(
-            "--allow-partial", help="Leave out tasks whose data are missing, and average groups over what is there, marked."
+            "--allow-partial",
+            help="Leave out tasks whose data are missing, and average groups over the rest; such averages are marked.",
         ),
     ] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False
     verbose: Verbose = False
     log_file: LogFile = None
 
@@ -98,12 +119,14 @@ class AnswerOptions:
 class ScoreOptions(AnswerOptions):
     """And how the answers are scored."""
 
-    out: Annotated[Path, typer.Option("--out", "--results", help="Where results go.")] = Path("results")
-    metrics: Annotated[str | None, typer.Option(help="Metrics instead of the task's, with commas between.")] = None
+    out: Annotated[Path, typer.Option("--out", "--results", help="Folder for results.")] = Path("results")
+    metrics: Annotated[str | None, typer.Option(help="Metrics in place of the task's, separated by commas.")] = None
     metric_arg: Annotated[
-        list[str] | None, typer.Option("--metric-arg", help="metric.name=value, as comet.checkpoint=PATH; repeatable.")
+        list[str] | None, typer.Option("--metric-arg", help="Argument of a metric, as comet.checkpoint=PATH; repeatable.")
     ] = None
-    no_score: Annotated[bool, typer.Option("--no-score", help="Stop after the answers; `ehrbench score` goes on.")] = False
+    no_score: Annotated[
+        bool, typer.Option("--no-score", help="Stop after the answers; `ehrbench score` continues from there.")
+    ] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False
 
     def metric_arguments(self) -> Mapping[str, str]:

@@ -80,7 +80,7 @@ def serve(
     ] = 480,
     new_links: Annotated[bool, typer.Option("--new-links", help="Make new personal links; the old ones stop working.")] = False,
 ) -> None:
-    """Serve the pages on which raters judge; every click is kept at once, and the same command goes on after a stop."""
+    """Serve the pages on which raters judge; every click is kept at once, and the same command continues after a stop."""
     from ehrbench.workbench.rate.serve import open_study, serve_study
     from ehrbench.workbench.serving import local_place, shared_place
 
@@ -97,7 +97,7 @@ def serve(
 
         idle = serve_study(opened, place, idle_minutes=idle_minutes, renew_links=new_links, ready=ready)  # type: ignore[arg-type]
     if idle:
-        typer.echo(f"closed after {idle_minutes:g} minutes without a request; the same command goes on", err=True)
+        typer.echo(f"closed after {idle_minutes:g} minutes without a request; the same command continues", err=True)
 
 
 @app.command()

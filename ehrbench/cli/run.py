@@ -22,21 +22,25 @@ class Run(ScoreOptions):
     """Run tasks. The same command again continues an interrupted run and repeats nothing that is finished."""
 
     shard: Annotated[
-        str | None, typer.Option(help="i/n: the i-th of n parts of the items; `ehrbench merge` puts them together.")
+        str | None,
+        typer.Option(help="Part of the items to answer, I/N for the I-th of N; `ehrbench merge` puts the parts together."),
     ] = None
-    executor: Annotated[str, typer.Option(help="local, or ray: copies of the model on a Ray cluster.")] = "local"
+    executor: Annotated[str, typer.Option(help="Where the model runs: local, or ray (copies on a Ray cluster).")] = "local"
     ray_address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster: HOST:6379, or auto. [default: one on this machine]")
+        str | None,
+        typer.Option(help="Address of the Ray cluster, HOST:6379 or auto. [default: a cluster started on this machine]"),
     ] = None
     ray_actors: Annotated[
-        int | None, typer.Option(min=1, help="Copies of the model. [default: one a GPU, without GPUs one a machine]")
+        int | None,
+        typer.Option(min=1, help="Number of copies of the model. [default: one per GPU, or one per machine without GPUs]"),
     ] = None
-    ray_gpus: Annotated[float | None, typer.Option(min=0, help="GPUs of each copy. [default: 1 where the cluster has any]")] = (
-        None
-    )
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print sizes, calls and cost; ask the model nothing.")] = False
+    ray_gpus: Annotated[
+        float | None, typer.Option(min=0, help="Number of GPUs of each copy. [default: 1 if the cluster has any]")
+    ] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print sizes, calls and cost without calling the model.")] = False
     show_prompt: Annotated[
-        str | None, typer.Option(help="Print the exact prompt of this item and ask the model nothing (holds record text).")
+        str | None,
+        typer.Option(help="Print the exact prompt of the item with this id, which holds record text, without calling the model."),
     ] = None
 
     def run(self) -> None:
@@ -65,7 +69,7 @@ class Run(ScoreOptions):
                 score = not self.no_score
                 finished = [answer_and_score(one, names, arguments, score=score, on_event=show) for one in prepared]
         except KeyboardInterrupt:
-            typer.echo("ehrbench: interrupted; what is finished is kept, the same command goes on from there", err=True)
+            typer.echo("ehrbench: interrupted; what is finished is kept; the same command continues from there", err=True)
             raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
         finally:
             answering.close()

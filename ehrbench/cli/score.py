@@ -15,26 +15,35 @@ if TYPE_CHECKING:
 
 def score(
     runs: Annotated[Optional[list[Path]], typer.Argument(help="Run folders, or folders above them.")] = None,  # noqa: UP045
-    metrics: Annotated[str | None, typer.Option(help="Metrics to add, with commas between. [default: the task's]")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Metrics to add, separated by commas. [default: the task's]")] = None,
     metric_arg: Annotated[
-        list[str] | None, typer.Option("--metric-arg", help="metric.name=value, as comet.checkpoint=PATH; repeatable.")
+        list[str] | None, typer.Option("--metric-arg", help="Argument of a metric, as comet.checkpoint=PATH; repeatable.")
     ] = None,
     comet_source: Annotated[
-        str | None, typer.Option(help="What COMET is shown as source: bm25, instruction or empty. [default: bm25]")
+        str | None, typer.Option(help="What COMET is given as source: bm25, instruction or empty. [default: bm25]")
     ] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Where the data are. [default: where they were when it ran]")] = None,
-    processes: Annotated[int | None, typer.Option(help="Worker processes. [default: as the work is worth]")] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases. [default: where they were at the time of the run]")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(help="Number of worker processes. [default: by the amount of work]")] = None,
     submission: Annotated[
-        list[Path] | None, typer.Option(help="CSV with task_id,input,GT,output, in place of runs; repeatable.")
+        list[Path] | None,
+        typer.Option(
+            help="Submission to score in place of runs: a CSV with the columns task_id, input, GT and output; repeatable."
+        ),
     ] = None,
-    suite: Annotated[str | None, typer.Option(help="Suite of the submission. [default: the one suite that has them]")] = None,
-    protocol: Annotated[str, typer.Option(help="Of the submission: clean or paper.")] = "clean",
-    model_name: Annotated[str | None, typer.Option(help="Of the submission. [default: the end of the file's name]")] = None,
-    out: Annotated[Path, typer.Option(help="Where a submission's results go.")] = Path("results"),
+    suite: Annotated[
+        str | None, typer.Option(help="Suite of the submission. [default: the only suite that has submissions]")
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="Protocol of the submission: clean or paper.")] = "clean",
+    model_name: Annotated[
+        str | None, typer.Option(help="Name of the submission's model. [default: the end of the file's name]")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for a submission's results.")] = Path("results"),
     allow_partial: Annotated[
-        bool, typer.Option("--allow-partial", help="Average groups over the tasks that are there, marked.")
+        bool, typer.Option("--allow-partial", help="Average groups over the tasks that are there; such averages are marked.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Score stored predictions in any environment; the model is not needed. Exits 5 when a metric failed."""

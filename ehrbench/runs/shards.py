@@ -161,6 +161,6 @@ def _finished(folder: RunFolder) -> dict[int, Prediction]:
     if unfinished:
         raise UsageError(
             f"{folder.path}: {len(unfinished)} of {len(places)} items have no answer yet (first: {unfinished[0]}); run this "
-            "shard again, which goes on where it stopped"
+            "shard again, which continues where it stopped"
         )
     return {place: predictions[item] for place, item in places}

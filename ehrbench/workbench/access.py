@@ -129,7 +129,7 @@ class Gate:
                 return self._message(409, "This cannot be shown", f"{error}.")
             except Exception as error:
                 self._report(error)
-                return self._message(500, "Something went wrong here", "What was saved is kept. Reload the page to go on.")
+                return self._message(500, "Something went wrong here", "What was saved is kept. Reload the page to continue.")
 
         return gate
 

@@ -117,7 +117,7 @@ def test_interrupting_from_the_keyboard_keeps_what_is_finished(tmp_path: Path) -
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 130
-        assert "the same command goes on from there" in errors
+        assert "the same command continues from there" in errors
         assert "Traceback" not in errors
         assert stored_calls(tmp_path / "out")
         assert ehrbench(*again, home=tmp_path / "home").returncode == 0

@@ -125,7 +125,7 @@ ROWS = [
     Row("loading", "ok", ok(), 0, ("answers again",), ("--model-arg", "max_retries=2"), server={"loading": 4.0}),
     Row("gone and back", "ok", ok(), 0, ("answers again",), ("--model-arg", "max_retries=1", "--model-arg", "concurrency=1"),
         server={"outage": (2, 4.0)}),
-    Row("gone for good", "ok", {}, 3, ("the same command goes on",),
+    Row("gone for good", "ok", {}, 3, ("the same command continues",),
         ("--model-arg", "retry_seconds=3", "--model-arg", "concurrency=1"), server={"outage": (2, 60.0)}),
     # Bodies
     Row("a bomb", "bomb", {"api_error": N}, 5, ("TooLarge",), ("--model-arg", "stop_after=0")),

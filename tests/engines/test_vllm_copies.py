@@ -69,8 +69,8 @@ def test_probabilities_and_likelihoods_from_two_copies(model: Any, reference: An
 
 
 def test_a_copy_that_dies_ends_the_run_at_once(model: Any) -> None:
-    """The last test of the module: the engine is gone after it. Finished items are stored, so the same command goes on."""
+    """The last test of the module: the engine is gone after it. Finished items are stored, so the same command continues."""
     asked = [Request(str(n), (Message("user", f"Tell of {n}."),), 400) for n in range(60)]
-    with pytest.raises(EhrbenchError, match="engine stopped .*the same command goes on from there"):
+    with pytest.raises(EhrbenchError, match="engine stopped .*the same command continues from there"):
         for _ in model.generate(asked):
             next(child for child in active_children() if "EngineCore" in child.name).kill()

@@ -44,7 +44,7 @@ def test_a_run_ends_when_nothing_has_come_back_for_too_long() -> None:
     with Server(outage=(10, 60.0)) as server:
         model = connect(server, concurrency="4", retry_seconds="2")
         seen = []
-        with pytest.raises(MissingError, match="the same command goes on when the server answers"):
+        with pytest.raises(MissingError, match="the same command continues when the server answers"):
             for response in model.generate(Request(str(i), (Message("user", str(i)),), 16) for i in range(10_000)):
                 seen.append(response.id)
         assert server.requests.total() < 100, "the others were not tried"

@@ -113,5 +113,5 @@ def test_a_copy_killed_while_it_scores_ends_every_call_at_once(engine: CopiedEng
     for error in ended:
         assert isinstance(error, EhrbenchError), error
         assert "vLLM's engine stopped (RuntimeError)" in str(error)
-        assert "the same command goes on from there" in str(error)
+        assert "the same command continues from there" in str(error)
         assert "Wilhelmina" not in str(error)

@@ -88,7 +88,7 @@ def judge_complaint(status: int, headers: Mapping[str, str], said: Complaint, *,
             "stop", error, advice="it redirects, and text is not sent on to another address; give the final one as base_url"
         )
     if status == 429 and "insufficient_quota" in said.codes:
-        return Verdict("stop", error, advice="the account has no quota left; the same command goes on when it has")
+        return Verdict("stop", error, advice="the account has no quota left; the same command continues when it has")
     if said.filtered and status < 500:
         return Verdict("give_up", error, "refused")
     if status in (400, 413, 422, 429, 500) and said.overflows(status):

@@ -135,7 +135,7 @@ class Transport:
         if got.silent and (got.gone or several) and breaker.seconds_silent + wait > patience.retry_seconds:
             raise MissingError(
                 f"nothing has come back from {self.endpoint.base_url} for {breaker.seconds_silent:.0f} s ({got.error}); what is "
-                "finished is kept, and the same command goes on when the server answers (retry_seconds says how long to wait)"
+                "finished is kept, and the same command continues when the server answers (retry_seconds says how long to wait)"
             )
 
     def _given_up(self, got: Verdict, seconds: float, attempt: int) -> Outcome[T]:
@@ -246,7 +246,7 @@ class Transport:
         if verdict.error in ("HTTP 401", "HTTP 403"):
             what += f"; check the environment variable {self.endpoint.key_env}"
         elif calls > 1:
-            what += "; --model-arg stop_after=0 goes on all the same"
+            what += "; --model-arg stop_after=0 continues all the same"
         return what
 
 

@@ -177,5 +177,5 @@ def engine_stopped(error: Exception) -> EhrbenchError:
     """What every call is told once the engine has stopped."""
     return EhrbenchError(
         f"vLLM's engine stopped ({type(error).__name__}); the cause stands in what it printed above (out of memory: lower "
-        "gpu_memory_utilization or max_num_seqs); finished items are kept and the same command goes on from there"
+        "gpu_memory_utilization or max_num_seqs); finished items are kept and the same command continues from there"
     )

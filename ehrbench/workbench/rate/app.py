@@ -138,7 +138,7 @@ class RatePages:
             work = self.store.act(rater, item.id, action, lambda state: not unfinished(state))
         except Stale as stale:
             sentence = (
-                "This item was changed in another window. Your last click was not kept: reload the page and go on from there."
+                "This item was changed in another window. Your last click was not kept: reload the page and continue from there."
             )
             return web.json_response({"error": sentence, "version": stale.work.version}, status=409)
         except (json.JSONDecodeError, UnicodeDecodeError):

@@ -39,7 +39,7 @@ def paraphrase(
 ) -> None:
     """Reword the prepared questions and answers, as the released ones are; the exact golds stay beside them.
 
-    Stopped and started again, it goes on where it was. A remote model needs an approval, as for a run.
+    After an interruption the same command continues where it stopped. A remote model needs an approval, as for a run.
     """
     from ehrbench.models.loading import load_model
     from ehrbench.runs.policy import silence_libraries
