@@ -1,18 +1,5 @@
 (function () {
-  "use strict";
-  var doc = document, box = doc.getElementById("compare"), data = JSON.parse(doc.getElementById("compare-data").textContent);
-  function make(tag, attributes, text) {
-    var node = doc.createElement(tag);
-    Object.keys(attributes || {}).forEach(function (key) { node.setAttribute(key, attributes[key]); });
-    if (text) { node.textContent = text; }
-    return node;
-  }
-  function button(css, text, action, label) {
-    var node = make("button", { type: "button", "class": css }, text);
-    if (label) { node.setAttribute("aria-label", label); }
-    node.addEventListener("click", action);
-    return node;
-  }
+  var box = doc.getElementById("compare"), data = JSON.parse(doc.getElementById("compare-data").textContent);
   var names = {}, slugs = {};
   data.models.forEach(function (one, k) { names[one[0]] = k; slugs[one[1]] = one[0]; });
   var form = make("form", { "class": "controls", "aria-label": "Models to compare" }), list = make("datalist", { id: "all-models" });
@@ -37,23 +24,45 @@
     input.value = ""; set(now);
   });
   function figure(value, digits) { return value.toFixed(digits).replace("-", "−"); }
-  function gap(a, b) {
-    var d = a[0] - b[0];
-    if (a.length < 3 || b.length < 3) { return [d]; }
-    return [d, d - Math.hypot(a[0] - a[1], b[2] - b[0]), d + Math.hypot(a[2] - a[0], b[0] - b[1])];
+  // A difference with its interval: of the stored test of two runs on their common items, or of the two runs' own intervals.
+  function gap(values, id, base, tests) {
+    var a = values[id], b = values[base], d = a[0] - b[0], test = tests && tests[Math.min(id, base) + "," + Math.max(id, base)];
+    if (test) { return id < base ? { d: test[0], low: test[1], high: test[2], n: test[3] } : { d: -test[0], low: -test[2], high: -test[1], n: test[3] }; }
+    if (a.length < 3 || b.length < 3) { return { d: d }; }
+    return { d: d, low: d - Math.hypot(a[0] - a[1], b[2] - b[0]), high: d + Math.hypot(a[2] - a[0], b[0] - b[1]) };
   }
-  function cell(row, values, task, base) {
-    var td = make("td", {}), d = base ? gap(values, base) : null, sure = d && d.length > 2 && (d[1] > 0 || d[2] < 0);
-    td.appendChild(make("span", { "class": "v" }, figure(values[0], task.digits)));
-    if (values.length > 2) { td.appendChild(make("span", { "class": "ci" }, figure(values[1], task.digits) + "–" + figure(values[2], task.digits))); }
-    if (d) {
-      var better = (d[0] > 0) === task.up;
-      var text = (d[0] > 0 ? "+" : "") + figure(d[0], task.digits) + (d.length > 2 ? " [" + figure(d[1], task.digits) + ", " + figure(d[2], task.digits) + "]" : "");
-      td.appendChild(make("span", { "class": "ci" }, text + (sure ? (better ? " better" : " worse") : d.length > 2 ? " not told apart" : "")));
-      if (sure) { td.className = better ? "won" : "lost"; }
+  function sign(gap, task) { return gap.low > 0 || gap.high < 0 ? ((gap.d > 0) === task.up ? 1 : -1) : 0; }
+  function spoken(gap, task) {
+    var ends = gap.low === undefined ? "" : " [" + figure(gap.low, task.digits) + ", " + figure(gap.high, task.digits) + "]";
+    return (gap.d > 0 ? "+" : "") + figure(gap.d, task.digits) + ends;
+  }
+  function cell(row, values, task, id, base, tests) {
+    var td = make("td", {}), own = values[id], sure = 0;
+    td.appendChild(make("b", {}, figure(own[0], task.digits)));
+    if (own.length > 2) { td.appendChild(make("small", {}, figure(own[1], task.digits) + "–" + figure(own[2], task.digits))); }
+    if (id !== base) {
+      var d = gap(values, id, base, tests);
+      sure = sign(d, task);
+      td.appendChild(make("small", {}, spoken(d, task) + (sure ? (sure > 0 ? " better" : " worse") : d.low === undefined ? "" : " not told apart")));
+      if (d.n) { td.appendChild(make("small", {}, "item by item, n " + d.n)); }
+      if (sure) { td.className = sure > 0 ? "won" : "lost"; }
     }
     row.appendChild(td);
-    return sure ? (better ? 1 : -1) : 0;
+    return sure;
+  }
+  // Where two models part: the subsets of items whose differences are certain, the largest share of the metric's range first.
+  function parting(common, ids) {
+    var found = [];
+    common.forEach(function (task) {
+      Object.keys(task.parts || {}).forEach(function (name) {
+        ids.slice(1).forEach(function (id) {
+          var values = task.parts[name], d = values[id] && values[ids[0]] ? gap(values, id, ids[0]) : null, sure = d ? sign(d, task) : 0;
+          if (sure) { found.push([Math.abs(d.d) / task.width, data.models[id][1] + (sure > 0 ? " better" : " worse") + " on " + task.title + ", " + name + ": " + spoken(d, task)]); }
+        });
+      });
+    });
+    found.sort(function (a, b) { return b[0] - a[0]; });
+    return found.slice(0, 5).map(function (one) { return one[1]; });
   }
   function draw() {
     var now = chosen(), ids = now.map(function (slug) { return names[slug]; });
@@ -77,23 +86,27 @@
         var row = make("tr", {}), th = make("th", { scope: "row" });
         th.appendChild(make("a", { href: task.href }, task.title)); th.appendChild(make("span", { "class": "sub" }, task.metric));
         row.appendChild(th);
-        ids.forEach(function (id, k) { var won = cell(row, task.v[id], task, k ? task.v[ids[0]] : null); if (won > 0) { wins[k][0] += 1; } else if (won < 0) { wins[k][1] += 1; } });
+        ids.forEach(function (id, k) { var won = cell(row, task.v, task, id, ids[0], task.tests); if (won > 0) { wins[k][0] += 1; } else if (won < 0) { wins[k][1] += 1; } });
         body.appendChild(row);
         Object.keys(task.parts || {}).forEach(function (name) {
           var values = task.parts[name];
           if (!ids.every(function (id) { return values[id]; })) { return; }
           var sub = make("tr", {}), h = make("th", { scope: "row" });
           h.appendChild(make("span", { "class": "sub" }, name)); sub.appendChild(h);
-          ids.forEach(function (id, k) { cell(sub, values[id], task, k ? values[ids[0]] : null); });
+          ids.forEach(function (id) { cell(sub, values, task, id, ids[0]); });
           body.appendChild(sub);
         });
       });
       sum.textContent = ids.slice(1).map(function (id, k) {
         return data.models[id][1] + " is better than " + data.models[ids[0]][1] + " beyond noise on " + wins[k + 1][0] + " and worse on " + wins[k + 1][1] + " of " + common.length + " common task" + (common.length === 1 ? "" : "s") + ".";
       }).join(" ");
-      part.appendChild(sum); table.appendChild(make("caption", { "class": "hidden" }, section.suite)); table.appendChild(head); table.appendChild(body); scroll.appendChild(table); part.appendChild(scroll); out.appendChild(part);
+      part.appendChild(sum);
+      var apart = parting(common, ids), where = make("ul", { "class": "notes" });
+      apart.forEach(function (text) { where.appendChild(make("li", {}, text)); });
+      if (apart.length) { part.appendChild(make("p", { "class": "facts" }, "Where they part most:")); part.appendChild(where); }
+      table.appendChild(make("caption", { "class": "hidden" }, section.suite)); table.appendChild(head); table.appendChild(body); scroll.appendChild(table); part.appendChild(scroll); out.appendChild(part);
     });
-    says.textContent = n ? n + " common task" + (n === 1 ? "" : "s") + ". Differences are from the two intervals, which errs towards not telling apart." : "These models have no task in common under one setting.";
+    says.textContent = n ? n + " common task" + (n === 1 ? "" : "s") + "." : "These models have no task in common under one setting.";
   }
   window.addEventListener("hashchange", draw);
   draw();

@@ -9,9 +9,20 @@ from typing import Any
 from ehrbench.leaderboard.entries import Entry
 from ehrbench.leaderboard.names import Names
 from ehrbench.leaderboard.text import and_list, count, plural, show
+from ehrbench.tables import to_csv
 
 MAX_DAYS = 60
 MAX_MODELS = 8
+
+
+def results_csv(entries: Sequence[Entry]) -> str:
+    """Every result of the site, one a line."""
+    header = ("model", "kind", "suite", "task", "synthetic", "protocol", "track", "context", "window", "prompt", "config_hash")
+    lines = (
+        (entry.row.name, entry.result.kind, entry.result.suite, entry.result.task, *entry.setting, entry.result.config_hash)
+        for entry in entries
+    )
+    return to_csv(header, lines)
 
 
 def counts(entries: Sequence[Entry]) -> list[tuple[str, str]]:

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
 from ehrbench.leaderboard.figures import caterpillar
 from ehrbench.leaderboard.text import interval, number, show
-from ehrbench.results.supplements import Correlation, Facts, HeadToHead, HumanStats, Interval
+from ehrbench.results.supplements import Correlation, Facts, HeadToHead, HumanStats, Interval, Supplements
 from ehrbench.tables import to_csv
 
 Titled = Callable[[str], str]
 """What a suite is called."""
+
+
+def agreement_views(extra: Supplements, titled: Titled) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
+    """Every correlation and every judgement by people as the template shows them, and the files to download."""
+    views: dict[str, list[dict[str, Any]]] = {"correlations": [], "humans": []}
+    files: dict[str, str] = {}
+    key = operator.attrgetter("synthetic", "suite", "task", "title", "signature")
+    for k, table in enumerate(sorted(extra.correlations, key=key), 1):
+        place = f"data/correlation-{k}"
+        views["correlations"].append(correlation_view(table, titled) | {"id": f"correlation-{k}", "file": place})
+        files |= {f"{place}.csv": correlation_csv(table), f"{place}.json": table.model_dump_json(indent=1) + "\n"}
+    for k, stats in enumerate(sorted(extra.humans, key=key), 1):
+        place = f"data/people-{k}"
+        views["humans"].append(human_view(stats, titled) | {"id": f"people-{k}", "file": place})
+        files |= {f"{place}.csv": human_csv(stats), f"{place}.json": stats.model_dump_json(indent=1) + "\n"}
+    return views, files
 
 
 def correlation_view(table: Correlation, titled: Titled) -> dict[str, Any]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ehrbench.assets import asset_dir
 from ehrbench.leaderboard.check import check_files, refuse
 from ehrbench.leaderboard.entries import make_entries
-from ehrbench.leaderboard.files import may_replace, write_site
+from ehrbench.leaderboard.files import Draft, may_replace, write_site
 from ehrbench.leaderboard.names import Names
 from ehrbench.leaderboard.site import Site
 from ehrbench.results.models import ModelRegistry, read_models
-from ehrbench.results.publication import publishable_all, search_sources
+from ehrbench.results.publication import open_sources, publishable_all
 from ehrbench.results.schema import Result
 from ehrbench.results.store import find_results
 from ehrbench.results.supplements import Supplements, find_supplements
@@ -69,31 +71,33 @@ def build(
     models, faults = read_models([asset_dir("published"), *folders])
     said = [*(problem.message for problem in (*problems, *more)), *faults]
     shown = [_without_folder(message, folders) for message in said]
-    names = Names(include_paths)
+    sources = open_sources(folders, data_dir)
+    results, withheld = publishable_all(stored, sources.runs, reviewed_by)
+    # A text that is withheld may quote a record all the same, and then the run should be looked at before anything is published.
+    # A model's name may do so too, so that no message may repeat it.
+    unseen = {
+        f"withheld-texts-{number}.json": one.result.model_dump_json()
+        for number, (one, result) in enumerate(zip(stored, results, strict=True), 1)
+        if result is not one.result and result != one.result
+    }
+    del stored
+    with TemporaryDirectory(prefix="ehrbench-site-") as temporary:
+        draft = Draft(Path(temporary))
+        make_site(results, shown, title, supplements, models, Names(include_paths), draft)
+        del results
+        pictures: dict[str, bytes] = {}
+        if address:
+            from ehrbench.leaderboard.publish import for_hosts
 
-    def made(results: Sequence[Result]) -> tuple[dict[str, str], dict[str, bytes]]:
-        files = make_site(results, shown, title, supplements, models, names)
-        if not address:
-            return files, {}
-        from ehrbench.leaderboard.publish import for_hosts
-
-        texts, pictures = for_hosts(files, title, address)
-        return files | texts, pictures
-
-    originals = [one.result for one in stored]
-    files, pictures = made(originals)
-    searched = search_sources(files, folders, data_dir)
-    refuse([*check_files(files), *searched.findings])
-    results, withheld = publishable_all(stored, searched, reviewed_by)
-    if results != originals:
-        files, pictures = made(results)
-    withheld = [*filter(None, [searched.warning()]), *withheld]
-    del stored, originals, results
-    n_results = files["data/results.csv"].count("\n") - 1
-    written = write_site(out, {**files, **pictures})
-    size = sum(len(text) if text.isascii() else len(text.encode()) for text in files.values()) + sum(map(len, pictures.values()))
-    pages = sum(name.endswith(".html") for name in files)
-    return Built(out, n_results, pages, size, written.n_changed, said, withheld)
+            texts, pictures = for_hosts(draft, title, address)
+            draft.update(texts)
+        searched = sources.search(ChainMap(draft, unseen))
+        refuse([*check_files(draft), *searched.findings])
+        n_results = draft["data/results.csv"].count("\n") - 1
+        written = write_site(out, draft, pictures)
+        size = draft.n_bytes + sum(map(len, pictures.values()))
+        pages = sum(name.endswith(".html") for name in draft)
+    return Built(out, n_results, pages, size, written.n_changed, said, [*filter(None, [searched.warning()]), *withheld])
 
 
 def make_site(
@@ -103,13 +107,16 @@ def make_site(
     supplements: Supplements | None = None,
     models: ModelRegistry | None = None,
     names: Names | None = None,
-) -> dict[str, str]:
-    """The site's files by their place, from results and supplements alone."""
+    files: MutableMapping[str, str] | None = None,
+) -> MutableMapping[str, str]:
+    """The site's files by their place, from results and supplements alone; put into ``files`` where that is given."""
     extra = supplements or Supplements()
     kept, left_out = _usable(results)
     registry = models or ModelRegistry()
     entries = make_entries(kept, extra.comparisons, registry)
-    return Site(entries, extra, registry, names or Names(), title, [*problems, *left_out]).files()
+    made = {} if files is None else files
+    Site(entries, extra, registry, names or Names(), title, [*problems, *left_out]).write(made)
+    return made
 
 
 def _usable(results: Sequence[Result]) -> tuple[list[Result], list[str]]:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from ehrbench.leaderboard.columns import TaskColumn
+from ehrbench.leaderboard.entries import RowKey, paired_difference
 from ehrbench.leaderboard.layout import Section, Slugs, setting_title
 from ehrbench.leaderboard.names import Names
 from ehrbench.leaderboard.task_pages import stratum
@@ -49,6 +51,7 @@ def _section(section: Section, models: dict[str, int], slug: Slugs, names: Names
                     parts.setdefault(show(name.replace("=", ": "), 80), {}).setdefault(models[key.name], numbers)
         if len(values) < 2:
             continue
+        tests = _tests(column, models)
         low, high = column.kind.range
         tasks.append(
             {
@@ -56,14 +59,30 @@ def _section(section: Section, models: dict[str, int], slug: Slugs, names: Names
                 "href": f"tasks/{slug['task'][column.task]}.html",
                 "metric": column.kind.family,
                 "up": column.higher_is_better,
+                "width": abs(high - low),
                 "digits": 3 if abs(high - low) <= 2 else 2 if abs(high - low) <= 20 else 1,
                 "v": values,
+                **({"tests": tests} if tests else {}),
                 **({"parts": {name: own for name, own in sorted(parts.items()) if len(own) > 1}} if parts else {}),
             }
         )
     if not tasks:
         return None
     return {"suite": names.suite_title(section.suite), "setting": setting_title(section.setting), "tasks": tasks}
+
+
+def _tests(column: TaskColumn, models: dict[str, int]) -> dict[str, list[float]]:
+    """What tests item by item say of two models: first minus second, its interval, and the number of common items."""
+    keys: dict[int, RowKey] = {}
+    for key in column.estimates:
+        keys.setdefault(models[key.name], key)
+    found = {}
+    for i, a in sorted(keys.items()):
+        for j, b in sorted(keys.items()) if column.chosen[a].paired else ():
+            one = paired_difference(column.chosen[a], column.chosen[b], column.primary) if i < j else None
+            if one is not None and one.low is not None and one.high is not None:
+                found[f"{i},{j}"] = [*_numbers(one.value, one.low, one.high), one.n or 0]
+    return found
 
 
 def _numbers(value: float, low: float | None, high: float | None) -> list[float]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ehrbench.leaderboard.entries import MIN_GROUPS, Entry
-from ehrbench.leaderboard.tables import Cell, Table
+from ehrbench.leaderboard.tables import Cell, Row, Table
 from ehrbench.results.schema import Result
 from ehrbench.tables import to_csv
 
@@ -15,6 +15,8 @@ FIELDS = (
     "model", "variant", "kind", "badges", "column", "task", "metric",
     "value", "low", "high", "n", "n_items", "n_expected", "rank_best", "rank_worst", "missing",
 )  # fmt: skip
+CELL_FIELDS = ("column", *FIELDS[7:], "partial")
+"""What a cell of the JSON holds, in order."""
 CONDITIONS = ("data", "protocol", "track", "context", "window", "prompt")
 """What all cells of a table have in common."""
 
@@ -26,14 +28,40 @@ def table_csv(table: Table) -> str:
 
 
 def table_json(table: Table) -> str:
-    """The table as JSON: its conditions, the names of the fields, and a list of the fields' values for each cell."""
+    """The table as JSON: its conditions, its columns, and for each row the fields of every cell that is not empty.
+
+    A cell is a list: the column's number, then what ``fields`` names; empty fields at the end are left out.
+    """
     head = {
         "title": table.title,
         "conditions": {key: value for key, value in _conditions(table).items() if value is not None},
-        "fields": FIELDS,
+        "columns": [_column(table, k) for k in range(len(table.columns))],
+        "fields": CELL_FIELDS,
     }
-    lines = (json.dumps(record, ensure_ascii=False, separators=(",", ":")) for record in _records(table))
-    return json.dumps(head, ensure_ascii=False)[:-1] + ', "cells": [\n' + ",\n".join(lines) + "\n]}\n"
+    lines = (json.dumps(_row(row), ensure_ascii=False, separators=(",", ":")) for row in table.rows)
+    return json.dumps(head, ensure_ascii=False)[:-1] + ', "rows": [\n' + ",\n".join(lines) + "\n]}\n"
+
+
+def _column(table: Table, k: int) -> dict[str, str]:
+    cells = [row.cells[k] for row in table.rows]
+    known = {
+        "key": table.columns[k].key,
+        "task": next((cell.task for cell in cells if cell.task), ""),
+        "metric": next((cell.metric for cell in cells if cell.metric), ""),
+    }
+    return {key: value for key, value in known.items() if value}
+
+
+def _row(row: Row) -> dict[str, Any]:
+    cells = []
+    for k, cell in enumerate(row.cells):
+        if cell.text or cell.missing:
+            values = [k, *_numbers(cell)[2:], "partial" in cell.marks or None]
+            while values[-1] is None:
+                values.pop()
+            cells.append(values)
+    facts = {"model": row.label, "variant": row.sub, "kind": row.kind, "badges": " ".join(row.badges)}
+    return {**{key: value for key, value in facts.items() if value}, "cells": cells}
 
 
 def results_json(entries: Sequence[Entry]) -> str:

@@ -125,7 +125,13 @@ def make_entries(
         )
         paired[one.task, one.a][one.metric, one.b] = one.difference
         paired[one.task, one.b][one.metric, one.a] = flipped
-    entries = [Entry(r, _row_key(r, known), _setting(r), paired.get((r.task, r.config_hash), {})) for r in results]
+    rows: dict[RowKey, RowKey] = {}
+    settings: dict[Setting, Setting] = {}
+    entries = []
+    for result in results:
+        row, setting = _row_key(result, known), _setting(result)
+        tests = paired.get((result.task, result.config_hash), {})
+        entries.append(Entry(result, rows.setdefault(row, row), settings.setdefault(setting, setting), tests))
 
     def order(entry: Entry) -> tuple[object, ...]:
         result = entry.result

@@ -181,7 +181,7 @@ def against_cost(entries: Sequence[Entry], where: str) -> Markup | None:
     labelled = set(front[-MAX_LABELS:]) | set(points[: max(0, MAX_LABELS - len(front))])
     for p in points:
         css = "dot run" if p in front else "dot paper"
-        parts.append(dot(across(p.x), up(p.value), css, value_title(p.model, p.value, p.low, p.high, span)))
+        parts.append(dot(across(p.x), up(p.value), css, f"{p.model}: {number(p.value, span)}"))
     placed: list[tuple[float, float]] = []
     for p in [*front, *(p for p in points if p not in front)]:
         x, y = across(p.x) + 7, up(p.value) - 6

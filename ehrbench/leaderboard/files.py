@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,36 @@ class Written(NamedTuple):
     n_removed: int
 
 
+class Draft(MutableMapping[str, str]):
+    """A site's files while it is made: kept on disk, since a large site is larger than a small machine's memory."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begin in an empty folder."""
+        self._folder = folder
+        self._places: dict[str, Path] = {}
+
+    def __getitem__(self, name: str) -> str:
+        return self._places[name].read_bytes().decode("utf-8")
+
+    def __setitem__(self, name: str, text: str) -> None:
+        place = self._places.setdefault(name, self._folder / str(len(self._places)))
+        place.write_bytes(text.encode("utf-8"))
+
+    def __delitem__(self, name: str) -> None:
+        self._places.pop(name).unlink()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._places))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(place.stat().st_size for place in self._places.values())
+
+
 def may_replace(out: Path) -> None:
     """Refuse a place that holds something else; raises UsageError."""
     if out.is_symlink():
@@ -36,7 +66,7 @@ def may_replace(out: Path) -> None:
         raise UsageError(f"{out} is not empty and no site of ehrbench: name another folder with --out, or empty it")
 
 
-def write_site(out: Path, files: Mapping[str, str | bytes]) -> Written:
+def write_site(out: Path, texts: Mapping[str, str], pictures: Mapping[str, bytes]) -> Written:
     """Make the folder hold exactly these files.
 
     Each file appears whole or not at all. The first page is written last, so that it never leads to a page that is not there yet;
@@ -46,19 +76,19 @@ def write_site(out: Path, files: Mapping[str, str | bytes]) -> Written:
     _replace(out / MARKER, b"This folder is replaced by each build.\n")
     changed = 0
     made: set[Path] = set()
-    for name in sorted(files, key=lambda name: (name == "index.html", name)):
-        content = files[name]
-        data = content if isinstance(content, bytes) else content.encode("utf-8")
+    names = {*texts, *pictures}
+    for name in sorted(names, key=lambda name: (name == "index.html", name)):
+        data = pictures[name] if name in pictures else texts[name].encode("utf-8")
         path = out / name
         if path.parent not in made:
             path.parent.mkdir(parents=True, exist_ok=True)
             made.add(path.parent)
         changed += _replace(path, data)
     removed = 0
-    for root, folders, names in os.walk(out, topdown=False):
-        for name in names:
+    for root, folders, there in os.walk(out, topdown=False):
+        for name in there:
             path = Path(root, name)
-            if path.relative_to(out).as_posix() not in files and name != MARKER:
+            if path.relative_to(out).as_posix() not in names and name != MARKER:
                 path.unlink()
                 removed += 1
         for name in folders:

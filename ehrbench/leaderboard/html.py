@@ -132,6 +132,12 @@ def heat(table: Table, root: str, facets: Facets, notes: Notes) -> Markup:
 
 
 @lru_cache(maxsize=1 << 14)
+def isolated(name: str) -> Markup:
+    """A name that keeps its direction to itself; what is plain ASCII has none to keep."""
+    return escape(name) if name.isascii() else Markup(f"<bdi>{escape(name)}</bdi>")  # noqa: S704
+
+
+@lru_cache(maxsize=1 << 14)
 def breaks(name: str) -> Markup:
     """A dotted name that a browser may break after its dots and underscores."""
     return Markup(re.sub(r"([._/-])(?=\w)", r"\1<wbr>", str(escape(name))))  # noqa: S704
@@ -145,8 +151,7 @@ def _group_heads(columns: Sequence[Column]) -> list[str]:
         else:
             heads.append((column.group, 1))
     return [
-        f'<th scope="colgroup" colspan="{n}"><bdi>{escape(name)}</bdi></th>' if name else f'<td colspan="{n}"></td>'
-        for name, n in heads
+        f'<th scope="colgroup" colspan="{n}">{isolated(name)}</th>' if name else f'<td colspan="{n}"></td>' for name, n in heads
     ]
 
 
@@ -160,19 +165,17 @@ def _head(column: Column, root: str, extra: str = ' class="num"') -> str:
 
 def _row_head(row: Row, root: str, facets: Facets) -> str:
     badges = "".join(f' <span class="badge {badge}">{badge}</span>' for badge in row.badges)
-    sub = f'<span class="sub"><bdi>{escape(row.sub)}</bdi></span>' if row.sub else ""
-    name = escape(row.label)
-    said = f"{name} {escape(row.sub)}" if row.sub else name
+    sub = f'<span class="sub">{isolated(row.sub)}</span>' if row.sub else ""
     return (
-        f'<tr class="{row.kind}" data-name="{said}"{facets.of(row.key.name)}><th scope="row">'
-        f'<a href="{root}models/{row.slug}.html"><bdi>{name}</bdi></a>{badges}{sub}</th>'
+        f'<tr class="{row.kind}"{facets.of(row.key.name)}><th scope="row">'
+        f'<a href="{root}models/{row.slug}.html">{isolated(row.label)}</a>{badges}{sub}</th>'
     )
 
 
 def _cell(cell: Cell, contested: bool, scale: Scale | None, notes: Notes, letters: str = "") -> str:
     if not cell.text:
         if cell.missing:
-            return f'<td class="none"><span class="ci">{escape(cell.missing)}</span></td>'
+            return f'<td class="none"><small>{escape(cell.missing)}</small></td>'
         return '<td class="none">–</td>'
     out = ["<td"]
     if cell.value is not None:
@@ -182,14 +185,14 @@ def _cell(cell: Cell, contested: bool, scale: Scale | None, notes: Notes, letter
     out.append(">")
     if scale is not None:
         out.append(_bar(cell, scale))
-    out.append(f'<span class="v">{escape(cell.text)}</span>')
+    out.append(f"<b>{escape(cell.text)}</b>")
     if cell.rank is not None and contested:
-        out.append(f' <span class="rank">#{cell.rank}</span>')
+        out.append(f" <i>#{cell.rank}</i>")
     if letters:
         out.append(f' <span class="letters">{letters}</span>')
     said = " · ".join(text for text in (cell.range_text, cell.n_text) if text)
     if said:
-        out.append(f'<span class="ci">{escape(said)}</span>')
+        out.append(f"<small>{escape(said)}</small>")
     for mark in cell.marks:
         out.append(f'<span class="mark{"" if mark == "partial" else " minor"}">{escape(mark)}</span>')
     if cell.caution:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,12 +12,38 @@ from ehrbench.leaderboard.layout import Section, Slugs, setting_parts
 from ehrbench.leaderboard.names import Names
 from ehrbench.leaderboard.profile import Spot, profile_chart
 from ehrbench.leaderboard.tables import Cell, metric_cell
-from ehrbench.leaderboard.text import show, tokens
+from ehrbench.leaderboard.text import and_list, show, tokens
 from ehrbench.results.models import ModelCard, ModelRegistry
 
 MAX_NAMED = 6
+VARIANT, CONFIG = "Run as", "Configuration"
+TASK, HASH, ITEMS, N = "TASK", "HASH", "ITEMS", "N"
+"""Stand for each result's own task, configuration, number of items and number of scored items in what all have in common."""
 MIN_FIELD = 4
 """Fewest ranked models for quartiles of a field."""
+
+
+def model_line(
+    name: str, entries: Sequence[Entry], registry: ModelRegistry, suites: Sequence[str], names: Names
+) -> dict[str, Any]:
+    """A model in the list of all, its suites in the order of ``suites``."""
+    kinds = sorted({entry.row.kind for entry in entries})
+    card = registry.card(name) or ModelCard(name="?")
+    own = sorted({entry.result.suite for entry in entries}, key=suites.index)
+    return {
+        "label": show(name, 64),
+        "kind": kinds[0] if len(kinds) == 1 else "run",
+        "kinds": and_list([{"run": "run here", "human": "people"}.get(kind, kind) for kind in kinds]),
+        "n": len(entries),
+        "n_tasks": len({entry.result.task for entry in entries}),
+        "suites": show(", ".join(names.suite_title(suite) for suite in own), 160),
+        "organisation": show(card.organisation, 60),
+        "parameters": card.parameters,
+        "size": size_text(card.parameters) if card.parameters else "",
+        "weights": "" if card.open_weights is None else "open" if card.open_weights else "closed",
+        "released": card.released.isoformat() if card.released else "",
+        "licence": show(card.licence, 60),
+    }
 
 
 def card_view(name: str, registry: ModelRegistry, entries: Sequence[Entry]) -> list[tuple[str, str]]:
@@ -123,11 +150,11 @@ def result_line(entry: Entry, cell: Cell, slug: Slugs, names: Names, common: Map
         "suite": names.suite_title(result.suite),
         "href": f"tasks/{slug['task'][result.task]}.html#{entry.setting.id}",
         "badges": badges,
-        "variant": show(entry.row.variant(), 100),
+        "variant": "" if common.get(VARIANT) else show(entry.row.variant(), 100),
         "setting": show(" · ".join([result.protocol, *_settings(entry.setting)]), 120),
         "metric": show(metric.label if metric else result.primary, 40),
         "cell": cell if cell.text or cell.missing else metric_cell(metric, entry),
-        "provenance": [(key, value) for key, value in provenance(entry) if common.get(key) != value],
+        "provenance": [(k, v) for k, v in provenance(entry) if k == CONFIG or common.get(k) != _template(v, entry)],
     }
 
 
@@ -138,11 +165,24 @@ def _settings(setting: Setting) -> list[str]:
 
 
 def shared(entries: Sequence[Entry]) -> dict[str, str]:
-    """What the provenance of all of a model's results has in common."""
+    """What all of a model's results have in common: how they were run, and provenance but for what the row says."""
     if len(entries) < 2:
         return {}
-    first, *rest = (dict(provenance(entry)) for entry in entries)
-    return {key: value for key, value in first.items() if all(other.get(key) == value for other in rest)}
+    first, *rest = ({key: _template(value, entry) for key, value in provenance(entry)} for entry in entries)
+    same = {key: value for key, value in first.items() if key != CONFIG and all(other.get(key) == value for other in rest)}
+    variants = {entry.row.variant() for entry in entries}
+    return ({VARIANT: show(variants.pop(), 100)} if len(variants) == 1 else {}) | same
+
+
+def _template(text: str, entry: Entry) -> str:
+    """A line of provenance with words in place of what stands in the result's row anyway: its task, its hash, its items."""
+    result, metric = entry.result, entry.primary
+    text = text.replace(show(result.task), TASK)
+    if result.config_hash:
+        text = text.replace(result.config_hash, HASH)
+    n = metric.n if metric else None
+    text = text.replace(f"n:{n}/{result.n_items}", f"n:{N}/{ITEMS}")
+    return text if n is None else re.sub(rf"(?<![\w.]){n}(?![\w.])", N, text)
 
 
 def provenance(entry: Entry) -> list[tuple[str, str]]:
@@ -153,8 +193,8 @@ def provenance(entry: Entry) -> list[tuple[str, str]]:
         lines.append(("Source", f"{result.source.title}, {result.source.where} ({result.source.status})"))
     if result.model.name != entry.row.name:
         lines.append(("Printed as", result.model.name))
-    if result.config_hash and not result.signature.startswith(result.config_hash[:12]):
-        lines.append(("Manifest hash", result.config_hash))
+    if result.config_hash:
+        lines.append((CONFIG, result.config_hash))
     if result.signature:
         lines.append(("Signature", result.signature))
     metric = entry.primary
@@ -166,7 +206,7 @@ def provenance(entry: Entry) -> list[tuple[str, str]]:
         ]
     if result.command:
         lines.append(("Command", result.command))
-    if result.outcomes:
+    if set(result.outcomes) - {"answered"}:
         lines.append(("Outcomes", ", ".join(f"{name} {n}" for name, n in sorted(result.outcomes.items()) if n)))
     if result.context:
         lines.append(("Context", f"{result.context.policy}, window {tokens(result.context.window)}"))

@@ -39,7 +39,7 @@ def _card(image: Image, y: int, card: str) -> None:
     _write(image, 60, y, _plain(name.group(1))[:24] if name else "", 4, _INK)
     _write(image, 60, y + 42, _plain(said.group(1))[:66] if said else "", 2, _SOFT)
     scale = (WIDE - 60 - 860) / 360
-    for x1, x2, row in re.findall(r'<line x1="([\d.]+)" y1="[\d.]+" x2="([\d.]+)" y2="([\d.]+)" class="bar', card)[:5]:
+    for x1, row, x2 in re.findall(r'<path d="M([\d.]+) ([\d.]+)H([\d.]+)" class="bar', card)[:5]:
         top = y + int(float(row)) * 3 // 5 - 8
         image[top - 1 : top + 2, 860 + int(float(x1) * scale) : 861 + int(float(x2) * scale)] = _ACCENT
     for x, row in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', card)[:5]:

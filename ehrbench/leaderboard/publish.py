@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import MutableMapping
 from urllib.parse import urlsplit
 
 from markupsafe import escape
@@ -14,7 +15,7 @@ from ehrbench.leaderboard.picture import overview_picture
 PICTURE = "overview.png"
 
 
-def for_hosts(files: dict[str, str], title: str, address: str) -> tuple[dict[str, str], dict[str, bytes]]:
+def for_hosts(files: MutableMapping[str, str], title: str, address: str) -> tuple[dict[str, str], dict[str, bytes]]:
     """Files for a public host, as text and as bytes; every page gets its address and its description for links.
 
     Args:
@@ -26,8 +27,9 @@ def for_hosts(files: dict[str, str], title: str, address: str) -> tuple[dict[str
         UsageError: the address is not one of the web.
     """
     base = _checked(address)
-    for name, text in files.items():
+    for name in list(files):
         if name.endswith(".html"):
+            text = files[name]
             files[name] = text.replace("</title>\n", f"</title>\n{_cards(name, text, title, base)}", 1)
     pages = sorted(name for name in files if name.endswith(".html"))
     lines = "".join(f"<url><loc>{escape(base + _address(name))}</loc></url>\n" for name in pages)

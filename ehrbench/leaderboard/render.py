@@ -13,7 +13,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ehrbench.assets import asset_dir
-from ehrbench.leaderboard.html import breaks
+from ehrbench.leaderboard.html import breaks, isolated
+
+SCRIPTS = {
+    "": ("tools.js", "page.js", "boards.js", "search.js", "start.js"),
+    "model.html": ("tools.js", "page.js", "search.js", "start.js"),
+    "compare.html": ("tools.js", "page.js", "start.js", "compare.js"),
+}
+"""The scripts of a template's pages, each page carrying its own; the first entry is every other template's."""
 
 
 class Renderer:
@@ -35,14 +42,12 @@ class Renderer:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        css, js, compare = (
-            _without_indent((folder / name).read_text(encoding="utf-8")) for name in ("site.css", "site.js", "compare.js")
-        )
-        self._environment.filters.update(breaks=breaks, jsonblock=json_block)
+        css = _plain_lines(folder, "site.css")
+        self._scripts = {name: _script(folder, *parts) for name, parts in SCRIPTS.items()}
+        self._environment.filters.update(breaks=breaks, isolated=isolated, jsonblock=json_block)
         # Our own files are the only text that is not escaped.
-        self._environment.globals.update(site=site, css=Markup(css), js=Markup(js), compare_js=Markup(compare))  # noqa: S704
-        self._policy = _policy(css, js)
-        self._compare_policy = _policy(css, js, compare)
+        self._environment.globals.update(site=site, css=Markup(css))  # noqa: S704
+        self._policies = {name: _policy(css, script) for name, script in self._scripts.items()}
 
     def page(self, template: str, page: str, **values: Any) -> str:
         """One page.
@@ -53,8 +58,11 @@ class Renderer:
             values: what the template needs.
         """
         root = "../" * page.count("/")
-        policy = self._compare_policy if template == "compare.html" else self._policy
-        return self._environment.get_template(template).render(page=page, root=root, csp=policy, **values)
+        kind = template if template in SCRIPTS else ""
+        script = Markup(self._scripts[kind])  # noqa: S704
+        return self._environment.get_template(template).render(
+            page=page, root=root, csp=self._policies[kind], js=script, **values
+        )
 
 
 def json_block(data: object) -> Markup:
@@ -63,18 +71,22 @@ def json_block(data: object) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
 
 
-def _policy(css: str, *scripts: str) -> str:
-    """A content policy that lets in our style and scripts by their hashes, and nothing else."""
-    allowed = " ".join(f"'{_source_hash(script)}'" for script in scripts)
-    style = f"style-src '{_source_hash(css)}'"
-    return f"default-src 'none'; {style}; script-src {allowed}; img-src data:; base-uri 'none'; form-action 'none'"
+def _policy(css: str, script: str) -> str:
+    """A content policy that lets in our style and our script by their hashes, and nothing else."""
+    ours = f"style-src '{_source_hash(css)}'; script-src '{_source_hash(script)}'"
+    return f"default-src 'none'; {ours}; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def _source_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _without_indent(text: str) -> str:
-    """Lines without their indentation and without comment lines: every page carries a copy."""
-    lines = (line.strip() for line in text.splitlines())
+def _script(folder: Path, *names: str) -> str:
+    """Scripts as one function, so that nothing of ours is global."""
+    return '(function () {\n"use strict";\n' + "".join(_plain_lines(folder, name) for name in names) + "})();\n"
+
+
+def _plain_lines(folder: Path, name: str) -> str:
+    """A file's lines without their indentation and without comment lines: every page carries a copy."""
+    lines = (line.strip() for line in (folder / name).read_text(encoding="utf-8").splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"

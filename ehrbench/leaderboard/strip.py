@@ -85,6 +85,6 @@ def _row(standing: Standing, key: RowKey, cell: Cell, scale: Scale, y: float) ->
     parts = [text(_NAMES, y + 4, name if len(name) <= 19 else name[:18] + "…", "name", "end")]
     if cell.low is not None and cell.high is not None:
         parts.append(line(scale(cell.low), y, scale(cell.high), y, f"bar {css}"))
-    parts.append(dot(scale(value), y, f"dot {css}", value_title(name, value, cell.low, cell.high, standing.span), 3.5))
+    parts.append(dot(scale(value), y, f"dot {css}", value_title(name, value, cell.low, cell.high, standing.span)))
     parts.append(text(_WIDE - 3, y + 4, cell.text, "value", "end"))
     return parts

@@ -56,18 +56,28 @@ def text(x: float, y: float, content: object, css: str = "", anchor: str = "star
 
 def line(x1: float, y1: float, x2: float, y2: float, css: str) -> Markup:
     """A straight line."""
-    return _trusted(f'<line x1="{px(x1)}" y1="{px(y1)}" x2="{px(x2)}" y2="{px(y2)}" class="{css}"/>')
+    return lines([(x1, y1, x2, y2)], css)
 
 
-def dot(x: float, y: float, css: str, title: str = "", radius: float = 4) -> Markup:
-    """A point with a text shown on hovering."""
-    return _trusted(f'<circle cx="{px(x)}" cy="{px(y)}" r="{px(radius)}" class="{css}">{_title(title)}</circle>')
+def lines(ends: Sequence[tuple[float, float, float, float]], css: str) -> Markup:
+    """Straight lines of one kind, each from its first point to its second."""
+    return _trusted(f'<path d="{"".join(_segment(*one) for one in ends)}" class="{css}"/>')
+
+
+def _segment(x1: float, y1: float, x2: float, y2: float) -> str:
+    to = f"H{px(x2)}" if px(y1) == px(y2) else f"V{px(y2)}" if px(x1) == px(x2) else f"L{px(x2)} {px(y2)}"
+    return f"M{px(x1)} {px(y1)}{to}"
+
+
+def dot(x: float, y: float, css: str, title: str = "") -> Markup:
+    """A point with a text shown on hovering; the style sheet says how large it is."""
+    return _trusted(f'<circle cx="{px(x)}" cy="{px(y)}" class="{css}"' + (f">{_title(title)}</circle>" if title else "/>"))
 
 
 def rect(x: float, y: float, width: float, height: float, css: str, title: str = "") -> Markup:
     """A filled area."""
     size = f'width="{px(width)}" height="{px(height)}"'
-    return _trusted(f'<rect x="{px(x)}" y="{px(y)}" {size} class="{css}">{_title(title)}</rect>')
+    return _trusted(f'<rect x="{px(x)}" y="{px(y)}" {size} class="{css}"' + (f">{_title(title)}</rect>" if title else "/>"))
 
 
 def path(points: Sequence[tuple[float, float]], css: str, closed: bool = False) -> Markup:
@@ -112,6 +122,7 @@ __all__ = [
     "escape",
     "figure",
     "line",
+    "lines",
     "padded",
     "path",
     "px",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,19 +43,20 @@ class Season:
         """
         self.n_models = n_models
         common = np.random.default_rng(seed).standard_normal((DRAWS, n_models), np.float32) if shared else None
-        self._tasks: list[tuple[list[int], npt.NDArray[np.int16]]] = []
+        place = np.uint8 if n_models <= 256 else np.uint16
+        self._tasks: list[tuple[list[int], npt.NDArray[np.unsignedinteger[Any]]]] = []
         for k, task in enumerate(tasks):
             models = sorted(task.by_model)
             if len(models) < 2:
-                self._tasks.append(([], np.zeros((DRAWS, 0), np.int16)))
+                self._tasks.append(([], np.zeros((DRAWS, 0), place)))
                 continue
             value, low, high = np.array([task.by_model[m] for m in models], np.float32).T
             own = np.random.default_rng(seed + k)
             z = common[:, models] if common is not None else own.standard_normal((DRAWS, len(models)), np.float32)
             drawn = value + z * np.where(z < 0, value - low, high - value) / np.float32(_Z)
             order = np.argsort(drawn if task.higher_is_better else -drawn, axis=1)
-            places = np.empty(order.shape, np.int16)
-            np.put_along_axis(places, order, np.arange(len(models), dtype=np.int16)[None, :], axis=1)
+            places = np.empty(order.shape, place)
+            np.put_along_axis(places, order, np.arange(len(models), dtype=place)[None, :], axis=1)
             self._tasks.append((models, places))
 
     def win_rates(self, which: Sequence[int] | None = None) -> WinRates:

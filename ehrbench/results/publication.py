@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,46 +44,68 @@ class Searched:
         )
 
 
-def search_sources(files: Mapping[str, str], folders: Iterable[Path], data_dir: Path | None = None) -> Searched:
-    """Compare texts with the runs below some folders, and with their data.
+@dataclass
+class Sources:
+    """What a publication is compared with, opened once: runs' private parts, and the data that the runs were made on."""
+
+    private: list[Path]
+    datasets: list[Dataset] = field(default_factory=list)
+    folder: Path | None = None
+    """A folder of data that is searched too."""
+    runs: set[Path] = field(default_factory=set)
+    """Folders of runs whose data are at hand."""
+    blind: dict[Path, str] = field(default_factory=dict)
+    """Folders of credentialed runs whose data cannot be opened, and why."""
+
+    def search(self, files: Mapping[str, str]) -> Searched:
+        """Compare texts, by name, with all of it."""
+        searched = Searched(runs=self.runs, blind=self.blind, n_private=len(self.private))
+        if not self.private and not self.datasets and self.folder is None:
+            return searched
+        search = Search(files)
+        search_private(search, self.private)
+        roots: set[Path] = set()
+        for dataset in self.datasets:
+            search_items(search, dataset, dataset.root.name)
+            if dataset.root.is_dir() and dataset.files and dataset.root.resolve() not in roots:
+                roots.add(dataset.root.resolve())
+                searched.findings += search_data(search, dataset.root)
+        if self.folder is not None and self.folder.is_dir() and self.folder.resolve() not in roots:
+            searched.findings += search_data(search, self.folder)
+        searched.findings += search.findings()
+        searched.findings = list(dict.fromkeys(searched.findings))
+        return searched
+
+
+def open_sources(folders: Iterable[Path], data_dir: Path | None = None) -> Sources:
+    """The private parts and the data of the runs below some folders.
 
     Args:
-        files: what is to be published, by name.
         folders: searched for runs; where a run's data are stands in its ``private/origin.json``.
         data_dir: a folder that is searched too, and where data are looked for that are no longer where they were.
     """
     folders = list(folders)
-    private = private_files(folders)
-    runs = sorted(
-        {path.parent for folder in folders for path in folder.rglob("manifest.json") if (path.parent / "private").is_dir()}
-    )
-    searched = Searched(n_private=len(private))
-    if not private and not runs and data_dir is None:
-        return searched
-    search = Search(files)
-    search_private(search, private)
-    roots: set[Path] = set()
+    sources = Sources(private_files(folders), folder=data_dir)
+    runs = {path.parent for folder in folders for path in folder.rglob("manifest.json") if (path.parent / "private").is_dir()}
     seen: set[str] = set()
-    for run in runs:
+    for run in sorted(runs):
         try:
             dataset, key = _open(run, data_dir)
         except (EhrbenchError, OSError, ValueError, KeyError, TypeError) as error:
             reason = str(error) if isinstance(error, EhrbenchError) else f"{type(error).__name__} in manifest.json or origin.json"
             if (run / RESULT_FILE).is_file() and not _is_open(run):
-                searched.blind[run.resolve()] = reason
+                sources.blind[run.resolve()] = reason
             continue
-        searched.runs.add(run.resolve())
+        sources.runs.add(run.resolve())
         if key not in seen:
             seen.add(key)
-            search_items(search, dataset, dataset.root.name)
-        if dataset.root.is_dir() and dataset.files and dataset.root.resolve() not in roots:
-            roots.add(dataset.root.resolve())
-            searched.findings += search_data(search, dataset.root)
-    if data_dir is not None and data_dir.is_dir() and data_dir.resolve() not in roots:
-        searched.findings += search_data(search, data_dir)
-    searched.findings += search.findings()
-    searched.findings = list(dict.fromkeys(searched.findings))
-    return searched
+            sources.datasets.append(dataset)
+    return sources
+
+
+def search_sources(files: Mapping[str, str], folders: Iterable[Path], data_dir: Path | None = None) -> Searched:
+    """Compare texts, by name, with the runs below some folders and with their data; see ``open_sources``."""
+    return open_sources(folders, data_dir).search(files)
 
 
 def _open(run: Path, data_dir: Path | None) -> tuple[Dataset, str]:
@@ -121,24 +143,28 @@ def _is_open(run: Path) -> bool:
         return False
 
 
-def publishable(result: Result, folder: Path | None, searched: Searched, reviewed_by: str | None) -> tuple[Result, list[str]]:
+def publishable(
+    result: Result, folder: Path | None, searched: Collection[Path], reviewed_by: str | None
+) -> tuple[Result, list[str]]:
     """A result as it may be published, and the keys whose text is withheld.
 
     Args:
         result: as it was read.
         folder: of its run; None for a submission.
-        searched: against what it was compared.
+        searched: folders of runs whose data a publication is compared with.
         reviewed_by: who has read its texts.
     """
     if not guarded(result) or reviewed_by or sealed(result):
         return result, []
-    was_searched = folder is not None and folder.resolve() in searched.runs
+    was_searched = folder is not None and folder.resolve() in searched
     task = _task(folder)
     judged = judge(result, searched=was_searched, may_publish=None if task is None else task.may_publish)
     return judged.result, judged.withheld
 
 
-def publishable_all(stored: Sequence[Stored], searched: Searched, reviewed_by: str | None) -> tuple[list[Result], list[str]]:
+def publishable_all(
+    stored: Sequence[Stored], searched: Collection[Path], reviewed_by: str | None
+) -> tuple[list[Result], list[str]]:
     """The results of a site, and a sentence about each of whose texts something is withheld."""
     results, said = [], []
     for one in stored:

@@ -41,9 +41,9 @@ class SiteText:
         self._pieces: dict[str, Place] = {}
         """Each piece of text as words, with the place where it stands first."""
         seen: set[str] = set()
-        for name, text in sorted(files.items(), key=lambda item: (not item[0].endswith(".html"), item[0])):
+        for name in sorted(files, key=lambda name: (not name.endswith(".html"), name)):
             self._add_tokens(name, Place(name, 0))
-            for line, piece in _pieces(name, text):
+            for line, piece in _pieces(name, files[name]):
                 if piece not in seen:
                     seen.add(piece)
                     self._add(piece, Place(name, line))

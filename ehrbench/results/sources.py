@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from polars.exceptions import PolarsError
-
 from ehrbench.jsonl import parse
 from ehrbench.results.leaks import Finding, Search
 from ehrbench.results.words import is_layout_name
@@ -100,6 +98,9 @@ def search_data(search: Search, folder: Path) -> Iterator[Finding]:
     Yields:
         Files that cannot be read as text or tables: nobody can say whether they are quoted.
     """
+    # 40 MB of memory that a site of results alone does not need.
+    from polars.exceptions import PolarsError
+
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         if path.name.startswith(".") or path.name == "manifest.json":
             continue

@@ -128,9 +128,10 @@ def find_results(folders: Iterable[Path]) -> tuple[list[Stored], list[Problem]]:
     """
     found: dict[Key, list[Stored]] = defaultdict(list)
     problems: list[Problem] = []
+    texts: dict[str, str] = {}
     for path in _result_files(folders):
         try:
-            data = load_json(path)
+            data = _shared(load_json(path), texts)
         except UsageError as error:
             problems.append(Problem(path, str(error)))
             continue
@@ -155,6 +156,15 @@ def find_results(folders: Iterable[Path]) -> tuple[list[Stored], list[Problem]]:
         else:
             stored.append(several[0])
     return stored, problems
+
+
+def _shared(data: object, texts: dict[str, str]) -> object:
+    """The same data with equal texts as one: thousands of results repeat the same names, labels and versions."""
+    if isinstance(data, str):
+        return texts.setdefault(data, data)
+    if isinstance(data, dict):
+        return {texts.setdefault(key, key): _shared(value, texts) for key, value in data.items()}
+    return [_shared(value, texts) for value in data] if isinstance(data, list) else data
 
 
 def _claim(result: Result) -> Result:

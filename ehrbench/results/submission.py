@@ -48,7 +48,7 @@ def pack(
         say(warning)
     packed = []
     for folder, original in zip(folders, results, strict=True):
-        result, withheld = publishable(original, folder, searched, reviewed_by)
+        result, withheld = publishable(original, folder, searched.runs, reviewed_by)
         if withheld:
             say(f"{original.task}: withheld: {', '.join(withheld)}; read them and give --reviewed-by NAME to publish them")
         packed.append(sealed_for(result, folder, searched, reviewed_by))

@@ -4,12 +4,16 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from ehrbench.errors import UsageError
 from ehrbench.leaderboard.build import build, make_site
 from ehrbench.leaderboard.text import interval, number, show, slugs
+from ehrbench.leaderboard.words import explain
+from ehrbench.metrics import METRICS
 from ehrbench.results.published import published_results
 from ehrbench.results.store import write_result
 from tests.leaderboard.sample import HOSTILE, season
@@ -107,21 +111,33 @@ def test_a_suite_of_many_tasks_is_shown_by_category() -> None:
     assert sections == ["clean_truncate_8192"]
     heads = re.findall(r'data-group="([^"]+)"( data-total)?', page)
     assert heads == [("Mcqa", " data-total"), *6 * [("Mcqa", "")], ("Ner x", " data-total"), *6 * [("Ner x", "")]]
-    row = page[page.index('data-name="m"') :].split("</tr>")[0]
+    row = page[page.index('<tr class="run"') :].split("</tr>")[0]
     assert re.findall(r">(0\.\d+)<", row) == [
         "0.355", "0.325", "0.300", "0.310", "0.320", "0.330", "0.340", "0.350",
         "0.385", "0.360", "0.370", "0.380", "0.390", "0.400", "0.410",
     ]  # fmt: skip
 
 
+def cells_of(table: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every cell of a table's JSON by the names of its fields, with its row's and its column's."""
+    found = []
+    for row in table["rows"]:
+        for cell in row["cells"]:
+            column = table["columns"][cell[0]]
+            fields = dict(zip(table["fields"], cell, strict=False))
+            found.append({**row, **fields, "column": column["key"], "task": column.get("task"), "metric": column.get("metric")})
+    return found
+
+
 def test_downloads_hold_what_the_page_shows(site: dict[str, str]) -> None:
     rows = list(csv.DictReader(io.StringIO(site["data/suites-medalign--clean_truncate_8192.csv"])))
     again = json.loads(site["data/suites-medalign--clean_truncate_8192.json"])
-    assert len(rows) == len(again["cells"])
-    assert again["fields"][0] == "model"
-    assert [dict(zip(again["fields"], cell, strict=True))["model"] for cell in again["cells"]] == [
-        row["model"].removeprefix("'") for row in rows
-    ]
+    cells = cells_of(again)
+    assert len(rows) == len(cells)
+    for row, cell in zip(rows, cells, strict=True):
+        assert row["model"].removeprefix("'") == cell["model"]
+        for key in ("column", "task", "metric", "value", "low", "high", "n", "rank_best", "rank_worst", "missing"):
+            assert row[key].removeprefix("'") == ("" if cell.get(key) is None else str(cell[key])), key
     source = {r.model.name: r for r in season(hostile=True) if r.context and r.context.window == 8192 and r.task == "medalign"}
     for row in rows:
         if row["model"] in source and not row["missing"]:
@@ -227,14 +243,18 @@ def test_numbers_read_as_people_write_them() -> None:
     assert show("x" * 50, 10) == "x" * 9 + "…"
 
 
-def test_every_published_metric_has_plain_words() -> None:
-    from ehrbench.leaderboard.words import explain
-
+def test_every_published_metric_has_plain_words_and_a_source() -> None:
     names = {m.name for row in published_results() for m in row.metrics}
-    assert [name for name in sorted(names) if not explain(name)] == []
-    assert explain("rouge_l_set_zh").startswith("Longest common sequence over sets")
-    assert explain("nli_balanced_accuracy").startswith("The mean over classes")
-    assert explain("bogus") == ""
+    assert [name for name in sorted(names) if not all(explain(name))] == []
+    assert explain("rouge_l_set_zh").about == METRICS.get("rouge_l_set_zh").about
+    assert explain("bogus") == ("", "")
+
+
+def test_a_metrics_own_sentence_and_source_stand_on_the_pages() -> None:
+    site = make_site([make_result("a", 0.4), make_result("b", 0.5)])
+    words = explain(make_result("a", 0.4).primary)
+    for page in ("methods.html", "tasks/medalign.html"):
+        assert str(escape(words.about)) in site[page] and str(escape(words.cite)) in site[page]
 
 
 def test_the_majority_answer_stands_in_heading_and_figure() -> None:
@@ -282,8 +302,8 @@ def test_a_suites_own_averages_come_first_and_stay_out_of_the_overview() -> None
 
 def test_a_sole_rank_is_not_shown() -> None:
     alone = make_site([make_result("m")])
-    assert 'class="rank"' not in alone["tasks/medalign.html"]
-    assert 'class="rank"' in make_site([make_result("m"), make_result("n", 0.9)])["tasks/medalign.html"]
+    assert "<i>#" not in alone["tasks/medalign.html"]
+    assert "<i>#" in make_site([make_result("m"), make_result("n", 0.9)])["tasks/medalign.html"]
 
 
 def test_provenance_says_how_a_number_was_made() -> None:

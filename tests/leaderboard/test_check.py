@@ -35,10 +35,16 @@ def test_a_quoted_sentence_keeps_the_site_from_being_built_and_is_not_repeated(t
     with pytest.raises(PolicyError) as caught:
         build([tmp_path / "runs"], tmp_path / "site")
     said = str(caught.value)
-    assert re.search(r"index\.html:\d+: quotes 8 or more words of a/private/predictions.jsonl, line 1", said)
+    assert re.search(r"withheld-texts-1\.json:1: quotes 8 or more words of a/private/predictions.jsonl, line 1", said)
     assert "lisinopril" not in said
     assert not (tmp_path / "site").exists()
     assert caught.value.exit_code == 4
+
+
+def test_a_sentence_quoted_by_an_open_run_is_found_on_the_page(tmp_path: Path) -> None:
+    _run(tmp_path / "runs/a", data_policy="open", metrics=[make_metric(note=f"Seen: {SENTENCE[:70]}, and so on.")])
+    with pytest.raises(PolicyError, match=r"index\.html:\d+: quotes 8 or more words of a/private/predictions.jsonl, line 1"):
+        build([tmp_path / "runs"], tmp_path / "site")
 
 
 def test_seven_common_words_are_not_a_quotation_and_five_rare_ones_are(tmp_path: Path) -> None:

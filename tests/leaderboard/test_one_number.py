@@ -107,7 +107,7 @@ def test_rows_stand_in_the_order_of_the_value_that_ranks() -> None:
         [skips, make_result("steady", metrics=[make_metric(0.6)]), make_result("short", 0.95, n_items=9, config_hash="s")]
     )
     for page in ("suites/medalign.html", "tasks/medalign.html", "index.html"):
-        names = re.findall(r'<tr class="run" data-name="(\w+)"', site[page])
+        names = re.findall(r'<tr class="run"><th scope="row"><a [^>]*>(\w+)<', site[page])
         assert names[:2] == ["steady", "skips"], page
     row = column(site, "tasks-medalign--clean_truncate_8192", "rouge_l")
     assert (row["skips"]["value"], row["skips"]["rank_best"]) == ("0.45", "2")
@@ -117,7 +117,7 @@ def test_rows_stand_in_the_order_of_the_value_that_ranks() -> None:
 def test_a_metric_without_a_value_over_all_items_never_leads_where_items_have_no_answer() -> None:
     skips = make_result("skips", metrics=[make_metric(0.9, n=20, strict_value=None)])
     site = make_site([skips, make_result("steady", metrics=[make_metric(0.6)])])
-    assert re.findall(r'<tr class="run" data-name="(\w+)"', site["tasks/medalign.html"]) == ["steady", "skips"]
+    assert re.findall(r'<tr class="run"><th scope="row"><a [^>]*>(\w+)<', site["tasks/medalign.html"]) == ["steady", "skips"]
 
 
 def test_an_interval_without_width_is_none() -> None:
@@ -210,8 +210,8 @@ def test_every_page_shows_the_stored_number_with_one_interval_and_one_rank(seaso
 def test_the_ranks_of_a_models_page_are_those_of_the_tasks(season: tuple[list[Result], dict[str, str]]) -> None:
     results, site = season
     page = site[f"models/{results[0].model.name.lower()}.html"]
-    link = r'href="\.\./tasks/([\w.]+)\.html#clean"[^\n]*\n[^\n]*\n<td[^>]*><span class="v">[\d.]+</span>'
-    shown = dict(re.findall(link + r' <span class="rank">#([\d–]+)<', page))
+    link = r'href="\.\./tasks/([\w.]+)\.html#clean"[^\n]*\n[^\n]*\n<td[^>]*><b>[\d.]+</b>'
+    shown = dict(re.findall(link + r" <i>#([\d–]+)<", page))
     assert len(shown) > 20
     for task, rank in shown.items():
         name = next(r.task for r in results if r.task.lower() == task)
