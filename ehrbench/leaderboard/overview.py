@@ -39,6 +39,8 @@ class Board(NamedTuple):
     n_models: int
     elsewhere: int
     """Models that have numbers under other settings of the suite only."""
+    others: tuple[tuple[str, str], ...]
+    """The other settings of the suite's track, as a name and a link: other windows, policies and prompts."""
     standing: Standing
     section: Section
     which: tuple[int, ...]
@@ -111,8 +113,20 @@ def _suite_boards(tab: str, suite: str, entries: Sequence[Entry], slug: Slugs, n
         shown = {entry.row for entry in by_setting[best]}
         elsewhere = len({e.row.name for s in settings for e in by_setting[s]} - {row.name for row in shown})
         for which in _parts(section):
-            boards.append(_board(tab, section, which, elsewhere, slug, names, len(tracks) > 1))
+            others = _others(suite, [setting for setting in settings if setting != best], slug)
+            boards.append(_board(tab, section, which, elsewhere, others, slug, names, len(tracks) > 1))
     return [board for board in boards if board.standing.cells]
+
+
+def _others(suite: str, settings: Sequence[Setting], slug: Slugs) -> tuple[tuple[str, str], ...]:
+    ordered = sorted(settings, key=lambda setting: setting.order())
+    return tuple(
+        (
+            " · ".join(setting_parts(s._replace(track=""))) or f"{s.protocol} protocol",
+            f"suites/{slug['suite'][suite]}.html#{s.id}",
+        )
+        for s in ordered
+    )
 
 
 def _n_rows(entries: Sequence[Entry]) -> int:
@@ -131,7 +145,16 @@ def _parts(section: Section) -> list[tuple[int, ...]]:
     return [tuple(range(len(section.columns)))] if section.columns else []
 
 
-def _board(tab: str, section: Section, which: tuple[int, ...], elsewhere: int, slug: Slugs, names: Names, several: bool) -> Board:
+def _board(
+    tab: str,
+    section: Section,
+    which: tuple[int, ...],
+    elsewhere: int,
+    others: tuple[tuple[str, str], ...],
+    slug: Slugs,
+    names: Names,
+    several: bool,
+) -> Board:
     whole = len(which) == len(section.columns)
     standing = section.standing if whole and section.standing is not None else section.stander.standing(which)
     setting = section.setting
@@ -160,6 +183,7 @@ def _board(tab: str, section: Section, which: tuple[int, ...], elsewhere: int, s
         figure=strip_chart(standing, f"{title}{': ' + ', '.join(tag) if tag else ''}"),
         n_models=len(standing.cells),
         elsewhere=elsewhere,
+        others=others,
         standing=standing,
         section=section,
         which=which,

@@ -14,6 +14,7 @@ from ehrbench.leaderboard.build import build, make_site
 from ehrbench.leaderboard.text import interval, number, show, slugs
 from ehrbench.leaderboard.words import explain
 from ehrbench.metrics import METRICS
+from ehrbench.results import ContextInfo
 from ehrbench.results.published import published_results
 from ehrbench.results.store import write_result
 from tests.leaderboard.sample import HOSTILE, season
@@ -248,6 +249,25 @@ def test_every_published_metric_has_plain_words_and_a_source() -> None:
     assert [name for name in sorted(names) if not all(explain(name))] == []
     assert explain("rouge_l_set_zh").about == METRICS.get("rouge_l_set_zh").about
     assert explain("bogus") == ("", "")
+
+
+def test_a_caution_stands_beside_its_number_wherever_the_number_stands() -> None:
+    words = "only 9 positives: the interval is approximate"
+    site = make_site([make_result("a", metrics=[make_metric(0.4, caution=words)]), make_result("b", 0.5)])
+    for page in ("tasks/medalign.html", "models/a.html"):
+        assert site[page].count(f'<span class="caution">{words}</span>') == 1, page
+    for page in ("index.html", "suites/medalign.html", "tasks/medalign.html"):
+        notes = re.search(r'<div class="footnotes.*?</div>|<details class="footnotes.*?</details>', site[page], re.S)
+        assert notes and words in notes[0], page
+    assert words not in site["models/b.html"]
+
+
+def test_the_overview_leads_to_the_other_windows() -> None:
+    small, large = (ContextInfo(policy="truncate", window=window) for window in (2048, 8192))
+    site = make_site([make_result("a"), make_result("b", context=large), make_result("a", context=small, config_hash="s" * 12)])
+    links = re.findall(r'<a href="(suites/medalign.html#[^"]+)">([^<]+)</a>', site["index.html"].split("Also under")[1])
+    assert links == [("suites/medalign.html#clean_truncate_2048", "truncate, 2k tokens")]
+    assert 'id="clean_truncate_2048"' in site["suites/medalign.html"]
 
 
 def test_a_metrics_own_sentence_and_source_stand_on_the_pages() -> None:
