@@ -1,7 +1,7 @@
-"""NLTK's ``word_tokenize``, with the tokens of plain words remembered: NLTK spends a quarter of a millisecond a sentence.
+"""NLTK 3.10's ``word_tokenize``, with the tokens of plain words remembered: NLTK spends a quarter of a millisecond a sentence.
 
 Sentences are split with the classic English Punkt model, which this package carries and NLTK does not, so that the tokens do not
-depend on what data a machine has; words are NLTK's own.
+depend on what data a machine has.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from itertools import chain
 
 from ehrbench.metrics._texts import Memo
+from ehrbench.metrics._treebank import sentence_splitter
 
 _QUOTES = frozenset("`'\"«»“”‘’„")
 _CLOSERS = frozenset("])}>\"'»”’")
@@ -40,14 +41,12 @@ def word_tokenizer() -> Callable[[str], list[str]]:
 
 
 def sentence_tokenizer() -> Callable[[str], list[str]]:
-    """Return ``NLTKWordTokenizer().tokenize``, going word by word where no rule can look past a word.
+    """Return a function as NLTK's ``NLTKWordTokenizer().tokenize``, going word by word where no rule can look past a word.
 
     Rules that look further are those for quotes (except inside a word, as in "patient's") and for a period that only closing
-    marks follow: such sentences go to NLTK whole.
+    marks follow: such sentences go through the rules whole.
     """
-    from nltk.tokenize.destructive import NLTKWordTokenizer
-
-    whole: Callable[[str], list[str]] = NLTKWordTokenizer().tokenize
+    whole = sentence_splitter("3.10")
     inner = Memo(lambda word: _split(word, False, whole)).__getitem__
     final = Memo(lambda word: _split(word, True, whole)).__getitem__
 

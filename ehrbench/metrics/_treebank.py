@@ -1,7 +1,7 @@
-"""Words as NLTK 3.8 splits them in ``word_tokenize``, on which the published BLEU rests.
+"""Words as NLTK splits them in ``word_tokenize``: as its 3.8 does, on which the published BLEU rests, and as its 3.10 does.
 
-NLTK 3.10 parts dashes from words and reads ``n'`` otherwise; its 3.9 differs from 3.8 only where a white space other than a blank
-follows a clitic. The rules and their order are NLTK's (Apache-2.0), which has them from Robert MacIntyre's sed script.
+3.10 parts dashes from words and reads ``n'`` otherwise; 3.9 differs from 3.8 only where a white space other than a blank follows
+a clitic. The rules and their order are NLTK's (Apache-2.0), which has them from Robert MacIntyre's sed script.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import chain
+from typing import Literal
+
+Version = Literal["3.8", "3.10"]
+"""Of NLTK."""
 
 REMEMBERED = 1 << 16
 """Runs between blanks whose words are remembered."""
@@ -18,15 +22,23 @@ _CLOSERS = frozenset("])}>\"'»”’")
 _QUOTES = frozenset("`'\"«»“”‘’„")
 _CONTRACTIONS = frozenset(("cannot", "gimme", "gonna", "gotta", "lemme", "wanna"))
 
-_BEFORE_PADDING: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        # opening quotes
+_Rule = tuple[str, str]
+"""Pattern and what takes its place."""
+
+_OPENING_QUOTE: dict[Version, _Rule] = {
+    "3.8": (r"(?i)(')(?!re|ve|ll|m|t|s|d|n)(\w)\b", r"\1 \2"),
+    "3.10": (r"(?i)(?<!\w)(')(?!(?:re|ve|ll|m|t|s|d|n)\b)(?=\w)", r"\1 "),
+}
+
+
+def _before_padding(version: Version) -> list[_Rule]:
+    """Opening quotes, then marks."""
+    return [
         (r"([«“‘„]|[`]+)", r" \1 "),
         (r'^"', "``"),
         (r"(``)", r" \1 "),
         (r"""([ (\[{<])("|'{2})""", r"\1 `` "),
-        (r"(?i)(')(?!re|ve|ll|m|t|s|d|n)(\w)\b", r"\1 \2"),
+        _OPENING_QUOTE[version],
         # the full stop of a sentence, then other marks. The run of closers is taken whole: a shorter one never matches
         # where the whole does not, and would cost quadratic time.
         (r"""([^.])(\.)((?=([\])}>"'»”’ ]*))\4)\s*$""", r"\1 \2 \3 "),
@@ -34,52 +46,78 @@ _BEFORE_PADDING: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"([:,])$", r" \1 "),
         (r"\.{2,}", r" \g<0> "),
         (r"[;@#$%&]", r" \g<0> "),
+        *([(r"[\u2012-\u2015]", r" \g<0> ")] if version == "3.10" else []),
         (r"""([^.])(\.)([\])}>"']*)\s*$""", r"\1 \2\3 "),
         (r"[?!]", r" \g<0> "),
         (r"([^'])' ", r"\1 ' "),
         (r"[*]", r" \g<0> "),
         (r"[\]\[(){}<>]", r" \g<0> "),
         (r"--", " -- "),
-    )
-)
-_AFTER_PADDING: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        # closing quotes and clitics
+    ]
+
+
+def _closing_quotes(version: Version) -> list[_Rule]:
+    """After padding: closing quotes and clitics."""
+    return [
         (r"([»”’])", r" \1 "),
         (r"''", " '' "),
         (r'"', " '' "),
+        *([(r"\s+", " ")] if version == "3.10" else []),
         (r"([^' ])('[sS]|'[mM]|'[dD]|') ", r"\1 \2 "),
         (r"([^' ])('ll|'LL|'re|'RE|'ve|'VE|n't|N'T) ", r"\1 \2 "),
-        # contractions
-        *(
-            (rf"(?i)\b{first}{second}", r" \1 \2 ")
-            for first, second in (
-                ("(can)", r"(not)\b"),
-                ("(d)", r"('ye)\b"),
-                ("(gim)", r"(me)\b"),
-                ("(gon)", r"(na)\b"),
-                ("(got)", r"(ta)\b"),
-                ("(lem)", r"(me)\b"),
-                ("(more)", r"('n)\b"),
-                ("(wan)", r"(na)(?=\s)"),
-            )
-        ),
-        (r"(?i) ('t)(is)\b", r" \1 \2 "),
-        (r"(?i) ('t)(was)\b", r" \1 \2 "),
-    )
-)
+    ]
+
+
+_CONTRACTED: list[_Rule] = [
+    *(
+        (rf"(?i)\b{first}{second}", r" \1 \2 ")
+        for first, second in (
+            ("(can)", r"(not)\b"),
+            ("(d)", r"('ye)\b"),
+            ("(gim)", r"(me)\b"),
+            ("(gon)", r"(na)\b"),
+            ("(got)", r"(ta)\b"),
+            ("(lem)", r"(me)\b"),
+            ("(more)", r"('n)\b"),
+            ("(wan)", r"(na)(?=\s)"),
+        )
+    ),
+    (r"(?i) ('t)(is)\b", r" \1 \2 "),
+    (r"(?i) ('t)(was)\b", r" \1 \2 "),
+]
+
+
+def _regex_compile() -> Callable[[str], re.Pattern[str]]:
+    """NLTK since 3.10 matches with the package regex, to which other characters are letters, digits and spaces than to ``re``."""
+    import regex
+
+    compile: Callable[[str], re.Pattern[str]] = regex.compile
+    return compile
+
+
+@lru_cache(maxsize=2)
+def sentence_splitter(version: Version) -> Callable[[str], list[str]]:
+    """Return a function from one sentence to its words and marks, which applies rule by rule."""
+    compile = re.compile if version == "3.8" else _regex_compile()
+    before = [(compile(pattern), replacement) for pattern, replacement in _before_padding(version)]
+    after = [(compile(pattern), replacement) for pattern, replacement in _closing_quotes(version)]
+    after += [(re.compile(pattern), replacement) for pattern, replacement in _CONTRACTED]
+
+    def split(sentence: str) -> list[str]:
+        text = sentence
+        for pattern, replacement in before:
+            text = pattern.sub(replacement, text)
+        text = f" {text} "
+        for pattern, replacement in after:
+            text = pattern.sub(replacement, text)
+        return text.split()
+
+    return split
 
 
 def split_words(sentence: str) -> list[str]:
-    """Words and marks of one sentence, rule by rule."""
-    text = sentence
-    for pattern, replacement in _BEFORE_PADDING:
-        text = pattern.sub(replacement, text)
-    text = f" {text} "
-    for pattern, replacement in _AFTER_PADDING:
-        text = pattern.sub(replacement, text)
-    return text.split()
+    """Words and marks of one sentence, as NLTK 3.8 splits them."""
+    return sentence_splitter("3.8")(sentence)
 
 
 def _plain(run: str, marks: str) -> list[str]:

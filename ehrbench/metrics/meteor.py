@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from ehrbench.errors import MissingError
 from ehrbench.metrics._nltk_words import word_tokenizer
+from ehrbench.metrics._porter import porter_stem
 from ehrbench.metrics._texts import Memo, best_of_references
 from ehrbench.metrics._wordnet import find_wordnet, load_wordnet
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
@@ -36,13 +37,11 @@ def unavailable() -> str | None:
 @lru_cache(maxsize=1)
 def _resources() -> tuple[Callable[[str], str], Callable[[str], set[str]]]:
     """Porter stems and WordNet synonyms of single words, each looked up once a process."""
-    from nltk.stem.porter import PorterStemmer
-
     place = find_wordnet()
     if place is None:
         raise MissingError(unavailable())
     wordnet = load_wordnet(place)
-    return Memo(PorterStemmer().stem).__getitem__, Memo(lambda word: wordnet.synonyms(word) | {word}).__getitem__
+    return Memo(porter_stem).__getitem__, Memo(lambda word: wordnet.synonyms(word) | {word}).__getitem__
 
 
 def align(
@@ -150,8 +149,8 @@ METEOR = Metric(
         "sentences": "punkt-english-classic",
         "references": "max",
     },
-    libraries=("nltk",),
     about="Overlap of words with the gold answer, word stems and synonyms included, lowered where the order differs.",
     cite="Banerjee and Lavie. METEOR: An Automatic Metric for MT Evaluation. ACL Workshop, 2005; with NLTK's parameters.",
+    follows={"nltk": "3.10.4"},
     unavailable=unavailable,
 )

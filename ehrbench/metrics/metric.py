@@ -88,6 +88,9 @@ class Metric:
     """What a value says, in a sentence or two for a reader who does not know the metric."""
     cite: str = ""
     """Where the rule is from: its paper, or the page of these docs that defines it."""
+    follows: Mapping[str, str] = field(default_factory=dict)
+    """Libraries whose rules are followed here without their code, each with the version whose numbers these are; part of the
+    signature."""
     note: str = ""
     """A caveat shown beside the number."""
     unavailable: Callable[[], str | None] = field(default=lambda: None)
@@ -112,4 +115,5 @@ class Metric:
         parts = [self.name, f"v:{self.version}"]
         parts += [f"{key}:{value}" for key, value in sorted(self.settings.items())]
         parts += [f"{library}:{version(library)}" for library in self.libraries]
+        parts += [f"{library}:{followed}" for library, followed in self.follows.items()]
         return "|".join(parts)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from ehrbench.errors import MissingError
 from ehrbench.metrics import METRICS, Scorable, _nltk_data, _wordnet
 from ehrbench.metrics import meteor as module
 from ehrbench.metrics._nltk_words import sentence_tokenizer, word_tokenizer
+from ehrbench.metrics._porter import porter_stem
+from ehrbench.metrics._treebank import sentence_splitter
 
 needs_wordnet = pytest.mark.skipif(module.unavailable() is not None, reason="no WordNet 3.0 (Debian: wordnet-base)")
 
@@ -195,6 +199,54 @@ def test_any_characters_are_tokenised_as_in_nltk(sentence):
     from nltk.tokenize.destructive import NLTKWordTokenizer
 
     assert sentence_tokenizer()(sentence) == NLTKWordTokenizer().tokenize(sentence)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=40))
+def test_any_script_is_tokenised_as_in_nltk(sentence):
+    from nltk.tokenize.destructive import NLTKWordTokenizer
+
+    assert sentence_splitter("3.10")(sentence) == NLTKWordTokenizer().tokenize(sentence)
+
+
+SUFFIXES = listed(
+    "sses ies ss s eed ed ing at bl iz y ational tional enci anci izer bli alli entli eli ousli ization ation ator alism iveness "
+    "fulness ousness aliti iviti biliti fulli logi icate ative alize iciti ical ful ness al ance ence er ic able ible ant ement "
+    "ment ent ion sion tion ou ism ate iti ous ive ize e ll ied ally"
+)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(st.tuples(st.text("aeioubcdlstwxyzé1", max_size=6), st.lists(st.sampled_from(SUFFIXES), max_size=3)))
+def test_stems_are_nltks(parts):
+    from nltk.stem.porter import PorterStemmer
+
+    word = parts[0] + "".join(parts[1])
+    assert porter_stem(word) == PorterStemmer().stem(word)
+
+
+@needs_wordnet
+def test_stems_of_wordnets_words_are_nltks():
+    from nltk.stem.porter import PorterStemmer
+
+    place, theirs = _wordnet.find_wordnet(), PorterStemmer().stem
+    words = {line.split()[0].decode() for part in _wordnet.PARTS for line in _wordnet._read(place, f"index.{part}").splitlines()}
+    plain = sorted(word for word in words if word.isalpha())[::7]
+    assert len(plain) > 8000
+    assert [porter_stem(word) for word in plain] == [theirs(word) for word in plain]
+
+
+def test_meteor_brings_no_nltk():
+    code = (
+        "import sys; from ehrbench.metrics import METRICS, Scorable; metric = METRICS.get('meteor'); "
+        "metric.unavailable() or metric.score([Scorable('1', 'He cannot walk (\u201cnow\u201d).', ('She cannot walk.',))]); "
+        "assert not {'nltk', 'sklearn', 'pandas'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_the_signature_names_the_nltk_that_is_followed():
+    assert METRICS.get("meteor").signature().endswith("|wordnet:3.0|nltk:3.10.4")
 
 
 def test_texts_are_tokenised_as_in_nltk_with_the_english_model(pairs):
