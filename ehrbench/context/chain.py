@@ -62,7 +62,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Chain:
-    """The calls of one item. Holds offsets and slots; messages are made when they are asked for."""
+    """The calls of one item. Holds offsets, not pieces of the record; messages are made when they are asked for."""
 
     fitted: Fitted | None
     """None for an item without a record."""
@@ -71,6 +71,8 @@ class Chain:
     slots: Mapping[str, object]
     window: Window
     prompt_text: PromptText
+    first: Framed
+    """The first (or only) prompt, without the record."""
 
     @property
     def steps(self) -> int:
@@ -94,7 +96,7 @@ class Chain:
         """
         if step == 0 or self.fitted is None or self.record is None:
             part = "" if self.fitted is None or self.record is None else self.record.header + self.fitted.parts[0].text
-            return Step(frames(self.prompt, self.slots).fill(part), previous_cut=False)
+            return Step(self.first.fill(part), previous_cut=False)
         part = self.record.header + self.fitted.parts[step].text
         framed, kept = self._framed(step, previous or "")
         return Step(framed.fill(part), previous_cut=kept != (previous or ""))
@@ -127,7 +129,7 @@ class Chain:
     def prompt_tokens(self, step: int, tokenizer: Tokenizer) -> int:
         """Tokens of one call's prompt, exactly, the record not tokenised again; a later step's without the previous answer."""
         first = step == 0 or self.fitted is None
-        framed = frames(self.prompt, self.slots) if first else refine_frames(self.prompt, self.slots, step + 1, self.steps, "")
+        framed = self.first if first else refine_frames(self.prompt, self.slots, step + 1, self.steps, "")
         return self._count(framed, step, tokenizer)
 
     def _count(self, framed: Framed, step: int, tokenizer: Tokenizer) -> int:
@@ -169,14 +171,14 @@ def chain(
         for limit in window.limits:
             if (n := limit.tokenizer.count(text)) > limit.room:
                 raise Overflow(n, limit, None)
-        return Chain(None, None, prompt, slots, window, prompt_text)
+        return Chain(None, None, prompt, slots, window, prompt_text, framed)
     frame = Frame.split(prompt_text(framed.messages), framed.sentinel, record.header)
     later = None
     if spec.context == "refine":
         widest = refine_frames(prompt, slots, _WIDEST_PART, _WIDEST_PART, _PLACEHOLDER)
         later = Frame.split(prompt_text(widest.messages), widest.sentinel, record.header)
     fitted = fit(record, frame, later, window, spec, str(slots["question"]))
-    return Chain(fitted, record, prompt, slots, window, prompt_text)
+    return Chain(fitted, record, prompt, slots, window, prompt_text, framed)
 
 
 def first_tokens_of(text: str, n: int, tokenizer: Tokenizer, *, shorter: bool = False) -> str:

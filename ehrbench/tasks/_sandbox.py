@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache, wraps
 from types import BuiltinMethodType
@@ -56,11 +55,15 @@ _EXPRESSIONS = (
 
 
 class _Budget:
-    """What one rendering may still spend."""
+    """What one rendering, or one compilation, may still spend; in force where it is entered."""
 
-    def __init__(self) -> None:
+    def __enter__(self) -> None:
         self._steps = MAX_STEPS
         self._until = time.monotonic() + MAX_SECONDS
+        self._before = _budget.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        _budget.reset(self._before)
 
     def spend(self) -> None:
         self._steps -= 1
@@ -71,15 +74,6 @@ class _Budget:
 
 
 _budget: ContextVar[_Budget] = ContextVar("template budget")
-
-
-@contextmanager
-def _budgeted() -> Iterator[None]:
-    token = _budget.set(_Budget())
-    try:
-        yield
-    finally:
-        _budget.reset(token)
 
 
 def _spending(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -193,7 +187,7 @@ def parse(source: str, place: str) -> nodes.Template:
     try:
         tree = _environment().parse(source)
         _refuse_the_rest(tree, place, loops=0, depth=0)
-        with _budgeted():
+        with _Budget():
             _environment().compile(source)  # unknown filters and tests show only here
     except TemplateSyntaxError as error:
         raise UsageError(f"{place}, template line {error.lineno}: {error.message}") from None
@@ -238,7 +232,7 @@ def render(source: str, place: str, values: dict[str, object]) -> str:
     """
     parse(source, place)
     try:
-        with _budgeted():
+        with _Budget():
             return "".join(_counted(_compiled(source).generate(values)))
     except SecurityError as error:
         raise UsageError(f"{place}{_line_of(error)}: {error}") from None
