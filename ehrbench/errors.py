@@ -27,6 +27,10 @@ class MissingError(EhrbenchError):
     exit_code = 3
 
 
+class MissingDataError(MissingError):
+    """A task's data that are not on this machine."""
+
+
 class PolicyError(EhrbenchError):
     """Refused, because a data policy forbids it."""
 

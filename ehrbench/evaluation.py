@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ehrbench.errors import EhrbenchError, MissingError
+from ehrbench.errors import EhrbenchError, MissingDataError
 from ehrbench.models.loading import load_model
 from ehrbench.models.own import adapt, require_place
 from ehrbench.models.protocol import Model
@@ -162,20 +162,20 @@ def prepare_all(
         PolicyError: the model may not see them.
     """
     ready: list[Prepared] = []
-    missing: list[tuple[str, MissingError]] = []
+    missing: list[tuple[str, MissingDataError]] = []
     for task in tasks:
         if task.data.policy == "credentialed" and options.data_dir != "sample":
             require_place(model, task.task)
         try:
             ready.append(prepare(task, model, options))
-        except MissingError as error:
+        except MissingDataError as error:
             if len(tasks) == 1:
                 raise
             missing.append((task.task, error))
     if missing and (not ready or not allow_partial):
         names = ", ".join(name for name, _ in missing[:5]) + (", …" if len(missing) > 5 else "")
         further = "--allow-partial runs the others; " if ready else ""
-        raise MissingError(
+        raise MissingDataError(
             f"{len(missing)} of {len(tasks)} tasks have no data ({names}); {further}`ehrbench data status` says where to get "
             f"them. The first: {missing[0][1]}"
         )

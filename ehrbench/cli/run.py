@@ -113,6 +113,7 @@ def _print_dry_run(prepared: "Sequence[Prepared]", show_prompt: str | None, as_j
         typer.echo(
             f"{e.task}: {e.items} items, {e.calls} calls; {e.prompt_tokens:,} prompt tokens, {e.largest_prompt:,} in the largest "
             f"({e.tokenizer}); at most {e.answer_tokens:,} answer tokens; {e.cut} records cut, {e.overflow} items do not fit"
+            + (f", {e.unreadable} have a record that cannot be read" if e.unreadable else "")
             + (f"; about ${e.cost:.2f}" if e.cost is not None else "; cost unknown: no price is given for this model")
         )
     if len(estimates) > 1:

@@ -13,6 +13,10 @@ def verify(
     data_dir: Annotated[
         str | None, typer.Option(help="Folder that holds the releases. [default: where they were at the time of the run]")
     ] = None,
+    include_path: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder with task files, with which the run's task is then compared, too; repeatable."),
+    ] = None,
     metric_arg: Annotated[
         list[str] | None,
         typer.Option("--metric-arg", help="Argument of a metric (metric.name=value) that the run was scored with; repeatable."),
@@ -23,11 +27,13 @@ def verify(
     from ehrbench.neural.arguments import parse_arguments
     from ehrbench.runs.folder import open_run
     from ehrbench.scoring.loaded import load_run
-    from ehrbench.scoring.verify import verify_run
+    from ehrbench.scoring.verify import task_problems, verify_run
+    from ehrbench.tasks.catalog import load_catalog
     from ehrbench.terminal.output import print_json
 
     loaded = load_run(open_run(run), data_dir)
-    problems = verify_run(loaded, parse_arguments(metric_arg or ()))
+    problems = task_problems(loaded, load_catalog(include_path)) if include_path else []
+    problems += verify_run(loaded, parse_arguments(metric_arg or ()))
     if as_json:
         print_json({"run": str(loaded.folder.path), "verified": not problems, "problems": problems})
     elif problems:

@@ -28,6 +28,8 @@ class Estimate(NamedTuple):
     """Items whose record is not seen whole."""
     overflow: int
     """Items that cannot be asked within the window."""
+    unreadable: int
+    """Items whose record cannot be read."""
     tokenizer: str
     """Whose tokens these are."""
     cost: float | None
@@ -41,10 +43,11 @@ def estimate_run(run: Prepared) -> Estimate:
     tokenizer = run.tokenizer or WordTokenizer()
     generation = run.task.generation
     times = answers_wanted(run.task) if generation.temperature > 0 else 1
-    calls = prompt_tokens = largest = cut = overflow = 0
+    calls = prompt_tokens = largest = cut = overflow = unreadable = 0
     for work in plan_work(run, run.items, ""):
         if isinstance(work, Prediction):
-            overflow += 1
+            overflow += work.outcome == "overflow"
+            unreadable += work.outcome != "overflow"
             continue
         cut += bool(work.fitted and work.fitted.cut)
         for step in range(work.length):
@@ -55,7 +58,17 @@ def estimate_run(run: Prepared) -> Estimate:
     answer_tokens = calls * (generation.max_tokens + (generation.max_reasoning_tokens if run.model.thinks else 0))
     cost = run.model.price(prompt_tokens, answer_tokens) if isinstance(run.model, Priced) else None
     return Estimate(
-        run.task.task, len(run.items), calls, prompt_tokens, largest, answer_tokens, cut, overflow, tokenizer.name, cost
+        run.task.task,
+        len(run.items),
+        calls,
+        prompt_tokens,
+        largest,
+        answer_tokens,
+        cut,
+        overflow,
+        unreadable,
+        tokenizer.name,
+        cost,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ehrbench.errors import MissingDataError, MissingError
 from ehrbench.models.capabilities import Describes
 from ehrbench.models.protocol import Model, Tokenizer
 from ehrbench.readers import Dataset
@@ -53,12 +54,16 @@ def prepare(task: TaskSpec, model: Model, options: RunOptions) -> Prepared:
     """Open the data and pass the policy gate.
 
     Raises:
-        MissingError: the data are not there.
+        MissingDataError: the data are not there.
+        MissingError: the model's server or a tokenizer is not there.
         PolicyError: the endpoint may not see them.
     """
     task = with_base_model_stops(apply_options(task, options), options, model)
     synthetic = is_sample(options.data_dir)
-    dataset = open_dataset(task, options.data_dir)
+    try:
+        dataset = open_dataset(task, options.data_dir)
+    except MissingError as error:
+        raise MissingDataError(str(error)) from None
     approval = check_policy(task, model, synthetic or dataset.open_data)
     if isinstance(model, Describes):
         model.describe()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from ehrbench.metrics import METRICS
 from ehrbench.readers.item import Item
@@ -17,6 +18,8 @@ from ehrbench.scoring.run import score_run
 from ehrbench.scoring.score import missing
 from ehrbench.stats.bootstrap import is_earlier
 from ehrbench.tasks.answers import clean
+from ehrbench.tasks.catalog import Catalog
+from ehrbench.tasks.schema import TaskSpec
 
 TOLERANCE = 1e-9
 
@@ -29,6 +32,41 @@ def verify_run(run: LoadedRun, arguments: Mapping[str, str] | None = None) -> li
     earlier version is checked against the estimator that its description names.
     """
     return list(_problems(run, arguments or {}))
+
+
+def task_problems(run: LoadedRun, catalog: Catalog) -> list[str]:
+    """What of a run's task is no longer as its file says, one sentence each; choices of the command line may differ.
+
+    Raises:
+        UsageError: no task file has such a task.
+    """
+    stored, now = run.task, catalog.get(run.task.task, run.manifest["config"]["protocol"])
+    other = [
+        name
+        for name in type(stored).model_fields
+        if name not in _CHOSEN and name not in _DESCRIBED and _fixed(stored, name) != _fixed(now, name)
+    ]
+    if stored.prompt not in (now.prompt, *now.variants.values()):
+        other.append("prompt")
+    where = f" (version {now.version}, the run's {stored.version})" if now.version != stored.version else ""
+    return [f"manifest.json: '{name}' of task '{stored.task}' is not what its file says now{where}" for name in other]
+
+
+_CHOSEN = frozenset({"prompt", "generation", "variants"})
+"""Fields that the command line may set as a whole."""
+_PARTLY_CHOSEN: Mapping[str, frozenset[str]] = {
+    "fewshot": frozenset({"k"}),
+    "record": frozenset({"context", "keep", "chunk_tokens"}),
+}
+"""Fields of which it may set these."""
+_DESCRIBED = frozenset({"title", "description", "group", "cite", "cite_data", "caveats", "facts", "expected_items"})
+"""Fields that describe a task and decide no number."""
+
+
+def _fixed(task: TaskSpec, name: str) -> Any:
+    """A field, less what the command line may set of it."""
+    value = task.model_dump(mode="json")[name]
+    return {k: v for k, v in value.items() if k not in _PARTLY_CHOSEN[name]} if value and name in _PARTLY_CHOSEN else value
 
 
 def _problems(run: LoadedRun, arguments: Mapping[str, str]) -> Iterator[str]:
