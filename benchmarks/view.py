@@ -65,7 +65,7 @@ def make(folder: Path, items: int, runs: int, record_mb: float) -> None:
     )
     task = load_catalog([folder / "tasks"]).get("many")
     options = RunOptions(data_dir=str(folder / "data"), out=folder / "one", model="baseline:empty", limit=1)
-    first, _ = generate(prepare(task, load_model("baseline:empty", {}, None), options), quiet=True, command="benchmark")
+    first, _ = generate(prepare(task, load_model("baseline:empty", {}, None), options), command="benchmark")
     manifest = json.loads(first.manifest.read_text())
     for k in range(runs):
         manifest["config"]["model"]["name"], manifest["config"]["limit"] = f"model-{k}", None

@@ -11,6 +11,8 @@ setTheme(store());
 var switcher = button("theme", "", function () { setTheme(themes[(themes.indexOf(theme) + 1) % 3]); store(theme); nameTheme(); });
 function nameTheme() { switcher.textContent = "Theme: " + theme; }
 nameTheme();
+var current = doc.querySelector(".top [aria-current]");
+if (current) { current.closest("nav").scrollLeft = current.offsetLeft - current.closest("nav").offsetLeft - 16; }
 if (doc.querySelector(".top")) { doc.querySelector(".top").appendChild(switcher); }
 
 // The address after # is the whole state of a page: filters, search, tab and sort order.

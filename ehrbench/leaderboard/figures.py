@@ -73,7 +73,8 @@ def caterpillar(table: Correlation) -> Markup | None:
         title = value_title(show(metric.label, 60), metric.value, metric.low, metric.high, table.span)
         parts.append(dot(scale(metric.value), y, "dot run", title))
         parts.append(text(_WIDE, y + 4, number(metric.value, table.span, table.source is not None), "value", "end"))
-    caption = f"{show(table.statistic, 120)}: each metric with its 95 % interval"
+    statistic = show(table.statistic, 120)
+    caption = f"{statistic[:1].upper()}{statistic[1:]}: each metric with its 95 % interval"
     caption += ", beside the agreement between raters (line and band)." if ceiling else "."
     return figure(
         _WIDE, height, parts, f"Agreement of {len(metrics)} metrics with clinicians; the table has the numbers", caption

@@ -59,7 +59,7 @@ def section_table(section: Section, slug: Slugs, names: Names) -> Table:
         for category in section.categories:
             inner = section.stander.standing(category.which)
             if len(category.which) > 1:
-                label = f"{category.title}: {inner.label.lower()}, {plural(inner.n_tasks, 'task')}"
+                label = f"{category.title}: {inner.label.lower()}"
                 columns.append(replace(_standing_column(f"all-{category.name}", inner, label, category.title), total=True))
                 cells.append(inner.cells)
             for k in category.which:
@@ -80,7 +80,7 @@ def _standing_column(key: str, standing: Standing, label: str, group: str) -> Co
     return Column(
         key=key,
         label=show(label, 80),
-        sub="" if group else plural(standing.n_tasks, "task"),
+        sub=plural(standing.n_tasks, "task"),
         href="methods.html#win-rate" if standing.measure == "win rate" else "methods.html#mean",
         higher_is_better=standing.higher_is_better,
         span=standing.span,

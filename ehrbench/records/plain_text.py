@@ -9,7 +9,8 @@ from ehrbench.records.record import Entry, Record
 
 _DATE = r"(?:\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/(?:\d{4}|\d{2}))(?:[ T]+\d{1,2}:\d{2}(?::\d{2})?(?:\s*[AaPp][Mm]\b)?)?"
 _LEADING_DATE = re.compile(rf"[\s\[(#*-]*({_DATE})")
-_PIECE = re.compile(rf"(?:(?!\n[ \t]*\n|\n[\[(#*-]*{_DATE})[\s\S])+")
+_BREAK = re.compile(rf"\n(?=[ \t]*\n|[\[(#*-]*{_DATE})")
+"""The end of a line before a blank line, or before one that begins with a date."""
 
 
 def text_record(record_id: str, text: str) -> Record:
@@ -19,11 +20,12 @@ def text_record(record_id: str, text: str) -> Record:
     dates it. An entry without a date has no time. The text is kept as it is.
     """
     entries = []
-    for match in _PIECE.finditer(text):
-        piece = match[0]
-        if not (stripped := piece.strip()):
-            continue
-        start = match.start() + piece.index(stripped[0])
-        date = _LEADING_DATE.match(stripped)
-        entries.append(Entry(start, start + len(stripped), parse_time(date[1]) if date else None, "text"))
+    at = 0
+    for end in [*(found.start() for found in _BREAK.finditer(text)), len(text)]:
+        piece = text[at:end]
+        if stripped := piece.strip():
+            start = at + piece.index(stripped[0])
+            date = _LEADING_DATE.match(stripped)
+            entries.append(Entry(start, start + len(stripped), parse_time(date[1]) if date else None, "text"))
+        at = end + 1
     return Record(record_id, text, entries)

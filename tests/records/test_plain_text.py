@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from hypothesis import given
@@ -26,3 +27,18 @@ def test_entries_hold_every_visible_character_once(text: str) -> None:
     assert "".join("".join(text[entry.start : entry.end].split()) for entry in entries) == "".join(text.split())
     assert all(text[entry.start : entry.end].strip() == text[entry.start : entry.end] for entry in entries)
     assert all(first.end <= second.start for first, second in zip(entries, entries[1:], strict=False))
+
+
+@given(st.lists(st.sampled_from(["\n", "\n\n", " ", "\t", "a", "#", "[", "2020-01-02", "1/2/2020", "10:30"]), max_size=14))
+def test_an_entry_ends_at_a_blank_line_and_before_a_line_that_begins_with_a_date(parts: list[str]) -> None:
+    text = "".join(parts)
+    record = text_record("1", text)
+    starts = [m.start() for m in re.finditer(r"(?m)^[\[(#*-]*(?:2020-01-02|1/2/2020)", text)]
+    for entry in record.entries:
+        inside = text[entry.start : entry.end]
+        assert not re.search(r"\n[ \t]*\n", inside)
+        assert not any(entry.start + len(inside) - len(inside.lstrip("[(#*-")) < at < entry.end for at in starts)
+    for one, other in zip(record.entries, record.entries[1:], strict=False):
+        between = text[one.end : other.start]
+        blank = re.search(r"\n[ \t]*\n", between) is not None
+        assert blank or any(one.end < at <= other.end for at in starts)
