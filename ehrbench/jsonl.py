@@ -164,4 +164,4 @@ def write_private_folder(folder: Path, notice: str = "") -> None:
 
 def _explained(path: Path, error: OSError) -> EhrbenchError:
     reason = "no space is left on the disk" if error.errno == errno.ENOSPC else (error.strerror or type(error).__name__)
-    return EhrbenchError(f"cannot write {path}: {reason}; what is finished is kept, mend this and run the same command again")
+    return EhrbenchError(f"cannot write {path}: {reason}; what is finished is kept; fix this and run the same command again")

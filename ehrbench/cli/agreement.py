@@ -94,7 +94,7 @@ def agreement(
     print_notes(report.notes)
     print_notes([f"{one.judge}: {one.n_missing} rated answers have no score by it" for one in judges if one.n_missing])
     if not report.n_items:
-        typer.echo("no item was ranked twice, so nothing can be said about agreement", err=True)
+        typer.echo("no item was ranked twice, so agreement cannot be computed", err=True)
     if written:
         typer.echo("\n" + "\n".join(map(str, written)))
 

@@ -88,7 +88,7 @@ def fetch(
 
     fetch_tasks = FETCHERS.get(suite)
     if is_sample(data_dir):
-        raise UsageError("--data-dir is 'sample', which is no folder to write to; name one")
+        raise UsageError("--data-dir is 'sample', which is not a folder to write to; name one")
     chosen = load_catalog().select(tasks or suite)
     if foreign := [task.task for task in chosen if suite not in task.groups()]:
         raise UsageError(f"--tasks names {foreign[0]}, which is not of {suite}")

@@ -56,7 +56,7 @@ def setup(
     from ehrbench.terminal.output import print_table
 
     if name != "comet":
-        raise UsageError(f"there is no environment '{name}' to set up; expected comet")
+        raise UsageError(f"'{name}' is not an environment that can be set up; expected comet")
     sources = Sources(index_url, extra_index_url or (), find_links or (), no_index)
     make_environment(environment(), python, sources, instead=requirement or (), force=force, say=typer.echo)
     rows = [_describe(one) for one in _names() if one.startswith(("comet", "bleurt", "lens", "unieval"))]

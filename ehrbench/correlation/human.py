@@ -129,7 +129,9 @@ def item_clusters(rankings: Rankings, options: Options) -> Clusters:
         UsageError: patients, and no item has one.
     """
     if options.unit == "patients" and not any(rankings.groups):
-        raise UsageError(f"{rankings.source}: no item has a cluster, so nothing can be said by patient; add a column 'cluster'")
+        raise UsageError(
+            f"{rankings.source}: no item has a cluster, so nothing can be computed by patient; add a column 'cluster'"
+        )
     return Clusters(rankings.groups, options.unit)
 
 

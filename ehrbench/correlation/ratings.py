@@ -160,7 +160,7 @@ def build(
     items = sorted({item for item, _, _ in rows})
     systems = sorted({system for _, _, system in rows})
     if not rows:
-        raise UsageError(f"{source}: there is no rating in it")
+        raise UsageError(f"{source}: it holds no ratings")
     if len(systems) < 2:
         raise UsageError(f"{source}: all ratings are of one system, {shown(systems[0])}; a ranking needs two or more")
     of_item = {item: i for i, item in enumerate(items)}

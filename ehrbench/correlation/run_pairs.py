@@ -63,11 +63,11 @@ def match_runs(a: Path, b: Path) -> list[RunPair]:
     if not shared:
         if tasks := {task for task, _ in sides[0]} & {task for task, _ in sides[1]}:
             raise UsageError(
-                f"task '{min(tasks)}': the runs are of unlike tracks ({_list(sides[0])} in {a}, {_list(sides[1])} in {b}); "
+                f"task '{min(tasks)}': the runs are of different tracks ({_list(sides[0])} in {a}, {_list(sides[1])} in {b}); "
                 "numbers of two tracks are never compared"
             )
         raise UsageError(
-            f"the runs are of unlike tasks ({_list(sides[0])} in {a}, {_list(sides[1])} in {b}); "
+            f"the runs are of different tasks ({_list(sides[0])} in {a}, {_list(sides[1])} in {b}); "
             "compare takes two runs of one task"
         )
     pairs = [_pair(sides[0][task], sides[1][task]) for task in shared]
@@ -119,7 +119,7 @@ def _pair(a: Run, b: Run) -> RunPair:
     for what, (one, other, advice) in facts.items():
         if one != other:
             raise UsageError(
-                f"task '{a.result.task}': the runs have unlike {what} ({a.name}: {one}, {b.name}: {other}); {advice}"
+                f"task '{a.result.task}': the runs have different {what} ({a.name}: {one}, {b.name}: {other}); {advice}"
             )
     return RunPair(a, b, tuple(_differences(a, b)))
 

@@ -85,6 +85,6 @@ def _alike(folders: Sequence[RunFolder], manifests: Sequence[dict[str, Any]]) ->
         for folder, value in zip(folders, values, strict=True):
             if value != values[0]:
                 raise UsageError(
-                    f"the runs are of unlike {what}: {folders[0].path} has {str(values[0])[:16]}, {folder.path} has "
+                    f"the runs are of different {what}: {folders[0].path} has {str(values[0])[:16]}, {folder.path} has "
                     f"{str(value)[:16]}; correlate takes runs of one task, protocol and data"
                 )

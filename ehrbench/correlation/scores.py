@@ -70,7 +70,7 @@ def read_scores(source: Path | Table, lower_is_better: Collection[str] = ()) -> 
         cells[cell] = score
         places.setdefault((metric, cell), row.number)
     if not found:
-        raise UsageError(f"{sheet.path}: there is no score in it")
+        raise UsageError(f"{sheet.path}: it holds no scores")
     return [describe(name, found[name], sheet.path.name, lower_is_better) for name in found], sheet.notes.sentences()
 
 

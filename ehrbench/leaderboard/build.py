@@ -128,7 +128,7 @@ def _usable(results: Sequence[Result]) -> tuple[list[Result], list[str]]:
         except (UnicodeEncodeError, ValueError):
             who = result.model.name.encode("ascii", "replace").decode()[:60]
             what = result.task.encode("ascii", "replace").decode()[:60]
-            left_out.append(f"the result of '{who}' on '{what}' holds half a character (a lone surrogate), which is no text")
+            left_out.append(f"the result of '{who}' on '{what}' holds half a character (a lone surrogate), which is not text")
             continue
         kept.append(result)
     return kept, sorted(left_out)

@@ -45,7 +45,7 @@ def check_site(
         if path.suffix in ENDINGS:
             files[place] = "" if path.suffix == ".png" else path.read_text(encoding="utf-8", errors="replace")
         elif place not in (MARKER, PLAIN):
-            strange.append(Finding(place, "is no file that a build makes"))
+            strange.append(Finding(place, "is not a file that a build makes"))
     # The page for wrong addresses stands in for any place, so its links are whole and lead to the host.
     pages = {name: text for name, text in files.items() if name != NOT_FOUND}
     searched = search_sources(files, run_folders, data_dir)

@@ -98,7 +98,7 @@ def split_spec(spec: str) -> tuple[str, str]:
             raise UsageError(f"--model {spec}: nothing after the colon; expected for instance {_example(backend)}")
         return backend, name
     if colon and not Path(spec).exists():
-        raise UsageError(f"--model {spec}: {unknown_name('model backend', backend, MODELS)}, and there is no folder of that name")
+        raise UsageError(f"--model {spec}: {unknown_name('model backend', backend, MODELS)}, and no folder has that name")
     if not colon and spec in MODELS:
         raise UsageError(f"--model {spec}: '{spec}' is a backend; say which of its models, for instance {_example(spec)}")
     return ("vllm" if _vllm_works() else "hf"), spec

@@ -120,7 +120,7 @@ class Worker:
             self.close()
             raise WorkerError(
                 f"the metrics' worker speaks protocol {hello.get('protocol')}, expected {protocol.PROTOCOL}: two "
-                "versions of ehrbench are mixed; install it anew"
+                "versions of ehrbench are mixed; set it up again"
             )
         self.libraries = dict(hello.get("libraries") or {})
 

@@ -59,7 +59,9 @@ class Environment(NamedTuple):
         )
         if not self.python.exists():
             if self.own:
-                return f"{VARIABLE} names a folder that is no virtual environment (it has no bin/python): correct it or unset it"
+                return (
+                    f"{VARIABLE} names a folder that is not a virtual environment (it has no bin/python): correct it or unset it"
+                )
             return f"{metric} runs in an environment of its own, which is not there: run `ehrbench metrics setup comet`"
         if not self.own and not (self.folder / DONE).is_file():
             return "the metrics' environment was not finished when it was made: run `ehrbench metrics setup comet` again"

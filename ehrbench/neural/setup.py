@@ -60,7 +60,7 @@ def make_environment(
         raise UsageError(f"EHRBENCH_COMET_ENVIRONMENT names {place.folder}, which is yours to fill: unset it to have one made")
     done = place.folder / DONE
     if done.is_file() and not force:
-        say(f"{place.folder} is there already; --force makes it anew")
+        say(f"{place.folder} already exists; --force makes it again")
         return
     if place.folder.exists():
         shutil.rmtree(place.folder)

@@ -61,7 +61,7 @@ def _kept(name: str) -> Path | None:
 
 def _missing(metric: str, name: str, default: str) -> str:
     if name != default and not _is_hub_id(name):
-        return f"{metric}: '{name}' is no folder on this machine: check the path of the checkpoint"
+        return f"{metric}: '{name}' is not a folder on this machine: check the path of the checkpoint"
     return (
         f"{metric} needs the weights of {name}: on a machine with a network, run `hf download {name} --local-dir FOLDER`, then "
         f"put the folder at {home_dir() / 'metrics' / name.rsplit('/', 1)[-1]}"

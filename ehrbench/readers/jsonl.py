@@ -109,7 +109,7 @@ def _parse(raw: bytes, place: str) -> dict[str, Any]:
         raise UsageError(f"{place}: the line {not_utf8(raw)}") from None
     except UnicodeEncodeError:
         raise UsageError(
-            f"{place}: a text of this line has half of a surrogate pair (\\ud800 to \\udfff), which is no character"
+            f"{place}: a text of this line has half of a surrogate pair (\\ud800 to \\udfff), which is not a character"
         ) from None
     except json.JSONDecodeError as error:
         raise UsageError(f"{place}: not JSON at column {error.colno} ({error.msg}); expected one object a line") from None

@@ -122,7 +122,7 @@ def _refuse_twins(path: Path, columns: Sequence[str]) -> None:
     folded = [column.casefold() for column in columns]
     if len(set(folded)) < len(folded):
         twice = [number for number, name in enumerate(folded, 1) if folded.count(name) > 1]
-        raise UsageError(f"{path}:1: columns {twice[0]} and {twice[1]} have the same name; expected a header with unlike names")
+        raise UsageError(f"{path}:1: columns {twice[0]} and {twice[1]} have the same name; expected a header with distinct names")
 
 
 def _checked(path: Path, columns: Sequence[str], rows: Iterator[tuple[int, list[str]]], separator: str) -> Iterator[Row]:
@@ -167,7 +167,7 @@ class Columns:
             if chosen and meaning in chosen:
                 if chosen[meaning].casefold() not in folded:
                     raise UsageError(
-                        f"{table.path}: options.columns.{meaning} names '{chosen[meaning]}', which is no column there"
+                        f"{table.path}: options.columns.{meaning} names '{chosen[meaning]}', which is not a column there"
                     )
                 here = [chosen[meaning]]
             else:

@@ -211,4 +211,4 @@ def read_group_results(path: Path) -> list[GroupResult]:
     try:
         return [GroupResult.model_validate(row) for row in json.loads(path.read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"{path} is no file of group results ({type(error).__name__}); `ehrbench run` writes one") from None
+        raise UsageError(f"{path} is not a file of group results ({type(error).__name__}); `ehrbench run` writes one") from None

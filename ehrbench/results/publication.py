@@ -172,7 +172,7 @@ def publishable_all(
         result, withheld = publishable(one.result, folder, searched, reviewed_by)
         results.append(result)
         if withheld:
-            said.append(f"{one.path}: withheld, because nobody has vouched for the text: {', '.join(withheld)}")
+            said.append(f"{one.path}: withheld, because nobody has reviewed the text: {', '.join(withheld)}")
     return results, said
 
 

@@ -70,7 +70,7 @@ class MetricResult(_Part):
             raise ValueError(f"metric '{self.name}' has neither a value nor a reason for having none")
         worst, best = self.range
         if worst > best or max(abs(worst), abs(best)) > MAX_RANGE:
-            raise ValueError(f"metric '{self.name}': range {worst:g} to {best:g} is no range")
+            raise ValueError(f"metric '{self.name}': range {worst:g} to {best:g} is not a range")
         slack = 1e-9 * max(1.0, abs(best - worst))
         for number in (self.value, self.strict_value, self.baseline):
             if number is not None and not worst - slack <= number <= best + slack:

@@ -110,7 +110,7 @@ def search_data(search: Search, folder: Path) -> Iterator[Finding]:
         try:
             yield from _search_file(search, path)
         except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, PolarsError) as error:
-            yield Finding(path.name, f"cannot be searched for leaks ({type(error).__name__}): mend or remove the file")
+            yield Finding(path.name, f"cannot be searched for leaks ({type(error).__name__}): repair or remove the file")
 
 
 def _search_file(search: Search, path: Path) -> Iterator[Finding]:

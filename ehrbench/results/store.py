@@ -148,7 +148,7 @@ def find_results(folders: Iterable[Path]) -> tuple[list[Stored], list[Problem]]:
         if any(_claim(one.result) != _claim(several[0].result) for one in several[1:]):
             places = ", ".join(dict.fromkeys(str(one.path) for one in several))
             message = (
-                f"{len(several)} unlike results for task '{key.task}', protocol '{key.protocol}', model "
+                f"{len(several)} different results for task '{key.task}', protocol '{key.protocol}', model "
                 f"'{several[0].result.model.name[:80]}', config '{key.config_hash[:12]}' in {places}: "
                 "none of them is used; remove all but one"
             )
@@ -221,7 +221,7 @@ def load_json(path: Path) -> object:
             json.dumps(data, ensure_ascii=False).encode("utf-8")
         return data
     except UnicodeEncodeError:
-        raise UsageError(f"{path}: a text has half of a surrogate pair (\\ud800 to \\udfff), which is no character") from None
+        raise UsageError(f"{path}: a text has half of a surrogate pair (\\ud800 to \\udfff), which is not a character") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

@@ -88,7 +88,7 @@ def _unstated_strata(result: Result, task: object) -> Iterator[str]:
     try:
         spec = TaskSpec.model_validate(task)
     except ValidationError:
-        yield "manifest.json beside it is damaged: 'task' is not a task, so nobody can say which strata may be published"
+        yield "manifest.json beside it is damaged: 'task' is not a task, so it is unknown which strata may be published"
         return
     unstated = sum(not spec.may_publish(name) for name in result.strata)
     if unstated:
@@ -171,7 +171,7 @@ def _provenance(result: Result) -> Iterator[str]:
         if not re.fullmatch(r"[0-9a-f]{12,64}", result.config_hash):
             yield "config_hash is not the hash of a manifest"
         if not result.signature:
-            yield "signature is empty: nobody can say how the number was made"
+            yield "signature is empty: it is unknown how the number was made"
         if not result.synthetic and re.search(r"--data-dir[= ]sample\b", result.command):
             yield "the command ran on the bundled sample, and synthetic is false"
         if re.search(r"(?:^|[\s='\"])(?:/|~/|[A-Za-z]:\\)[\w.-]", result.command):

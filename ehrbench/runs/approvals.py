@@ -62,7 +62,7 @@ def load_approvals() -> list[Approval]:
         rows: list[dict[str, Any]] = parse(path.read_text(encoding="utf-8"))
         return [Approval(**row) for row in rows]
     except (ValueError, TypeError):
-        raise UsageError(f"{path} is damaged: mend it, or delete it and record the approvals again") from None
+        raise UsageError(f"{path} is damaged: repair it, or delete it and record the approvals again") from None
 
 
 def record_approval(endpoint: str, tasks: str, approved_by: str, agreement: str) -> Approval:

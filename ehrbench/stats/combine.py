@@ -35,7 +35,7 @@ def pool(tasks: Sequence[TaskStatistics], *, shared: bool = False) -> TaskStatis
         ValueError: the tasks have unlike aggregates.
     """
     if len({task.aggregate for task in tasks}) != 1:
-        raise ValueError("tasks with unlike aggregates cannot be pooled")
+        raise ValueError("tasks with different aggregates cannot be pooled")
     matrix = np.concatenate([check_statistics(task.statistics, None) for task in tasks])
     groups = [
         None if group is None else group if shared else f"{i} {group}" for i, task in enumerate(tasks) for group in task.groups

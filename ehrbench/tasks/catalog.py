@@ -217,7 +217,7 @@ def _plugin_folder(entry: EntryPoint) -> Path:
     except Exception as error:
         kind = type(error).__name__
         raise UsageError(
-            f"task plugin '{entry.name}' ({entry.value}) gives no folder of tasks: {kind}; mend or uninstall it"
+            f"task plugin '{entry.name}' ({entry.value}) gives no folder of tasks: {kind}; repair or uninstall it"
         ) from error
 
 

@@ -69,9 +69,8 @@ def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
         return str(error.get("ctx", {}).get("error", error["msg"]))
     if loc == ("task",) and kind == "string_pattern_mismatch":
         name = _found(error["input"])
-        return (
-            f"{name} is no task name: expected lower-case letters, digits and '_', in parts joined by '.' (suite.category.name)"
-        )
+        wanted = "lower-case letters, digits and '_', with '.' between parts (suite.category.name)"
+        return f"{name} is not a task name: expected {wanted}"
     context = error.get("ctx", {})
     expected = _EXPECTED.get(kind)
     if expected is None:

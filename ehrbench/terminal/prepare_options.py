@@ -40,7 +40,7 @@ def target_folder(out: Path | None, suite: str) -> Path:
     from ehrbench.readers.data_dir import chosen_data_dir, is_sample
 
     if out is None and is_sample(None):
-        raise UsageError("$EHRBENCH_DATA is 'sample', which is no folder to write to; name one with --out")
+        raise UsageError("$EHRBENCH_DATA is 'sample', which is not a folder to write to; name one with --out")
     return Path(chosen_data_dir(None)) / suite if out is None else out
 
 

@@ -158,7 +158,7 @@ def test_a_submission_without_the_release_is_scored_by_its_own_golds(tmp_path: P
         ("task_id,input,GT,output\ntask16,a,0\n", r":2: row 1 has 3 fields"),
         ("task_id,input,GT,output\ntask16,a,0,0\ntask999,a,0,0\n", r"row 2: unknown task id 'task999'"),
         ("task_id,input,GT,output\ntask16,a,0,0\ntask16,a,\0,0\n", r":3: a NUL byte"),
-        ('task_id,input,GT,output\ntask16,a,0,0\ntask16,"a,0,0\n', r":3: row 2 is no row of a CSV"),
+        ('task_id,input,GT,output\ntask16,a,0,0\ntask16,"a,0,0\n', r":3: row 2 is not a row of a CSV"),
         ("task_id,input,GT,output\n", "no rows"),
         ("", ":1: no column task_id"),
         ("task_id,input,GT,output\n,a,0,0\n", "row 1 has no task_id"),

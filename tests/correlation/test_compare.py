@@ -129,7 +129,7 @@ def test_unlike_settings_are_named(copy):
 
 def test_refusals(copy):
     a, b = copy / "bm25", copy / "newest"
-    with pytest.raises(UsageError, match=r"unlike protocols .*clean.*paper.* never compared"):
+    with pytest.raises(UsageError, match=r"different protocols .*clean.*paper.* never compared"):
         match_runs(a, copy / "paper")
     with pytest.raises(UsageError, match="both sides are the same run"):
         match_runs(a, a)
@@ -142,7 +142,7 @@ def test_refusals(copy):
     manifest = only(b) / "manifest.json"
     text = manifest.read_text()
     manifest.write_text(text.replace(json.loads(text)["config"]["data_hash"], "0" * 64))
-    with pytest.raises(UsageError, match="unlike data"):
+    with pytest.raises(UsageError, match="different data"):
         match_runs(a, b)
     manifest.write_text(text)
     result = only(b) / "result.json"
@@ -151,7 +151,7 @@ def test_refusals(copy):
     with pytest.raises(UsageError, match="computed in two ways"):
         compare(match_runs(a, b), ["rouge_l"])
     result.write_text(whole.replace('"task": "medalign"', '"task": "other"'))
-    with pytest.raises(UsageError, match="unlike tasks"):
+    with pytest.raises(UsageError, match="different tasks"):
         match_runs(a, b)
     result.unlink()
     with pytest.raises(MissingError, match="is not scored"):
@@ -180,5 +180,5 @@ def test_several_tasks_are_adjusted_together(copy):
 def test_tracks_are_never_compared(copy):
     path = only(copy / "newest") / "result.json"
     path.write_text(path.read_text().replace('"track": ""', '"track": "open"'))
-    with pytest.raises(UsageError, match=r"unlike tracks .*medalign \(open\)"):
+    with pytest.raises(UsageError, match=r"different tracks .*medalign \(open\)"):
         match_runs(copy / "bm25", copy / "newest")

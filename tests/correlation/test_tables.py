@@ -58,7 +58,7 @@ def test_rows_that_repeat(tmp_path):
     ("text", "message"),
     [
         ("item,rater,system,rank\nq1,a,A,1\nq2,a,A,1\n", "all ratings are of one system, 'A'"),
-        ("item,rater,system,rank\n", "there is no rating in it"),
+        ("item,rater,system,rank\n", "it holds no ratings"),
         ("item,rater,system\nq1,a,A\n", "no column 'rank' or 'model_rank'"),
         ("item,rater,system,rank\nq1,a,,1\n", r"r\.csv:2: row 1: the system is empty"),
         ("item,rater,system,rank\nq1,a,A,1,5\n", "row 1 has 5 fields, the header has 4"),
@@ -110,7 +110,7 @@ def test_scores_that_are_refused(tmp_path):
         align(found, ("q1",), ("X", "Y"))
     with pytest.raises(UsageError, match="no score for any of the 1 rated items"):
         align(found, ("q7",), ("A", "B"))
-    with pytest.raises(UsageError, match="no score in it"):
+    with pytest.raises(UsageError, match="it holds no scores"):
         read_scores(write(tmp_path / "none.csv", "item,system,metric,score\n"))
 
 

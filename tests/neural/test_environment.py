@@ -73,7 +73,7 @@ def test_an_unfinished_one_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_of_the_user_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EHRBENCH_COMET_ENVIRONMENT", str(tmp_path))
-    assert "no virtual environment" in str(environment().problem("COMET", "unbabel-comet==2.2.7"))
+    assert "not a virtual environment" in str(environment().problem("COMET", "unbabel-comet==2.2.7"))
 
 
 def test_folders_that_are_no_checkpoints_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ def test_folders_that_are_no_checkpoints_are_named(tmp_path: Path, monkeypatch: 
     arguments = {"comet.checkpoint": str(folder), "bleurt.checkpoint": str(folder)}
     assert "has no hparams.yaml and no checkpoints/model.ckpt" in str(resolve("comet", arguments).unavailable())
     assert "is not a checkpoint: it has no config.json" in str(resolve("bleurt", arguments).unavailable())
-    assert "is no folder on this machine" in str(resolve("comet", {"comet.checkpoint": "./nowhere"}).unavailable())
+    assert "is not a folder on this machine" in str(resolve("comet", {"comet.checkpoint": "./nowhere"}).unavailable())
     (folder / "checkpoints").mkdir()
     (folder / "checkpoints" / "model.ckpt").write_bytes(b"")
     (folder / "hparams.yaml").write_text("pretrained_model: xlm-roberta-large\n", "utf-8")

@@ -90,7 +90,7 @@ def test_columns_by_meaning(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'x' and 'y' could both be 'text'"):
         Columns(table, {"text": ("w", "x", "y")})
     assert Columns(table, {"text": ("w", "x", "y")}, {"text": "y"}).get(table.rows[0], "text") == "two"
-    with pytest.raises(UsageError, match="names 'q', which is no column"):
+    with pytest.raises(UsageError, match="names 'q', which is not a column"):
         Columns(table, {"text": ("w",)}, {"text": "q"})
 
 

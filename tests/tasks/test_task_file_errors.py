@@ -162,7 +162,7 @@ def test_data_path_stays_below_the_data_directory(folder: Path, path: str) -> No
 @pytest.mark.parametrize("name", ["Mine", "a..b", ".a", "a.", "../a", "a b", "a/b"])
 def test_task_names_are_safe_names(folder: Path, name: str) -> None:
     message = fault(folder, TASK.replace("task: mine", f"task: '{name}'"), name=name)
-    assert message.startswith(f"t/a.yaml:1: '{name}' is no task name: expected lower-case letters")
+    assert message.startswith(f"t/a.yaml:1: '{name}' is not a task name: expected lower-case letters")
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def read_answers(path: Path, system: str | None) -> dict[str, Made]:
         if made.setdefault(item, entry) != entry:
             if system is None and len(systems) > 1:
                 break
-            raise UsageError(f"{path}:{line}: a second, different answer for item {item}; expected one an item")
+            raise UsageError(f"{path}:{line}: a second, different answer for item {item}; expected one per item")
     if system is None and len(systems) > 1:
         raise UsageError(f"{path} holds answers of several systems: choose one with --model-arg system=NAME ({_few(systems)})")
     if system is not None and system not in systems:

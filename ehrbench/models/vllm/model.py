@@ -97,7 +97,7 @@ def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model
         engine_args: Any = import_module("vllm.engine.arg_utils").EngineArgs
     except Exception as error:
         raise MissingError(
-            f"vllm is installed but cannot be imported: {type(error).__name__}: {str(error)[:200]}; install it anew in an "
+            f"vllm is installed but cannot be imported: {type(error).__name__}: {str(error)[:200]}; reinstall it in an "
             "environment of its own, or use hf:PATH"
         ) from None
     given = read_arguments(args, engine_args)

@@ -105,7 +105,7 @@ def _whole(place: str, row: Mapping[str, str], name: str) -> int | None:
         return None
     digits = text.removesuffix(".0")
     if not digits.isdecimal():
-        raise UsageError(f"{place}: '{name}' is no whole number")
+        raise UsageError(f"{place}: '{name}' is not a whole number")
     return int(digits)
 
 
@@ -116,7 +116,7 @@ def _time(place: str, row: Mapping[str, str], name: str) -> int | None:
     try:
         return int(datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc).timestamp())
     except ValueError:
-        raise UsageError(f"{place}: '{name}' is no time of the form YYYY-MM-DD HH:MM:SS") from None
+        raise UsageError(f"{place}: '{name}' is not a time of the form YYYY-MM-DD HH:MM:SS") from None
 
 
 def with_files(index: Index, entries: Sequence[Entry], allow: bool) -> tuple[list[Entry], list[str]]:

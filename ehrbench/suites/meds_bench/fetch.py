@@ -120,7 +120,7 @@ def _check(path: Path, repo: str, name: str) -> None:
         read_release_file(path)
     except UsageError as error:
         what = str(error).replace(str(path), name)
-        raise UsageError(f"{repo} gave a file that is no file of the release, so it was not placed: {what}") from None
+        raise UsageError(f"{repo} gave a file that is not one of the release, so it was not placed: {what}") from None
 
 
 def _note(folder: Path, repo: str, commit: str, placed: Sequence[str]) -> None:

@@ -42,7 +42,7 @@ def labels_of(
     for index, instance in enumerate(instances):
         label = known.get((_words(_text(instance.get("input"))), _words(_text(instance.get("output")))))
         if label is None:
-            raise UsageError(f"{path}: instance {index} is no pair of {other_name}, so its label is not known")
+            raise UsageError(f"{path}: instance {index} is not a pair of {other_name}, so its label is not known")
         found.append(label)
     return found
 

@@ -99,7 +99,7 @@ def read_release_file(path: Path) -> tuple[str, list[dict[str, Any]]]:
         raise UsageError(f"{path}: 'Instances' must be a list with at least one instance")
     for index, instance in enumerate(instances):
         if not isinstance(instance, dict):
-            raise UsageError(f"{path}: instance {index} is no object with 'input' and 'output'")
+            raise UsageError(f"{path}: instance {index} is not an object with 'input' and 'output'")
     return _definition(data.get("Definition"), path), instances
 
 
@@ -139,7 +139,7 @@ def _definition(value: object, path: Path) -> str:
     if isinstance(value, list) and value:
         value = value[0]
     if not isinstance(value, str) or not value.strip():
-        raise UsageError(f"{path}: 'Definition' is no text or list of texts; expected the instruction of the task")
+        raise UsageError(f"{path}: 'Definition' is neither a text nor a list of texts; expected the instruction of the task")
     return value
 
 
@@ -173,7 +173,7 @@ def _items(
             raise UsageError(f"{place}: 'input' is absent or empty; expected the text that is asked about")
         name = _name(instance.get("id"), path.stem, index)
         if name in names:
-            raise UsageError(f"{place}: the id {name} is there already, in instance {names[name]}; ids must be unlike")
+            raise UsageError(f"{place}: the id {name} is there already, in instance {names[name]}; ids must differ")
         names[name] = index
         group = _text(instance.get("group"))
         if group is None and repeated[question] > 1:  # items on one text belong together, and none may be another's example

@@ -129,7 +129,7 @@ def test_labels_from_the_file_beside_it(tmp_path: Path) -> None:
     write(tmp_path, instances(*[(f"Sentence1: {p}\n\nSentence2: {h}", label) for p, h, label in pairs]), "task41_x.json")
     assert [item.references[0] for item in read(tmp_path, options).items] == ["He is well."]
     write(tmp_path, instances(("Another.", "He is well.")))
-    with pytest.raises(UsageError, match="instance 0 is no pair of task41_x.json"):
+    with pytest.raises(UsageError, match="instance 0 is not a pair of task41_x.json"):
         read(tmp_path, options)
 
 
@@ -143,9 +143,9 @@ BAD = {
     "no instances": ({"Definition": ["d"], "instances": []}, "no key 'Instances'"),
     "empty instances": (changed(Instances=[]), "at least one instance"),
     "instances object": (changed(Instances={"a": 1}), "must be a list"),
-    "instance text": (changed(Instances=[SECRET]), "instance 0 is no object"),
-    "no definition": ({"Instances": TOY["Instances"]}, "'Definition' is no text"),
-    "empty definition": (changed(Definition=[]), "'Definition' is no text"),
+    "instance text": (changed(Instances=[SECRET]), "instance 0 is not an object"),
+    "no definition": ({"Instances": TOY["Instances"]}, "'Definition' is neither a text"),
+    "empty definition": (changed(Definition=[]), "'Definition' is neither a text"),
     "no output": (changed(Instances=[TOY["Instances"][0], {"input": SECRET}]), "instance 1: 'output' is absent"),
     "null output": (instances((SECRET, None)), "instance 0: 'output'"),
     "empty list": (instances((SECRET, [])), "instance 0: 'output'"),

@@ -26,7 +26,7 @@ def read_pairs(source: Path) -> tuple[list[Instance], list[Instance]]:
 
     Raises:
         MissingError: ``mli_test_v1.jsonl`` is not there.
-        UsageError: a line is no pair of MedNLI; the message names file and line.
+        UsageError: a line is not a pair of MedNLI; the message names file and line.
     """
     path = source / TEST_FILE if source.is_dir() else source
     if not path.is_file():

@@ -70,7 +70,7 @@ def read_submission(path: Path) -> dict[str, list[SubmittedRow]]:
                 found[task.strip()].append(SubmittedRow(number, prompt, gold, output))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise UsageError(f"{path}:{line}: row {number + 1} is no row of a CSV ({error})") from None
+        raise UsageError(f"{path}:{line}: row {number + 1} is not a row of a CSV ({error})") from None
     if not found:
         raise UsageError(f"{path}: the file has no rows; expected one an instance")
     return dict(found)

@@ -217,11 +217,11 @@ def write_rows(folder: Path, rows: list[dict[str, Any]]) -> None:
     [
         ({"period_end": "31"}, r"the window \[\d+, 31\) is not within the 30 events of 90000001\.parquet"),
         ({"period_begin": "29", "period_end": "29"}, "is not within"),
-        ({"period_begin": "x"}, "'period_begin' is no whole number"),
+        ({"period_begin": "x"}, "'period_begin' is not a whole number"),
         ({"period_begin": ""}, "must be whole numbers"),
         ({"admissions_id": "30.0"}, "admissions_id 30 is not among the 30 events"),
         ({"last_discharge_id": "44"}, "last_discharge_id 44 is not among"),
-        ({"subject_id": "../7"}, "'subject_id' is no whole number"),
+        ({"subject_id": "../7"}, "'subject_id' is not a whole number"),
         ({"target": "yes"}, "'target' is not JSON"),
         ({"target": "['yes']"}, "'target' is not JSON"),
         ({"target": "3"}, "neither a text nor a list"),
