@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ehrbench.metrics._mteval import ORDER, counter_13a
+from ehrbench.metrics._mteval import ORDER, counter_13a, tokenizer_13a
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.metrics.reading import Reading, nearest, shared_runs
 
 
 def score_bleu(scorables: Sequence[Scorable]) -> list[Statistics | None]:
@@ -61,6 +62,18 @@ def score_sentence_bleu(scorables: Sequence[Scorable]) -> list[Statistics | None
     return [None if counts is None else (sentence_bleu(counts),) for counts in score_bleu(scorables)]
 
 
+def _sentence_scores(answers: Sequence[str], references: Sequence[str]) -> list[float]:
+    pairs = [Scorable("", answer, (reference,)) for answer, reference in zip(answers, references, strict=True)]
+    return [sentence_bleu(counts) for counts in score_bleu(pairs) if counts is not None]
+
+
+def _reads(scorable: Scorable) -> Reading:
+    tokenize = tokenizer_13a()
+    answer, gold = (list(map(str, tokenize(text))) for text in (scorable.answer, nearest(scorable, _sentence_scores)))
+    lengths = f"{len(answer)} tokens in the answer, {len(gold)} in the gold answer"
+    return {**shared_runs(answer, gold, range(1, ORDER + 1)), "length": lengths}
+
+
 _SETTINGS = {"tokenizer": "13a", "case": "mixed", "smooth": "exp", "order": ORDER, "references": "clipped"}
 _PAPERS = (
     "Papineni et al. BLEU: a Method for Automatic Evaluation of Machine Translation. ACL 2002; "
@@ -79,6 +92,7 @@ BLEU = Metric(
     libraries=("sacrebleu",),
     about="Overlap of sequences of one to four words with the gold answers, over all answers together; short ones are penalised.",
     cite=_PAPERS,
+    reads=_reads,
     note="Corpus BLEU in 0..1; an item's own score is sentence BLEU.",
 )
 SENTENCE_BLEU = Metric(
@@ -91,5 +105,6 @@ SENTENCE_BLEU = Metric(
     libraries=("sacrebleu",),
     about="BLEU of each answer by itself, averaged over answers.",
     cite=_PAPERS,
+    reads=_reads,
     note="Mean of sentence BLEU, in 0..1.",
 )

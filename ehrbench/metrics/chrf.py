@@ -6,11 +6,13 @@ Values are in 0..1 where sacrebleu prints 0..100. White space does not count; ca
 from __future__ import annotations
 
 import string
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ehrbench.metrics._texts import Encoder, Memo, best_of_references, by_word
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.metrics.reading import Reading, nearest, shared_runs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,6 +61,20 @@ def _chrf_pp(answers: Sequence[str], references: Sequence[str]) -> npt.NDArray[n
     return scores
 
 
+def _reads(scorable: Scorable) -> Reading:
+    gold = nearest(scorable, _chrf_pp)
+    split = by_word(split_punctuation)
+    lines = {}
+    characters = ["".join(text.split()) for text in (scorable.answer, gold)]
+    for n in range(1, CHAR_ORDER + 1):
+        ours, theirs = (Counter(text[k : k + n] for k in range(len(text) - n + 1)) for text in characters)
+        if ours or theirs:
+            shared = (ours & theirs).total()
+            counts = f"{shared} of {ours.total()} in the answer, of {theirs.total()} in the gold answer"
+            lines[f"shared runs of {n} character{'' if n == 1 else 's'}"] = counts
+    return {**lines, **shared_runs([*map(str, split(scorable.answer))], [*map(str, split(gold))], range(1, WORD_ORDER + 1))}
+
+
 def score_chrf_pp(scorables: Sequence[Scorable]) -> list[Statistics | None]:
     """chrF++ of each item, the highest over its references."""
     return best_of_references(scorables, _chrf_pp)
@@ -73,5 +89,6 @@ CHRF_PP = Metric(
     settings={"char_order": CHAR_ORDER, "word_order": WORD_ORDER, "beta": BETA, "case": "mixed", "references": "max"},
     about="Overlap of sequences of up to six characters and two words with the gold answer; forgiving of inflection.",
     cite="Popović. chrF++: words helping character n-grams. WMT 2017.",
+    reads=_reads,
     note="Mean of sentence scores, in 0..1.",
 )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from ehrbench.metrics._texts import Memo, best_of_references
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.metrics.reading import Reading, listed, nearest, shared_runs
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -58,6 +59,19 @@ def score_token_f1(scorables: Sequence[Scorable]) -> list[Statistics | None]:
     return best_of_references(scorables, _token_f1)
 
 
+def _reads_normal(scorable: Scorable) -> Reading:
+    return {"compared": normalize(scorable.answer), "with": listed([normalize(gold) for gold in scorable.references])}
+
+
+def _reads_strict(scorable: Scorable) -> Reading:
+    return {"compared": scorable.answer.strip(), "with": listed([gold.strip() for gold in scorable.references])}
+
+
+def _reads_tokens(scorable: Scorable) -> Reading:
+    gold = nearest(scorable, _token_f1)
+    return shared_runs(normalize(scorable.answer).split(), normalize(gold).split(), (1,))
+
+
 _NORMAL = {"normalize": "squad", "references": "max"}
 
 _SQUAD = "Rajpurkar et al. SQuAD: 100,000+ Questions for Machine Comprehension of Text. EMNLP 2016."
@@ -71,6 +85,7 @@ EXACT_MATCH = Metric(
     settings=_NORMAL,
     about="The share of answers equal to a gold answer once case, punctuation and articles are removed.",
     cite=_SQUAD,
+    reads=_reads_normal,
 )
 EXACT_MATCH_STRICT = Metric(
     "exact_match_strict",
@@ -81,6 +96,7 @@ EXACT_MATCH_STRICT = Metric(
     settings={"normalize": "strip", "references": "max"},
     about="The share of answers equal to a gold answer, character by character; only white space at the ends is removed.",
     cite="ehrbench, docs/metrics.md.",
+    reads=_reads_strict,
 )
 TOKEN_F1 = Metric(
     "token_f1",
@@ -91,4 +107,5 @@ TOKEN_F1 = Metric(
     settings=_NORMAL,
     about="How many words answer and gold answer share: the harmonic mean of precision and recall, case and articles aside.",
     cite=_SQUAD,
+    reads=_reads_tokens,
 )

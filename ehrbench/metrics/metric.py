@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from ehrbench.metrics.reading import Reading
+
 Kind = Literal["item_mean", "corpus", "set_f1", "macro_f1", "auroc", "auprc", "calibration", "relative"]
 Need = Literal["reference", "labels", "choices", "question", "source", "probabilities"]
 
@@ -93,6 +95,8 @@ class Metric:
     signature."""
     note: str = ""
     """A caveat shown beside the number."""
+    reads: Callable[[Scorable], Reading] | None = None
+    """What it reads from an answer and from its golds, for people who look at an item; None: nothing but the score is shown."""
     unavailable: Callable[[], str | None] = field(default=lambda: None)
     """Why it cannot be computed on this machine, as one sentence with the next step; None when it can."""
     processes: bool = True

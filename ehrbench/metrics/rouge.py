@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ehrbench.metrics._texts import Encoder, MatchCounts, best_of_references, pair_counter
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.metrics.reading import Reading, nearest, shared_runs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,6 +84,23 @@ def score_rouge_l(scorables: Sequence[Scorable]) -> list[Statistics | None]:
     return best_of_references(scorables, _rouge_l)
 
 
+def _tokens(text: str) -> list[str]:
+    return [token.decode() for token in tokenize(text)]
+
+
+def _reads_runs(scorable: Scorable, n: int) -> Reading:
+    return shared_runs(_tokens(scorable.answer), _tokens(nearest(scorable, partial(_rouge_n, n=n))), (n,))
+
+
+def _reads_sequence(scorable: Scorable) -> Reading:
+    from rapidfuzz.distance import LCSseq
+
+    answer, gold = _tokens(scorable.answer), _tokens(nearest(scorable, _rouge_l))
+    common = [answer[block.a + k] for block in LCSseq.opcodes(answer, gold).as_matching_blocks() for k in range(block.size)]
+    counts = f"{len(common)} of {len(answer)} words of the answer, of {len(gold)} of the gold answer"
+    return {"longest shared sequence": counts + (f": {' '.join(common)}" if common else "")}
+
+
 _SETTINGS = {"tokenizer": "rouge_score-default", "stem": False, "measure": "f", "references": "max"}
 
 _rouge = partial(
@@ -97,17 +115,20 @@ ROUGE_1 = _rouge(
     name="rouge_1",
     label="ROUGE-1",
     score=partial(score_rouge_n, n=1),
+    reads=partial(_reads_runs, n=1),
     about="Overlap of single words with the gold answer, wherever they stand (F measure).",
 )
 ROUGE_2 = _rouge(
     name="rouge_2",
     label="ROUGE-2",
     score=partial(score_rouge_n, n=2),
+    reads=partial(_reads_runs, n=2),
     about="Overlap of pairs of neighbouring words with the gold answer (F measure).",
 )
 ROUGE_L = _rouge(
     name="rouge_l",
     label="ROUGE-L",
     score=score_rouge_l,
+    reads=_reads_sequence,
     about="The longest sequence of words that answer and gold answer share in the same order, gaps allowed (F measure).",
 )

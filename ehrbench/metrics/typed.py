@@ -37,6 +37,7 @@ from ehrbench.metrics._quantities import (
     without_quoted,
 )
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.metrics.reading import Reading, listed
 
 TYPES = ("yes_no", "number", "time", "duration", "count", "list", "text")
 
@@ -213,9 +214,24 @@ def score_typed(scorables: Sequence[Scorable], only: str | None = None) -> list[
     return scores
 
 
+def _reads(scorable: Scorable) -> Reading:
+    """The gold by its type, and what an answer states of that type."""
+    gold = scorable.meta.get("gold")
+    if not gold or gold.get("type") not in _RULES:
+        return {}
+    value = gold.get("value")
+    shown = listed([str(one) for one in value]) if isinstance(value, (list, tuple)) else str(value)
+    lines = {"gold": f"{gold['type'].replace('_', ' ')}: {shown} {gold.get('unit') or ''}".strip()}
+    if gold["type"] in ("number", "time", "duration", "count"):
+        found = quantities(scorable.answer)
+        said = ["not a single number" if math.isnan(one.value) else f"{one.value:g} {one.unit or ''}".strip() for one in found]
+        lines["read"] = "; ".join(said) or "no number"
+    return lines
+
+
 _NOTE = "True answers in any wording, by the type of the gold; not a metric of the paper."
 
-_typed = partial(Metric, version=2, kind="item_mean", cite="ehrbench, docs/metrics.md (typed golds).", note=_NOTE)
+_typed = partial(Metric, version=2, kind="item_mean", cite="ehrbench, docs/metrics.md (typed golds).", note=_NOTE, reads=_reads)
 
 TYPED_MATCH = _typed(
     name="typed_match",

@@ -29,12 +29,13 @@ def join(task: TaskSpec, items: Sequence[Item], predictions: Mapping[str, Predic
     for item in items:
         prediction = predictions[item.id]
         if prediction.outcome in SCORED_OUTCOMES:
-            scorables.append(_scorable(task, item, prediction))
+            scorables.append(scorable(task, item, prediction))
             groups.append(item.group)
     return scorables, groups
 
 
-def _scorable(task: TaskSpec, item: Item, prediction: Prediction) -> Scorable:
+def scorable(task: TaskSpec, item: Item, prediction: Prediction) -> Scorable:
+    """One answered item as the task's metrics see it."""
     return Scorable(
         item=item.id,
         answer=prediction.answer or "",

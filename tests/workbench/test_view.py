@@ -19,6 +19,7 @@ from ehrbench.correlation.ratings import build
 from ehrbench.errors import UsageError
 from ehrbench.jsonl import read_rows
 from ehrbench.judge.stored import read_judges
+from ehrbench.metrics.metric import Scorable
 from ehrbench.scoring.loaded import find_runs, load_run
 from ehrbench.workbench.access import OneDoor
 from ehrbench.workbench.record import Timeline, tidy
@@ -252,17 +253,14 @@ def test_runs_of_other_data_stand_apart(looked: Path, tmp_path: Path) -> None:
 
 
 def test_working_marks_what_is_shared() -> None:
-    from ehrbench.readers.item import Item
-
-    item = Item("i", "q", references=("took aspirin daily", "never took a statin"), labels=("Asthma", "COPD"))
-    found = working(item, "She never took any statin.")
+    golds = ("took aspirin daily", "never took a statin")
+    found = working(Scorable("i", "She never took any statin.", golds), ["rouge_1", "bogus"])
     assert found.nearest == 2
     assert "".join(p.text for p in found.pieces) == "She never took any statin."
     assert [p.text for p in found.pieces if p.shared] == ["never took", "statin"]
-    assert (found.ngrams[0].shared, found.ngrams[1].shared) == (3, 1)
-    assert working(item, "asthma").hits == ["Asthma"]
-    number = Item("i", "q", meta={"gold": {"type": "number", "value": 40, "unit": "mg"}})
-    assert working(number, "It was 40 mg.").read == ["40 mg"]
+    assert [read.metric for read in found.read] == ["ROUGE-1"]
+    shared = "3 of 5 in the answer, of 4 in the gold answer: never; took; statin"
+    assert dict(found.read[0].lines) == {"shared words": shared}
 
 
 def test_a_judge_beside_raters(looked: Path, tmp_path: Path) -> None:

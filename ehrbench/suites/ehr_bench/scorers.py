@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from ehrbench.metrics.metric import Kind, Metric, Need, Scorable, Statistics
+from ehrbench.metrics.reading import Reading, listed, of_sets
 
 Score = Callable[[Sequence[Scorable]], Sequence[Statistics | None]]
 Rule = Callable[[str, Sequence[str]], tuple[float, float, float]]
@@ -66,6 +68,17 @@ def score_part(rule: Rule, part: int, scorables: Sequence[Scorable]) -> list[Sta
     return [(rule(s.answer, s.labels)[part],) for s in scorables]
 
 
+def _reads_sets(scorable: Scorable, rule: Rule) -> Reading:
+    if rule is score_strict:
+        return of_sets({piece.lower() for piece in strict_pieces(scorable.answer)}, {label.lower() for label in scorable.labels})
+    said = {piece.casefold() for piece in clean_pieces(scorable.answer)}
+    return of_sets(said, {clean_label(label).casefold() for label in scorable.labels})
+
+
+def _reads_first_line(scorable: Scorable) -> Reading:
+    return {"read": next(iter(clean_pieces(scorable.answer)), ""), "gold": listed(scorable.references)}
+
+
 def score_prefix(scorables: Sequence[Scorable]) -> list[Statistics | None]:
     """1 where the answer starts with the gold, letter by letter (``not likely`` starts with ``no``)."""
     return [(float(bool(s.references) and s.answer.startswith(s.references[0])),) for s in scorables]
@@ -101,7 +114,10 @@ def _of_sets(name: str, label: str, rule: Rule, part: int, note: str = "") -> Me
         "Harmonic mean of precision and recall of the listed items against the gold set",
     )[part]
     how = _EXACTLY if rule is score_strict else _MILDLY
-    return _metric(name, label, partial(score_part, rule, part), "labels", f"{meaning}, averaged over items{how}.", note=note)
+    about = f"{meaning}, averaged over items{how}."
+    return replace(
+        _metric(name, label, partial(score_part, rule, part), "labels", about, note=note), reads=partial(_reads_sets, rule=rule)
+    )
 
 
 SET_F1 = _of_sets("set_f1", "Set F1", score_clean, 2)
@@ -127,3 +143,4 @@ FIRST_LINE_MATCH = _metric(
     "The share of answers whose first line is the gold answer, case and layout aside.",
     _NEXT,
 )
+FIRST_LINE_MATCH = replace(FIRST_LINE_MATCH, reads=_reads_first_line)

@@ -18,6 +18,7 @@ from ehrbench.metrics import METRICS
 from ehrbench.readers.item import Item
 from ehrbench.results.schema import OUTCOMES
 from ehrbench.runs.prediction import Prediction
+from ehrbench.scoring.scorables import scorable
 from ehrbench.workbench.access import Doors, Gate
 from ehrbench.workbench.pages import Pages, policy_banner
 from ehrbench.workbench.record import Span
@@ -162,7 +163,7 @@ class SetPages:
                     "run": run,
                     "prediction": prediction,
                     "scores": [(_label(name), value) for name, value in scores.items()],
-                    "working": None if prediction is None else working(item, prediction.answer or "", other),
+                    "working": None if prediction is None else working(scorable(run.task, item, prediction), scores, other),
                     "verdicts": self._verdicts(n, k),
                 }
             )

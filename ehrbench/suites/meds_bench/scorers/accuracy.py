@@ -12,6 +12,7 @@ from functools import partial
 from typing import Literal
 
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.metrics.reading import Reading, listed
 from ehrbench.suites.meds_bench.scorers import OURS
 from ehrbench.suites.meds_bench.scorers.choices import choice_letters, true_false, yes_no_maybe
 from ehrbench.suites.meds_bench.scorers.labels import (
@@ -64,6 +65,26 @@ def score_choice(scorables: Sequence[Scorable]) -> list[Statistics | None]:
         golds = [letters for gold in _gold_letters(s) if (letters := choice_letters(gold, s.choices))]
         scores.append((float(choice_letters(s.answer, s.choices) in golds),) if golds else None)
     return scores
+
+
+def _reads_choice(s: Scorable) -> Reading:
+    golds = [letters for gold in _gold_letters(s) if (letters := choice_letters(gold, s.choices))]
+    said = choice_letters(s.answer, s.choices)
+    return {"read": listed(sorted(said)) if said else "no choice", "gold": " or ".join(listed(sorted(gold)) for gold in golds)}
+
+
+def _reads_label(s: Scorable, task: LabelTask) -> Reading:
+    known = label_set(task, s.choices)
+    golds = []
+    for gold in s.references:
+        label, known = gold_label(task, gold, known)
+        golds += [label] if label else []
+    return {"read": listed(named_labels(s.answer, known)), "gold": " or ".join(golds)}
+
+
+def _reads_word(s: Scorable, task: WordTask) -> Reading:
+    read, _ = _WORDS[task]
+    return {"read": read(s.answer) or "none of the words, or several", "gold": " or ".join(filter(None, map(read, s.references)))}
 
 
 def score_label(scorables: Sequence[Scorable], task: LabelTask, ambiguous: bool = False) -> list[Statistics | None]:
@@ -164,9 +185,18 @@ def class_f1(statistics: Statistics) -> float:
     return 2 * right / (2 * right + wrong) if right else 0.0
 
 
-def _mean(key: str, label: str, function: Callable[..., list[Statistics | None]], about: str, higher: bool = True) -> Metric:
+def _mean(
+    key: str,
+    label: str,
+    function: Callable[..., list[Statistics | None]],
+    about: str,
+    higher: bool = True,
+    reads: Callable[[Scorable], Reading] | None = None,
+) -> Metric:
     settings = {"reading": "closed set", "references": "any"}
-    return Metric(key, 1, label, "item_mean", function, higher_is_better=higher, settings=settings, about=about, cite=OURS)
+    return Metric(
+        key, 1, label, "item_mean", function, higher_is_better=higher, settings=settings, about=about, cite=OURS, reads=reads
+    )
 
 
 def counted(
@@ -196,19 +226,19 @@ def counted(
     )
 
 
-_ONE_LABEL = "The share of answers that name exactly one {} of the closed set, and the right one."
-
 CHOICE_ACCURACY = _mean(
     "choice_accuracy",
     "Accuracy",
     score_choice,
     "The share of questions whose chosen options are exactly the right ones, however the answer is worded.",
+    reads=_reads_choice,
 )
 YES_NO_MAYBE_ACCURACY = _mean(
     "yes_no_maybe_accuracy",
     "Accuracy",
     partial(score_word, task="yes_no_maybe"),
     "The share of questions whose answer says the right one of yes, no and maybe.",
+    reads=partial(_reads_word, task="yes_no_maybe"),
 )
 IE_ACCURACY = _mean(
     "ie_accuracy",
@@ -216,17 +246,24 @@ IE_ACCURACY = _mean(
     score_extracted,
     "The share of answers that hold every phrase of a gold answer as whole words, in any order.",
 )
-DIAGNOSIS_ACCURACY = _mean("diagnosis_accuracy", "Accuracy", partial(score_label, task="diagnosis"), _ONE_LABEL.format("disease"))
-TREATMENT_ACCURACY = _mean(
-    "treatment_accuracy", "Accuracy", partial(score_label, task="treatment"), _ONE_LABEL.format("treatment")
-)
-NLI_ACCURACY = _mean("nli_accuracy", "Accuracy", partial(score_label, task="nli"), _ONE_LABEL.format("relation"))
-FACT_ACCURACY = _mean("fact_accuracy", "Accuracy", partial(score_label, task="fact"), _ONE_LABEL.format("verdict"))
+
+
+def _names_one(task: LabelTask, what: str) -> Metric:
+    about = f"The share of answers that name exactly one {what} of the closed set, and the right one."
+    score, reads = partial(score_label, task=task), partial(_reads_label, task=task)
+    return _mean(f"{task}_accuracy", "Accuracy", score, about, reads=reads)
+
+
+DIAGNOSIS_ACCURACY = _names_one("diagnosis", "disease")
+TREATMENT_ACCURACY = _names_one("treatment", "treatment")
+NLI_ACCURACY = _names_one("nli", "relation")
+FACT_ACCURACY = _names_one("fact", "verdict")
 OUTCOME_ACCURACY = _mean(
     "outcome_accuracy",
     "Accuracy",
     partial(score_word, task="true_false"),
     "The share of answers that say true or false, or a synonym, rightly.",
+    reads=partial(_reads_word, task="true_false"),
 )
 
 
@@ -237,6 +274,7 @@ def _ambiguous(task: LabelTask, what: str) -> Metric:
         partial(score_label, task=task, ambiguous=True),
         f"The share of answers that name several {what} and so commit to none; they count as wrong.",
         higher=False,
+        reads=partial(_reads_label, task=task),
     )
 
 

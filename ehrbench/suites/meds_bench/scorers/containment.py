@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.metrics.reading import Reading
 from ehrbench.suites.meds_bench.scorers import PAPER
 from ehrbench.suites.meds_bench.scorers._cells import as_string, is_missing
 
@@ -70,6 +71,10 @@ def score(scorables: Sequence[Scorable], rule: Rule) -> list[Statistics | None]:
     return [(float(rule(s.answer, s.references[0])),) if s.references else None for s in scorables]
 
 
+def _reads(s: Scorable) -> Reading:
+    return {"looked for": s.references[0] if s.references else ""}
+
+
 _FALSE_HITS = "As the reference: the gold answer anywhere in the model's is correct, so hedging and parts of words score."
 _ANYWHERE = "The share of answers that hold the gold {} anywhere, even inside a word or beside another; long answers gain by it."
 
@@ -84,6 +89,7 @@ def _metric(key: str, label: str, rule: Rule, section: str, about: str, note: st
         settings={"rule": "reference", "references": "first"},
         about=about,
         cite=f"{PAPER}{section}.",
+        reads=_reads,
         note=note,
     )
 

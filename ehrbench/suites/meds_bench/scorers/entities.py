@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.metrics.reading import Reading, of_sets
 from ehrbench.suites.meds_bench.scorers import OURS, PAPER
 from ehrbench.suites.meds_bench.scorers._cells import is_missing
 
@@ -101,6 +102,12 @@ def score(
     return scores
 
 
+def _reads(s: Scorable, read: Callable[[str], frozenset[str]]) -> Reading:
+    said = read(s.answer)
+    golds: list[frozenset[str]] = sorted((read(gold) for gold in s.references), key=lambda gold: f1(_counts(said, gold)))
+    return of_sets(said, golds[-1]) if golds else {}
+
+
 NER_F1_CUT = Metric(
     "ner_f1_cut",
     1,
@@ -112,6 +119,7 @@ NER_F1_CUT = Metric(
     settings={"entities": "reference", "empty": "skipped", "references": "max"},
     about="Harmonic mean of precision and recall of the named entities over all sentences, the last letter of each list cut.",
     cite=f"{PAPER}4.6.",
+    reads=partial(_reads, read=entities_cut),
     note="As the reference: the last entity loses its last letter on both sides, so order matters; empty answers are left out.",
 )
 
@@ -127,6 +135,7 @@ def _metric(key: str, label: str, aggregate: str, item_score: Callable[[Statisti
         item_score=_or_right(item_score),
         settings={"entities": "normalized", "empty": "counted", "references": "max"},
         about=f"{about}, counted over all sentences.",
+        reads=partial(_reads, read=entities),
         cite=OURS,
     )
 
