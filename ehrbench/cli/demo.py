@@ -39,7 +39,7 @@ def demo(
     labels = [runs[0].result.metric(name).label for name in names]  # type: ignore[union-attr]
     ranked = sorted(runs, key=lambda run: -(getattr(run.result.metric(names[0]), "value", None) or 0))
     rows = [[run.result.model.name, *(_cell(run.result.metric(name)) for name in names)] for run in ranked]
-    typer.echo("\nMedAlign on the synthetic sample: value and 95 % interval, resampled by patient\n")
+    typer.echo("\nMedAlign on the synthetic sample: value and 95 % interval by patient\n")
     print_table(("model", *labels), rows, numbers=range(1, len(names) + 1))
     for metric in runs[0].result.metrics:
         if metric.missing:
