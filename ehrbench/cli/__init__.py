@@ -4,67 +4,64 @@ from __future__ import annotations
 
 import io
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from ehrbench.cli import (
-    agreement,
-    approve,
-    batch,
-    compare,
-    correlate,
-    data,
-    demo,
-    human_stats,
-    inspect,
-    judge,
-    leaderboard,
-    merge,
-    metrics,
-    models,
-    rate,
-    results,
-    run,
-    score,
-    submit,
-    tasks,
-    verify,
-    view,
-)
+from ehrbench.cli.commands import command_of
 from ehrbench.cli.logs import start_logging
-from ehrbench.cli.options import OptionsCommand
+
+_COMMANDS = {
+    "demo": "ehrbench.cli.demo:demo",
+    "run": "ehrbench.cli.run:Run",
+    "requests": "ehrbench.cli.batch:Requests",
+    "ingest": "ehrbench.cli.batch:Ingest",
+    "merge": "ehrbench.cli.merge:merge",
+    "score": "ehrbench.cli.score:score",
+    "judge": "ehrbench.cli.judge:judge",
+    "verify": "ehrbench.cli.verify:verify",
+    "inspect": "ehrbench.cli.inspect:inspect",
+    "view": "ehrbench.cli.view:view",
+    "correlate": "ehrbench.cli.correlate:correlate",
+    "human-stats": "ehrbench.cli.human_stats:human_stats",
+    "agreement": "ehrbench.cli.agreement:agreement",
+    "compare": "ehrbench.cli.compare:compare",
+    "submit": "ehrbench.cli.submit:submit",
+    "approve": "ehrbench.cli.approve:approve",
+    "rate": "ehrbench.cli.rate:app",
+    "tasks": "ehrbench.cli.tasks:app",
+    "models": "ehrbench.cli.models:app",
+    "metrics": "ehrbench.cli.metrics:app",
+    "data": "ehrbench.cli.data:app",
+    "results": "ehrbench.cli.results:app",
+    "leaderboard": "ehrbench.cli.leaderboard:app",
+}
+"""Where each command is, in the order of the help; imported when it is asked for, for all of them cost as much as a short run."""
+
+
+class _Commands(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        for name in [cmd_name] if cmd_name in _COMMANDS else _COMMANDS:  # all where none is of that name: one may be meant
+            if name not in self.commands:
+                module, _, attribute = _COMMANDS[name].partition(":")
+                self.commands[name] = command_of(name, getattr(import_module(module), attribute))
+        return self.commands.get(cmd_name)
+
 
 app = typer.Typer(
     name="ehrbench",
     help="Evaluate language models on health records: the papers' protocols, with intervals, provenance and privacy.",
+    cls=_Commands,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(demo.demo)
-app.command("run", cls=OptionsCommand)(run.Run)
-app.command("requests", cls=OptionsCommand)(batch.Requests)
-app.command("ingest", cls=OptionsCommand)(batch.Ingest)
-app.command("merge")(merge.merge)
-app.command("score")(score.score)
-app.command("judge")(judge.judge)
-app.command("verify")(verify.verify)
-app.command("inspect")(inspect.inspect)
-app.command("view")(view.view)
-app.command("correlate")(correlate.correlate)
-app.command("human-stats")(human_stats.human_stats)
-app.command("agreement")(agreement.agreement)
-app.command("compare")(compare.compare)
-app.command("submit")(submit.submit)
-app.command("approve")(approve.approve)
-app.add_typer(rate.app, name="rate")
-app.add_typer(tasks.app, name="tasks")
-app.add_typer(models.app, name="models")
-app.add_typer(metrics.app, name="metrics")
-app.add_typer(data.app, name="data")
-app.add_typer(results.app, name="results")
-app.add_typer(leaderboard.app, name="leaderboard")
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,24 +5,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperCommand
 
 from ehrbench.cli.completion import complete_tasks
 from ehrbench.cli.logs import LogFile, Verbose
 
 if TYPE_CHECKING:
     from ehrbench.runs.options import RunOptions
-
-
-class OptionsCommand(TyperCommand):
-    """A command whose options are the fields of a dataclass, and whose work is that dataclass's method ``run``."""
-
-    def invoke(self, ctx: Any) -> None:
-        """Make the dataclass of what was given, and let it run."""
-        super().invoke(ctx).run()
 
 
 @dataclass(frozen=True, kw_only=True)

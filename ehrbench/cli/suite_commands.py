@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
 from typer.core import TyperGroup
 
+from ehrbench.cli.commands import command_of
 from ehrbench.registry import Registry
 
 COMMANDS: Registry[Any] = Registry("command")
@@ -34,12 +34,7 @@ class SuiteGroup(TyperGroup):
         for path in COMMANDS:
             group, _, name = path.rpartition(" ")
             if group == self.place and name not in self.commands:
-                found = COMMANDS.get(path)
-                if not isinstance(found, typer.Typer):
-                    alone = typer.Typer(rich_markup_mode=None, add_completion=False)
-                    alone.command(name)(found)
-                    found = alone
-                self.commands[name] = typer.main.get_command(found)
+                self.commands[name] = command_of(name, COMMANDS.get(path))
 
 
 def suite_group(place: str) -> type[SuiteGroup]:
