@@ -29,7 +29,6 @@ from ehrbench.runs.options import RunOptions, read_options
 from ehrbench.runs.policy import silence_libraries
 from ehrbench.runs.prediction import Prediction
 from ehrbench.runs.prepared import Prepared, prepare
-from ehrbench.scoring.groups import Scored, group_results, write_groups
 from ehrbench.scoring.loaded import LoadedRun, as_loaded
 from ehrbench.scoring.run import score_run
 from ehrbench.tasks.catalog import Catalog, load_catalog
@@ -243,9 +242,12 @@ def score_groups(
     finished: Sequence[Finished], catalog: Catalog, options: RunOptions, *, allow_partial: bool = False
 ) -> list[GroupResult]:
     """The groups of suites of which several tasks were scored, written beside the runs."""
-    scored = [Scored(one.run, one.result) for one in finished if one.run is not None and one.result is not None]
-    if len(scored) < 2:
+    runs = [(one.run, one.result) for one in finished if one.run is not None and one.result is not None]
+    if len(runs) < 2:
         return []
+    from ehrbench.scoring.groups import Scored, group_results, write_groups
+
+    scored = [Scored(run, result) for run, result in runs]
     groups = group_results(scored, catalog, allow_partial=allow_partial, folders=options.include_paths)
     write_groups(options.out, groups)
     return groups

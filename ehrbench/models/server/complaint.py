@@ -38,24 +38,22 @@ _OVERFLOW_CODES = (
     "tokens_limit_reached",  # GitHub Models
     "string_above_max_length",  # OpenAI
 )
-_OVERFLOW = re.compile(
+_OVERFLOW = (
     r"context[ _]?(length|window|size)|max(imum)?[ _]model[ _]len|maximum (input|prompt|sequence) length|"
     r"(prompt|input)( length)?( \([^)]{0,40}\))? is too (long|large)|too (long|large) for (the |requested |this )*model|"
     r"too many (input |prompt )?tokens|exceeds? the (model|max|available)|longer than the (model|max)|"
     r"inputs?\W+tokens? \+ \W*max_new_tokens|must have less than \d+ tokens|tokens in the prompt cannot exceed|"
-    r"when context the overflows|reduce the length|request (body )?too large|exceeds the maximum (size|number of tokens)",
-    re.IGNORECASE,
+    r"when context the overflows|reduce the length|request (body )?too large|exceeds the maximum (size|number of tokens)"
 )
-_TOO_LARGE = re.compile(r"request (body )?too large", re.IGNORECASE)
+_TOO_LARGE = r"request (body )?too large"
 _FILTER_CODES = {"content_filter", "content_policy_violation", "responsibleaipolicyviolation", "content_filtered"}
-_FLAGGED = re.compile(r"\bflagged\b|\bmoderation\b|content policy|usage polic", re.IGNORECASE)
+_FLAGGED = r"\bflagged\b|\bmoderation\b|content policy|usage polic"
 _REFUSES = (
     r"unsupported|unknown|unrecogni[sz]ed|unexpected|extra|invalid|not[ _](?:support|permit|allow|implement)\w*|only the default"
 )
 _FIELD = "|".join(sorted(REMEDIES, key=len, reverse=True))
-_FIELD_REFUSED = re.compile(
-    rf"(?:{_REFUSES})[^.\n]{{0,60}}?[\"'`: ]({_FIELD})\b(?![\"'`]?\s*[=(])|[\"'`]({_FIELD})[\"'`][^.\n]{{0,60}}?(?:{_REFUSES})",
-    re.IGNORECASE,
+_FIELD_REFUSED = (
+    rf"(?:{_REFUSES})[^.\n]{{0,60}}?[\"'`: ]({_FIELD})\b(?![\"'`]?\s*[=(])|[\"'`]({_FIELD})[\"'`][^.\n]{{0,60}}?(?:{_REFUSES})"
 )
 _STATUS_OF_CODE = {
     "rate_limit": 429,
@@ -101,12 +99,17 @@ class Complaint(NamedTuple):
         """The prompt is too long. A 429 may be about tokens per minute, which passes, or about those of this one call."""
         if status == 413 or any(code in known for known in self.codes for code in _OVERFLOW_CODES):
             return True
-        return bool((_TOO_LARGE if status == 429 else _OVERFLOW).search(self.head))
+        return _says(_TOO_LARGE if status == 429 else _OVERFLOW, self.head) is not None
 
     @property
     def moderated(self) -> bool:
         """The words of a moderator; worth trusting only beside a 403."""
-        return self.flagged or bool(_FLAGGED.search(self.head))
+        return self.flagged or _says(_FLAGGED, self.head) is not None
+
+
+def _says(pattern: str, head: str) -> re.Match[str] | None:
+    """Where a message says it. Patterns are compiled when a server complains, not at each start: it takes 10 ms."""
+    return re.search(pattern, head, re.IGNORECASE)
 
 
 def read_complaint(raw: bytes) -> Complaint:
@@ -126,7 +129,7 @@ def complaint_of(data: Any) -> Complaint:
     codes = {str(layer[key]).lower() for layer in objects for key in ("code", "type", "error_type", "status") if layer.get(key)}
     statuses = [_status(layer.get(key)) for layer in objects for key in ("code", "status", "status_code")]
     pointed = next(filter(None, map(_pointed, objects)), "")
-    found = None if pointed else _FIELD_REFUSED.search(head)
+    found = None if pointed else _says(_FIELD_REFUSED, head)
     worded = (found[1] or found[2]).lower() if found else ""
     flagged = any(isinstance(layer.get("metadata"), dict) and layer["metadata"].get("reasons") for layer in objects)
     return Complaint(frozenset(codes), pointed or worded, bool(pointed), head, next(filter(None, statuses), None), flagged)
