@@ -1,4 +1,4 @@
-"""The command line: one module a command, each parsing, calling and printing; no rule of a benchmark lives here."""
+"""The command line: one module per command, each parsing, calling and printing; no rule of a benchmark lives here."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def _pairs(pairings: Pairings, names: Sequence[str]) -> list[Pair]:
 
 
 def metrics_csv(report: CorrelationReport) -> str:
-    """One line a metric, every number."""
+    """One line per metric, every number."""
     header = ["metric", "label", "cluster", *_columns("tau"), *(f"tau_{p}" for p in NAN_POLICIES)]
     header += ["n_human_constant", "n_metric_constant", "n_too_few", *(f"mean_{v}" for v in VARIANTS), *_columns("acc_eq")]
     header += ["epsilon_star", "acc_eq_star", "epsilon", "acc_calibrated", *_columns("acc_held_out"), *_columns("length")]
@@ -187,7 +187,7 @@ def pairs_csv(report: CorrelationReport) -> str:
 
 
 def systems_csv(report: HumanReport) -> str:
-    """One line a system, every number."""
+    """One line per system, every number."""
     header = ["system", "correct", "correct_low", "correct_high", "n_judged", "n_correct", *_columns("mean_rank")]
     for rule in TIE_RULES:
         header += [f"win_rate_{rule}", f"win_rate_{rule}_low", f"win_rate_{rule}_high", f"win_rate_{rule}_n"]
@@ -201,7 +201,7 @@ def systems_csv(report: HumanReport) -> str:
 
 
 def win_rates_csv(human: HumanReport, report: CorrelationReport) -> str:
-    """One line a judge (people, each metric) and system: the win rate under the three rules for ties."""
+    """One line per judge (people, each metric) and system: the win rate under the three rules for ties."""
     rows: list[Sequence[object]] = [
         ("clinicians", system.name, *(system.win_rates[rule].value for rule in TIE_RULES)) for system in human.systems
     ]

@@ -61,7 +61,7 @@ class Wanted:
 
 
 def export_tasks(tasks: Sequence[TaskSpec], folder: Path, wanted: Wanted) -> list[Path]:
-    """Write one file a task; no text of a record is in it.
+    """Write one file per task; no text of a record is in it.
 
     Args:
         tasks: of one protocol.

@@ -16,7 +16,7 @@ MAX_MODELS = 8
 
 
 def results_csv(entries: Sequence[Entry]) -> str:
-    """Every result of the site, one a line."""
+    """Every result of the site, one per line."""
     header = ("model", "kind", "suite", "task", "synthetic", "protocol", "track", "context", "window", "prompt", "config_hash")
     lines = (
         (entry.row.name, entry.result.kind, entry.result.suite, entry.result.task, *entry.setting, entry.result.config_hash)

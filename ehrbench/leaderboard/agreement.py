@@ -106,7 +106,7 @@ def worth(tables: Sequence[Correlation], task: str, metric: str) -> str:
 
 
 def correlation_csv(table: Correlation) -> str:
-    """One line a metric."""
+    """One line per metric."""
     header = ["task", "statistic", "metric", "label", "value", "low", "high", "n", "n_undefined", "cluster"]
     return to_csv(
         header,

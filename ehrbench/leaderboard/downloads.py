@@ -65,7 +65,7 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def results_json(entries: Sequence[Entry]) -> str:
-    """Results as they may be downloaded, one a line, without keys that have their default value."""
+    """Results as they may be downloaded, one per line, without keys that have their default value."""
     lines = (public(entry).model_dump_json(exclude_defaults=True) for entry in entries)
     return "[\n" + ",\n".join(lines) + "\n]\n"
 

@@ -166,7 +166,7 @@ def against_cost(entries: Sequence[Entry], where: str) -> Markup | None:
     for x in _log_ticks(points[0].x, points[-1].x):
         parts.append(line(across(x), bottom, across(x), bottom + 5, "axis"))
         parts.append(text(across(x), bottom + 18, f"${x:.4g}" if priced else _short(x), "tick", "middle"))
-    unit = "US dollars an item" if priced else "tokens an item (prompt, reasoning and answer)"
+    unit = "US dollars per item" if priced else "tokens per item (prompt, reasoning and answer)"
     parts.append(text((50 + right) / 2, bottom + 36, unit + ", logarithmic", "note", "middle"))
     front: list[Point] = []
     for p in points:

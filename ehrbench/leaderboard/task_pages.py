@@ -20,7 +20,7 @@ MAX_MATRIX = 12
 
 
 def task_tables(entries: Sequence[Entry], slug: Slugs) -> list[Table]:
-    """One table a setting; one column a metric, one row a configuration, and how much of the record was seen."""
+    """One table per setting; one column per metric, one row per configuration, and how much of the record was seen."""
     return [_task_table(own, setting, slug) for setting, own in by_setting(entries)]
 
 

@@ -74,7 +74,7 @@ class Metric:
     """For people (``chrF++``)."""
     kind: Kind
     score: Callable[[Sequence[Scorable]], Sequence[Statistics | None]]
-    """Statistics an item, in the order given; None where the metric is undefined for an item (counted, never imputed)."""
+    """Statistics of each item, in the order given; None where the metric is undefined for an item (counted, never imputed)."""
     range: tuple[float, float] = (0.0, 1.0)
     higher_is_better: bool = True
     needs: frozenset[Need] = frozenset({"reference"})

@@ -53,7 +53,7 @@ def merge_events(events: Mapping[str, pl.DataFrame], profile: Profile) -> pl.Dat
 
 
 def render(events: EventList) -> Record:
-    """Render an event list, one line an event: ``{hours:.2f} hour, {event type}, {text}``.
+    """Render an event list, one line per event: ``{hours:.2f} hour, {event type}, {text}``.
 
     Entries are the lines, dated by the events' own times, so that a record is cut only between events.
     """
@@ -69,7 +69,7 @@ def render(events: EventList) -> Record:
 
 
 def event_lists(merged: pl.DataFrame, admitted: Mapping[int, datetime]) -> Iterable[EventList]:
-    """The lists of ``merge_events``, one an admission, by ``hadm_id``."""
+    """The lists of ``merge_events``, one per admission, by ``hadm_id``."""
     for (hadm_id,), rows in merged.group_by("hadm_id", maintain_order=True):
         number = int(str(hadm_id))
         yield EventList(number, admitted[number], *(rows[c].to_list() for c in ("at_us", "event_type", "text")))

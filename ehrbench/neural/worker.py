@@ -1,6 +1,6 @@
 """The worker process: runs in the metrics' own environment, where ehrbench is not installed, so it imports nothing of it.
 
-Started as ``python -I worker.py``. One JSON object a line: on start ``{"protocol", "python", "libraries"}`` goes out; then for
+Started as ``python -I worker.py``. One JSON object per line: on start ``{"protocol", "python", "libraries"}`` goes out; then for
 each request ``{"id", "op", …}`` any number of ``{"id", "done": n}`` and one ``{"id", "ok": …}`` or ``{"id", "error", "kind"}``.
 
 - ``load``: ``kind`` (comet, bleurt, lens, unieval) and ``options``; replies the limits of the model's input.

@@ -112,9 +112,9 @@ def _parse(raw: bytes, place: str) -> dict[str, Any]:
             f"{place}: a text of this line has half of a surrogate pair (\\ud800 to \\udfff), which is not a character"
         ) from None
     except json.JSONDecodeError as error:
-        raise UsageError(f"{place}: not JSON at column {error.colno} ({error.msg}); expected one object a line") from None
+        raise UsageError(f"{place}: not JSON at column {error.colno} ({error.msg}); expected one object per line") from None
     except (ValueError, RecursionError):
-        raise UsageError(f"{place}: not JSON (NaN, Infinity or nested too deeply); expected one object a line") from None
+        raise UsageError(f"{place}: not JSON (NaN, Infinity or nested too deeply); expected one object per line") from None
     if not isinstance(data, dict):
         raise UsageError(f"{place}: expected an object with the keys of a question, found another kind of JSON value")
     return data

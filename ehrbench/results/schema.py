@@ -99,7 +99,7 @@ class ContextInfo(_Part):
     """Median over items of tokens seen / tokens there were."""
     share_seen_quartiles: tuple[float, float] | None = None
     steps_mean: float = 1.0
-    """Model calls an item."""
+    """Model calls per item."""
 
 
 class AnswerInfo(_Part):

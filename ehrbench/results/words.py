@@ -20,7 +20,7 @@ _PUBLIC_ROOMS = ("metrics", "neural", "stats", "scoring", "runs", "models", "con
 PRIOR_WORDS = 1_000_000
 """How many words of ordinary English stand behind the data's own frequencies: a few records say little about what is rare."""
 RARE = 2e-5
-"""Frequency in ordinary English of a word that is not among the commonest."""
+"""Frequency in ordinary English of a word that is not among the most common."""
 _COMMON = (
     "the of and to a in is was for on with he that as his it by at from her she an are be this which had or not no were has "
     "have but been they their one all we you there more when who will would if so than can any two after other also may into "

@@ -43,7 +43,7 @@ class RunFolder:
 
     @property
     def predictions(self) -> Path:
-        """One finished item a line."""
+        """One finished item per line."""
         return self.private / "predictions.jsonl"
 
     @property

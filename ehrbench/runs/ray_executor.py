@@ -52,7 +52,7 @@ class Layout(NamedTuple):
     address: str | None = None
     """Of a cluster; None starts one on this machine."""
     actors: int | None = None
-    """Copies of the model; None: one a GPU where actors have GPUs, else one a machine."""
+    """Copies of the model; None: one per GPU where actors have GPUs, else one a machine."""
     gpus: float | None = None
     """GPUs of each; None: one where the cluster has any."""
 

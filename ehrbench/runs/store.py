@@ -91,7 +91,7 @@ class PredictionStore:
         self._calls.append({"item": chain.item.id, "step": len(chain.steps), **step.row()})
 
     def finalise(self) -> list[Prediction]:
-        """Put the predictions into the dataset's order, one line an item, and drop the calls once every item holds its own.
+        """Put the predictions into the dataset's order, one line per item, and drop the calls once every item holds its own.
 
         The result does not depend on the order in which items finished, nor on interruptions.
         """

@@ -1,4 +1,4 @@
-"""What the commonest gold answer scores, item by item through the same clean-ups and metrics: the line beside a score."""
+"""What the most common gold answer scores, item by item through the same clean-ups and metrics: the line beside a score."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ehrbench.tasks.schema import TaskSpec
 
 
 def constant_answers(task: TaskSpec, items: Sequence[Item], scorables: Sequence[Scorable]) -> list[Scorable]:
-    """The scorable items as if the model had answered the commonest gold to each; empty where no item has a gold."""
+    """The scorable items as if the model had answered the most common gold to each; empty where no item has a gold."""
     by_id = {item.id: item for item in items}
     classes = [gold_class(item) for item in items if item.labels or item.references]
     if not classes:

@@ -45,7 +45,7 @@ _EXPECTED = {
 
 
 def schema_problems(errors: list[ErrorDetails], model: type[BaseModel], where: Where) -> list[str]:
-    """One sentence a schema error, beginning with ``file:line``."""
+    """One sentence per schema error, beginning with ``file:line``."""
     return [f"{where(_key_path(error['loc']))}: {_sentence(error, model)}" for error in errors]
 
 

@@ -24,7 +24,7 @@ class Report:
     checked: list[str] = field(default_factory=list)
     """Names of the tasks that were looked at."""
     problems: list[str] = field(default_factory=list)
-    """One line a fault."""
+    """One line per fault."""
     notes: list[str] = field(default_factory=list)
     """What was rendered, and what could not be because the data is not here."""
 

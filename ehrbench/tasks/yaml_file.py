@@ -44,7 +44,7 @@ class Position(NamedTuple):
 
 
 class TaskFileError(UsageError):
-    """One or more faults in task files; the message has one line a fault."""
+    """One or more faults in task files; the message has one line per fault."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)

@@ -79,7 +79,7 @@ def print_result(result: Result) -> None:
         if metric.value is not None
     ]
     header = ("metric", "value", "95 % interval", "n", "over all items", "majority")
-    if all(metric.baseline is None for metric in result.metrics):  # only classifications have a commonest answer
+    if all(metric.baseline is None for metric in result.metrics):  # only classifications have a most common answer
         print_table(header[:5], [row[:5] for row in rows], numbers=(1, 2, 3, 4))
     else:
         print_table(header, rows, numbers=(1, 2, 3, 4, 5))

@@ -75,7 +75,7 @@ class Majority(Baseline):
 
     def __init__(self) -> None:
         """Know nothing yet."""
-        super().__init__("majority", self._commonest)
+        super().__init__("majority", self._most_common)
         self._best: str | None = None
 
     def fit(self, classes: Sequence[str]) -> None:
@@ -88,7 +88,7 @@ class Majority(Baseline):
             raise UsageError("baseline:majority needs gold answers, and this task has none; choose another baseline")
         self._best = majority(classes)[0]
 
-    def _commonest(self, request: Request) -> str:
+    def _most_common(self, request: Request) -> str:
         if self._best is None:
             raise UsageError("baseline:majority was asked before it was told a task's gold answers; run it with `ehrbench run`")
         return self._best

@@ -148,7 +148,7 @@ def read_answers(path: Path, system: str | None) -> dict[str, Made]:
     if system is not None and system not in systems:
         raise UsageError(f"{path}: {unknown_name('system', system, systems)}")
     if not made:
-        raise UsageError(f"{path} holds no answers; expected one row an item")
+        raise UsageError(f"{path} holds no answers; expected one row per item")
     return made
 
 
@@ -176,7 +176,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                         raise UsageError(f"{path}:{number}: expected a JSON object with an id and an answer")
                     yield number, row
     except json.JSONDecodeError:
-        raise UsageError(f"{path}:{number}: not JSON; expected one object a line (or a name ending in .csv)") from None
+        raise UsageError(f"{path}:{number}: not JSON; expected one object per line (or a name ending in .csv)") from None
     except csv.Error:
         raise UsageError(f"{path}:{reader.line_num + 1}: not readable as CSV; check the quotes of this row") from None
     except UnicodeDecodeError:

@@ -25,7 +25,7 @@ def strict_pieces(text: str) -> list[str]:
 
 
 def clean_pieces(text: str) -> list[str]:
-    """The labels in an answer: one a line, without list markers, surrounding quotes, code fences and final dots.
+    """The labels in an answer: one per line, without list markers, surrounding quotes, code fences and final dots.
 
     Commas never separate, because names of diagnoses and drugs hold them.
     """

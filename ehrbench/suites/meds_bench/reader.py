@@ -1,4 +1,4 @@
-"""MedS-Bench: one JSON object a file, with a definition and its instances (Wu et al., arXiv 2408.12547; release of 2024-09).
+"""MedS-Bench: one JSON object per file, with a definition and its instances (Wu et al., arXiv 2408.12547; release of 2024-09).
 
 A gold answer is kept as the release has it (``The right answer is B: …``): what in it is the answer is a metric's question.
 """
@@ -114,7 +114,7 @@ def _parse(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         if _is_jsonl(text):
             raise UsageError(
-                f"{path}: JSON Lines, one object a line; a file of the release is one JSON object, also one named .jsonl"
+                f"{path}: JSON Lines, one object per line; a file of the release is one JSON object, also one named .jsonl"
             ) from None
         raise UsageError(f"{path}:{error.lineno}: not JSON at column {error.colno} ({error.msg})") from None
     except (ValueError, RecursionError):

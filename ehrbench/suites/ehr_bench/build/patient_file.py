@@ -1,4 +1,4 @@
-"""A patient's events as one Parquet file, an event a row (protocol page, section 2, release a).
+"""A patient's events as one Parquet file, one event per row (protocol page, section 2, release a).
 
 Columns: ``file_name``; ``starttime`` and ``endtime`` as text, null where there is none; ``hadm_id``, digits or null; ``items``, a
 JSON list of the event's raw rows whose values are all text, ``nan`` where one is missing.

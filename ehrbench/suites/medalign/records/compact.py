@@ -1,4 +1,4 @@
-"""MedAlign's records without markup: one dated line an event.
+"""MedAlign's records without markup: one dated line per event.
 
 An ablation, not a protocol: it says how much of a window the XML takes. Dropped are care sites, providers, ages (they follow from
 the birth date) and repetitions of the same person block.

@@ -120,7 +120,7 @@ RENDERINGS: dict[str, Callable[[str, Path], tuple[str, list[Entry]]]] = {
     "compact": compact,
 }
 """``raw``: the file's text, which HELM and the released data's users show a model. ``visits``: each visit (LUMIA: encounter)
-without the wrapper around all, joined by newlines, as the paper did. ``compact``: one dated line an event, an ablation."""
+without the wrapper around all, joined by newlines, as the paper did. ``compact``: one dated line per event, an ablation."""
 
 
 def load_record(path: Path, record_id: str, rendering: str = "raw") -> Record:

@@ -116,7 +116,7 @@ class Chart:
 
 
 def charts(admissions: pl.DataFrame, events: Mapping[str, pl.DataFrame]) -> Iterator[Chart]:
-    """One chart an admission, in the order of ``admissions``.
+    """One chart per admission, in the order of ``admissions``.
 
     Args:
         admissions: ``hadm_id, subject_id, los_us``.
