@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import http.client
+import shutil
 import socket
+import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
 
 from ehrbench.errors import PolicyError, UsageError
 from ehrbench.runs.approvals import record_approval
+from ehrbench.runs.folder import RunFolder
 from ehrbench.tasks.catalog import load_catalog
 from ehrbench.workbench.access import VISITOR, Gate, OneDoor
 from ehrbench.workbench.pages import Pages
 from ehrbench.workbench.serving import local_place, open_socket, run_server, shared_place
-from tests.workbench.served import Client, in_thread
+from tests.workbench.conftest import make_study
+from tests.workbench.served import Client, Command, in_thread
 
 CANARY = "canary-patient-text"
 
@@ -139,6 +146,47 @@ def test_an_address_beyond_this_machine_needs_certificate_and_approval(tmp_path:
         with pytest.raises(UsageError, match="HOST:PORT"):
             shared_place(odd, cert, key, task)
     assert shared_place("127.0.0.1:8443", None, None, task).port == 8443
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
+def test_with_a_certificate_it_speaks_tls_and_nothing_else(runs: list[RunFolder], tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run([*make, *names, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    make_study(runs[:2], tmp_path / "study", items=2)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    where = ("--listen", f"127.0.0.1:{port}", "--tls-cert", cert, "--tls-key", key)
+    server = Command("rate", "serve", tmp_path / "study", *where)
+    try:
+        link = server.wait_for_links(2)["Ada"]
+        assert link.startswith(f"https://127.0.0.1:{port}/enter/")
+        door = urlsplit(link).path
+        trusted = ssl.create_default_context(cafile=str(cert))
+        reply, _ = _get(http.client.HTTPSConnection("127.0.0.1", port, context=trusted, timeout=30), door)
+        cookie = reply.getheader("Set-Cookie") or ""
+        assert reply.status == 200 and all(word in cookie for word in ("Secure", "HttpOnly", "SameSite=Strict"))
+        mine = {"Cookie": cookie.partition(";")[0]}
+        reply, text = _get(http.client.HTTPSConnection("127.0.0.1", port, context=trusted, timeout=30), "/", mine)
+        assert reply.status == 200 and "item 1" in text
+        with pytest.raises(ssl.SSLCertVerificationError):
+            _get(http.client.HTTPSConnection("127.0.0.1", port, timeout=30), door)
+        with pytest.raises((http.client.HTTPException, OSError)):
+            _get(http.client.HTTPConnection("127.0.0.1", port, timeout=30), door)
+    finally:
+        server.kill()
+
+
+def _get(
+    connection: http.client.HTTPConnection, path: str, headers: dict[str, str] | None = None
+) -> tuple[http.client.HTTPResponse, str]:
+    connection.request("GET", path, headers=headers or {})
+    reply = connection.getresponse()
+    text = reply.read().decode()
+    connection.close()
+    return reply, text
 
 
 def test_a_taken_port_is_one_sentence(doors: OneDoor, told: list[str]) -> None:

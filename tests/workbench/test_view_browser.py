@@ -199,6 +199,12 @@ def test_an_adjudicator_sees_what_differs_and_overwrites_nothing(runs: Any, tmp_
             page.get_by_role("button", name="Done").click()
             page.wait_for_url(f"{window.base}/")
             assert window.wrong == []
+            if AXE is not None:
+                for scheme in ("light", "dark"):
+                    judge = Rater(browser, f"http://127.0.0.1:{port}/enter/{doors.token}", color_scheme=scheme, bypass_csp=True)
+                    for path in ("/", "/item/1"):
+                        check_page(judge.open(path), f"consensus {path}")
+                    judge.context.close()
         work = opened.store.all_work()
         assert collect(study, opened.material, work) == before
         consensus = consensus_of(study, opened.material, work)

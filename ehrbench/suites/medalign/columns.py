@@ -18,8 +18,11 @@ INSTRUCTION_COLUMNS: dict[str, Sequence[str]] = {
     "is_applicable": ("is_applicable",),
     "is_sufficient": ("is_sufficient",),
     "specialty": ("submitter_specialty", "specialty"),
+    "author": ("author", "submitter", "submitter_id"),
+    "gold_author": ("gold_author", "responder", "responder_id"),
 }
-"""Meaning to names, the release's own first."""
+"""Meaning to names, the release's own first. The release has no author columns: its ``annotator_num`` numbers the answers of one
+instruction and names nobody. A hospital that holds a study on its own instructions may add them."""
 
 REVIEW_COLUMNS: dict[str, Sequence[str]] = {
     "instruction_id": ("instruction_id",),

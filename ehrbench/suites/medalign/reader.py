@@ -40,6 +40,8 @@ class _Instruction:
     """Annotator to gold answer."""
     applicable: bool | None = None
     sufficient: bool | None = None
+    authors: set[str] = field(default_factory=set)
+    """Who wrote the instruction or a gold answer, where a table says."""
 
 
 def _patients(layout: Layout) -> dict[str, str]:
@@ -76,6 +78,7 @@ def _merge(
             raise UsageError(f"{table.place(row)}: instruction {key} has no question")
         if columns.get(row, "question") != one.question:
             odd["rows word the question of their instruction otherwise than its first row, whose wording is used"] += 1
+        one.authors.update(filter(None, (columns.get(row, "author"), columns.get(row, "gold_author"))))
         _add_answer(one, table, columns, row, from_reviews, odd)
     return list(found.values())
 
@@ -112,6 +115,8 @@ def _item(one: _Instruction, record_id: str, category: Category | None) -> Item:
         "is_sufficient": one.sufficient,
         "specialty": one.specialty or None,
     }
+    if one.authors:
+        meta["authors"] = sorted(one.authors)
     if category:
         meta |= {"category": category.category, "subcategory": category.subcategory or None}
     return Item(
@@ -198,7 +203,7 @@ class Options(ReaderOptions):
 @reader(
     Options,
     recognises=lambda root, _: is_release(root),
-    meta=("n_annotators", "is_applicable", "is_sufficient", "specialty", "category", "subcategory"),
+    meta=("n_annotators", "is_applicable", "is_sufficient", "specialty", "authors", "category", "subcategory"),
 )
 def read(root: Path, options: Options) -> Dataset:
     """Open a MedAlign release: its folder, or one above it (``layout`` lists the arrangements).

@@ -41,6 +41,19 @@ def test_items_answers_and_meta(tmp_path: Path) -> None:
     )
 
 
+def test_authors_are_named_where_a_table_has_them(tmp_path: Path) -> None:
+    rows = [
+        gold("1", annotator="Annotator_1") | {"author": "Ada", "gold_author": "Ben"},
+        gold("2") | {"author": "", "gold_author": ""},
+    ]
+    rows.append(gold("1", annotator="Annotator_2", answer="Another") | {"author": "Ada", "gold_author": "Cyd"})
+    write_table(tmp_path / "clinician-instruction-responses.tsv", (*GOLD_COLUMNS, "author", "gold_author"), rows)
+    write_records(tmp_path / "ehrs", "700000001")
+    first, second = read(tmp_path, {}).items
+    assert first.meta["authors"] == ["Ada", "Ben", "Cyd"]
+    assert "authors" not in second.meta
+
+
 ARRANGEMENTS = {
     "release": ("files/medalign_instructions_v1_3", "ehrs"),
     "other users'": ("MedAlign_files/medalign_instructions_v1_3", "ehrs"),
