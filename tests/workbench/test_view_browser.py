@@ -191,7 +191,7 @@ def test_an_adjudicator_sees_what_differs_and_overwrites_nothing(runs: Any, tmp_
             page = window.open("/item/1")
             text = page.locator("main").inner_text()
             assert "Rater 1: correct; rank" in text
-            assert re.search(r"Rater [12]: not correct; It does not address the instruction\.; rank 1", text)
+            assert re.search(r"Rater [12]: not correct; it does not address the instruction; rank 1", text)
             assert not any(name in page.content() for name in names)
             for letter in "ABC":
                 page.locator(f"#{letter}").get_by_text("Correct", exact=True).click()

@@ -81,7 +81,7 @@ class AdjudicatePages(RatePages):
         verdict = state.get("correct", {}).get(system)
         if verdict is not None:
             parts.append("correct" if verdict else "not correct")
-        parts += [self.study.criteria[reason] for reason in state.get("reasons", {}).get(system, [])]
+        parts += [_clause(self.study.criteria[reason]) for reason in state.get("reasons", {}).get(system, [])]
         if (rank := state.get("rank", {}).get(system)) is not None:
             parts.append(f"rank {rank}")
         for question in self.study.scale.questions:
@@ -120,3 +120,8 @@ def serve_adjudication(opened: Opened, port: int, idle_minutes: float, ready: Ca
         ready(f"{address}/enter/{doors.token}", n)
 
     return run_server(app, gate, place, idle_minutes=idle_minutes, ready=told)
+
+
+def _clause(sentence: str) -> str:
+    """A sentence as a part of another."""
+    return sentence[:1].lower() + sentence[1:].rstrip(".")
