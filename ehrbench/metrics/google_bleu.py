@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ehrbench.metrics._mteval import ORDER, counter_13a
+from ehrbench.metrics._mteval import ORDER, counter_13a, tokenizer_13a
 from ehrbench.metrics._texts import best_of_references
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.metrics.reading import Reading, nearest, shared_runs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,12 @@ def score_google_bleu(scorables: Sequence[Scorable]) -> list[Statistics | None]:
     return best_of_references(scorables, _google_bleu)
 
 
+def _reads(scorable: Scorable) -> Reading:
+    tokenize = tokenizer_13a()
+    answer, gold = (list(map(str, tokenize(text))) for text in (scorable.answer, nearest(scorable, _google_bleu)))
+    return shared_runs(answer, gold, range(1, ORDER + 1))
+
+
 GOOGLE_BLEU = Metric(
     "google_bleu",
     1,
@@ -42,4 +49,5 @@ GOOGLE_BLEU = Metric(
     libraries=("sacrebleu",),
     about="The smaller of precision and recall of word sequences of one to four words.",
     cite="Wu et al. Google's Neural Machine Translation System. arXiv:1609.08144, 2016 (there called GLEU).",
+    reads=_reads,
 )

@@ -17,6 +17,7 @@ from ehrbench.metrics._porter import porter_stem
 from ehrbench.metrics._texts import Memo, best_of_references
 from ehrbench.metrics._wordnet import find_wordnet, load_wordnet
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.metrics.reading import Reading, listed, nearest
 
 ALPHA, BETA, GAMMA = 0.9, 3.0, 0.5
 
@@ -133,6 +134,19 @@ def score_meteor(scorables: Sequence[Scorable]) -> list[Statistics | None]:
     return best_of_references(scorables, _meteor)
 
 
+def _reads(scorable: Scorable) -> Reading:
+    """The words that were aligned, a stem or a synonym with the gold's word behind it, and how often their order breaks off."""
+    stem, synonyms = _resources()
+    tokenize = word_tokenizer()
+    gold_text = nearest(scorable, _meteor)
+    answer, gold = ([token.lower() for token in tokenize(text)] for text in (scorable.answer, gold_text))
+    pairs = sorted(align(answer, gold, stem, synonyms))
+    words = [answer[i] if answer[i] == gold[j] else f"{answer[i]} ({gold[j]})" for i, j in pairs]
+    breaks = sum((i2, j2) != (i1 + 1, j1 + 1) for (i1, j1), (i2, j2) in zip(pairs, pairs[1:], strict=False))
+    counts = f"{len(pairs)} of {len(answer)} in the answer, of {len(gold)} in the gold answer"
+    return {"matched words": counts + (f": {listed(words)}" if words else ""), "breaks in their order": str(breaks)}
+
+
 METEOR = Metric(
     "meteor",
     1,
@@ -152,5 +166,6 @@ METEOR = Metric(
     about="Overlap of words with the gold answer, word stems and synonyms included, lowered where the order differs.",
     cite="Banerjee and Lavie. METEOR: An Automatic Metric for MT Evaluation. ACL Workshop, 2005; with NLTK's parameters.",
     follows={"nltk": "3.10.4"},
+    reads=_reads,
     unavailable=unavailable,
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from ehrbench.errors import UsageError
+from ehrbench.errors import EhrbenchError
 from ehrbench.metrics import METRICS
 from ehrbench.metrics.metric import Scorable
 
@@ -64,9 +64,9 @@ def working(scorable: Scorable, metrics: Iterable[str], against: str | None = No
 def _read(name: str, scorable: Scorable) -> Read | None:
     try:
         metric = METRICS.get(name)
-    except UsageError:
+        lines = metric.reads(scorable) if metric.reads is not None else {}
+    except EhrbenchError:  # nothing of that name here, or what it reads with is not on this machine
         return None
-    lines = metric.reads(scorable) if metric.reads is not None else {}
     return Read(metric.label, list(lines.items())) if lines else None
 
 
