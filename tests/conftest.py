@@ -30,6 +30,8 @@ NEEDS = {
     "lm_eval": ("lm_eval", "torch"),
     "ray": ("ray",),
     "browser": ("playwright",),
+    "meds": ("MIMIC_IV_MEDS", "aces", "meds_evaluation"),
+    "every_eval_ever": ("every_eval_ever",),
 }
 """What a mark's tests import: their modules can be collected without it, so that ``-m`` deselects them as a whole."""
 

@@ -28,6 +28,7 @@ _COMMANDS = {
     "human-stats": "ehrbench.cli.human_stats:human_stats",
     "agreement": "ehrbench.cli.agreement:agreement",
     "compare": "ehrbench.cli.compare:compare",
+    "export": "ehrbench.cli.export:export",
     "submit": "ehrbench.cli.submit:submit",
     "approve": "ehrbench.cli.approve:approve",
     "rate": "ehrbench.cli.rate:app",

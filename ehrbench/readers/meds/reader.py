@@ -30,7 +30,7 @@ TRAINING = "train"
 """The part of a data set that worked examples are drawn from."""
 
 _VERSION = 2
-"""Of the rendering ``events``; before it, a code's description stood in the code's place."""
+"""Of the rendering; before it, a code's description stood in the code's place."""
 
 
 class Options(ReaderOptions):
@@ -48,8 +48,8 @@ class Options(ReaderOptions):
     """Files below the folder that name codes: OMOP's ``CONCEPT.csv``, or columns ``code, description, unit``."""
     modifiers: tuple[str, ...] | None = None
     """Columns that are shown with each event; None: what ``metadata/dataset.json`` names, else the usual ones."""
-    rendering: Literal["events"] = "events"
-    """How events are written: docs/meds.md."""
+    rendering: Literal["raw"] = "raw"
+    """The one there is: docs/meds.md."""
 
     @model_validator(mode="after")
     def _labels_are_asked_about(self) -> Options:

@@ -1,0 +1,79 @@
+"""The formats that results are exported to, by name."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ehrbench.errors import UsageError, unknown_name
+from ehrbench.exports import every_eval_ever, frames, lm_eval_results, model_index
+from ehrbench.jsonl import write_atomically
+from ehrbench.results.schema import Result
+
+PUBLIC = 0o644
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format of aggregated results."""
+
+    about: str
+    """What it is, in a phrase."""
+    files: Callable[[Sequence[Result]], Mapping[str, bytes]]
+    """The files of some results, by the name below the target."""
+
+
+FORMATS: Mapping[str, Format] = {
+    "csv": Format("a table, one row per result and metric", frames.csv),
+    "parquet": Format("the same as Parquet", frames.parquet),
+    "every-eval-ever": Format("Every Eval Ever, aggregate JSON", every_eval_ever.files),
+    "lm-eval": Format("lm-eval's results JSON", lm_eval_results.files),
+    "model-index": Format("Hugging Face model cards' model-index, one YAML file per model", model_index.files),
+}
+
+
+def export(results: Sequence[Result], name: str, out: Path, *, force: bool = False) -> list[Path]:
+    """Write results in a format, all files or none.
+
+    Args:
+        results: as they may be published.
+        name: of the format.
+        out: a folder that is not there yet; with ``force`` one that is replaced.
+        force: replace it.
+
+    Returns:
+        The files.
+
+    Raises:
+        UsageError: no such format, or ``out`` is there.
+    """
+    if name not in FORMATS:
+        raise UsageError(unknown_name("format", name, [*FORMATS, "meds"]))
+    refuse_existing(out, force)
+    files = FORMATS[name].files(results)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        for file, content in files.items():
+            path = scratch / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content, mode=PUBLIC)
+        scratch.chmod(0o755)
+        if out.is_dir():
+            shutil.rmtree(out)
+        scratch.replace(out)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    return [out / file for file in files]
+
+
+def refuse_existing(out: Path, force: bool) -> None:
+    """Raise UsageError where a target is there and is not to be replaced."""
+    if out.exists() and not force:
+        raise UsageError(f"{out} is there already; choose another --out, or give --force to replace it")
+    if out.is_file():
+        raise UsageError(f"{out} is a file; --out names a folder")

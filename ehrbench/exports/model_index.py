@@ -1,0 +1,46 @@
+"""Results as ``model-index`` of Hugging Face model cards: one YAML file per model, to be put into the card's header."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ehrbench.results.schema import Result
+from ehrbench.tasks.catalog import load_catalog
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def files(results: Sequence[Result]) -> Mapping[str, bytes]:
+    """``<model>.yaml`` each."""
+    titles = {task.task: task.title for task in load_catalog().tasks()}
+    by_model: dict[str, list[Any]] = {}
+    for result in results:
+        by_model.setdefault(result.model.name, []).append(_entry(result, titles.get(result.task) or result.task))
+    made = {}
+    for model, entries in by_model.items():
+        header = {"model-index": [{"name": model, "results": entries}]}
+        made[f"{_UNSAFE.sub('_', model) or '_'}.yaml"] = yaml.safe_dump(header, sort_keys=False, allow_unicode=True).encode()
+    return made
+
+
+def _entry(result: Result, title: str) -> dict[str, Any]:
+    marks = [result.protocol, *(["partial"] if result.partial else []), *(["synthetic sample"] if result.synthetic else [])]
+    return {
+        "task": {"type": "text-generation", "name": title},
+        "dataset": {"type": result.task, "name": f"{title} ({', '.join(marks)})"},
+        "metrics": [
+            {
+                "type": metric.name,
+                "name": metric.label,
+                "value": metric.value,
+                **({"args": {"interval_95": [metric.low, metric.high]}} if metric.low is not None else {}),
+            }
+            for metric in result.metrics
+            if metric.value is not None
+        ],
+        "source": {"name": result.source.title if result.source else "ehrbench"},
+    }
