@@ -98,7 +98,9 @@ def main() -> None:
     except OSError as error:
         typer.echo(f"ehrbench: {_said_of(error)}", err=True)
         sys.exit(3 if isinstance(error, FileNotFoundError) else 2)
-    except Exception as error:
+    except SystemExit:
+        raise
+    except BaseException as error:  # a panic of polars is no Exception, and its text may quote a value, too
         _report_bug(error)
         sys.exit(1)
 
@@ -111,7 +113,7 @@ def _said_of(error: OSError) -> str:
     return f"cannot use {shown}: {reason}; check the path, its permissions and the space on the disk, then run the command again"
 
 
-def _report_bug(error: Exception) -> None:
+def _report_bug(error: BaseException) -> None:
     """Print where an unexpected error happened, without its message: a library may have put an item's text into it."""
     import os
     import traceback

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.parquet import readable_parquet
 from ehrbench.readers.table import Columns, Row, Table, read_table
 from ehrbench.text_files import is_decimal_comma
 
@@ -156,11 +157,8 @@ def _columns(frame: Any) -> Any:
 
 
 def _read_parquet(path: Path, what: str) -> Table:
-    try:
-        frame = pl.read_parquet(path)
-    except Exception as error:
-        raise UsageError(f"{path}: {what} is not a parquet file that can be read ({type(error).__name__})") from None
-    return _from_polars(frame, path)
+    with readable_parquet(path, "write it again", f"{what}: "):
+        return _from_polars(pl.read_parquet(path), path)
 
 
 def _from_polars(frame: pl.DataFrame, path: Path) -> Table:

@@ -21,10 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -33,6 +30,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.zips import open_zip, read_member
 
 Subject = Literal["diagnoses", "procedures"]
 SITE = "https://hcup-us.ahrq.gov/toolssoftware/"
@@ -153,6 +151,10 @@ def classifications(folder: Path | None, subject: Subject, *, refined: bool = Fa
     return {version: _spelled_out(one, titles) for version, one in sorted(chosen.items())}
 
 
+_MOST_BYTES = 256 << 20
+"""Of one file in a zip."""
+
+
 class _Held(NamedTuple):
     """A file in the folder, or in a zip in it."""
 
@@ -163,17 +165,8 @@ class _Held(NamedTuple):
     def data(self) -> bytes:
         if self.inside is None:
             return self.where.read_bytes()
-        with _opened(self.where) as archive:
-            return archive.read(self.inside)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError):
-        raise UsageError(f"AHRQ: {path} is not a whole zip file; download it again from {SITE}") from None
+        with open_zip(self.where, f"download it again from {SITE}", "AHRQ: ") as archive:
+            return read_member(archive, self.inside, _MOST_BYTES)
 
 
 def _held(folder: Path | None) -> Iterator[_Held]:
@@ -182,7 +175,7 @@ def _held(folder: Path | None) -> Iterator[_Held]:
         paths = [*sorted(place.glob("*")), *sorted(place.glob("*/*"))] if place.is_dir() else [place]  # a zip unpacks to a folder
         for path in paths:
             if path.suffix.lower() == ".zip":
-                with _opened(path) as archive:
+                with open_zip(path, f"download it again from {SITE}", "AHRQ: ") as archive:
                     names = sorted(archive.namelist())
                 yield from (_Held(PurePosixPath(name).name, path, name) for name in names if not name.endswith("/"))
             elif path.is_file():

@@ -20,6 +20,7 @@ import polars as pl
 
 from ehrbench.errors import UsageError
 from ehrbench.mimic.schema import Kind, Table
+from ehrbench.parquet import UNREADABLE
 from ehrbench.text_files import is_utf16, not_utf8, separator_of
 
 _AGAIN = "copy the table from the release again"
@@ -93,7 +94,7 @@ def check_widths(path: Path, header: Header) -> bool:
     counted = lines.map_batches(count, schema=found, streamable=True, projection_pushdown=False, predicate_pushdown=False)
     try:
         n_odd = counted.sum().collect(engine="streaming").item()
-    except (pl.exceptions.PolarsError, OSError):
+    except UNREADABLE:
         n_odd = 1
     if not n_odd:
         return False

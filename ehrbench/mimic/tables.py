@@ -18,6 +18,7 @@ from ehrbench.hashing import hash_data, hash_file
 from ehrbench.mimic import faults
 from ehrbench.mimic.forms import parts, scan_csv, scan_part
 from ehrbench.mimic.schema import TABLES, Table
+from ehrbench.parquet import UNREADABLE, readable_parquet
 
 FORMS = (".parquet", ".csv.gz", ".csv")
 """In the order of preference where a table lies there twice."""
@@ -175,7 +176,7 @@ class Mimic:
     def _explained(self, run: Callable[[], pl.DataFrame | None]) -> pl.DataFrame:
         try:
             result = run()
-        except (pl.exceptions.ComputeError, pl.exceptions.InvalidOperationError, OSError) as error:
+        except UNREADABLE as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # a full disk, not a damaged table
             for path in sorted(self._checked):
@@ -230,12 +231,8 @@ def _stem(path: Path) -> str:
 
 def _parquet_header(part: Path) -> dict[str, str]:
     """Lower-case name of each column to its name in the file."""
-    try:
+    with readable_parquet(part, "copy or convert it again", "MIMIC-IV: "):
         return {column.lower(): column for column in pl.read_parquet_schema(part)}
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise UsageError(
-            f"MIMIC-IV: {part} is not a readable Parquet file ({type(error).__name__}); copy or convert it again"
-        ) from None
 
 
 def _check_part(part: Path, table: Table) -> None:
@@ -245,7 +242,7 @@ def _check_part(part: Path, table: Table) -> None:
         if column in header:
             try:
                 scan_part(table, part, header, [column], as_text=False).collect(engine="streaming")
-            except (pl.exceptions.ComputeError, pl.exceptions.InvalidOperationError):
+            except UNREADABLE:
                 raise UsageError(
                     f"MIMIC-IV: {part}: column '{column}' has a value that is not {faults.EXPECTED[table.columns[column]]}; "
                     "convert the table again from the release"

@@ -39,6 +39,14 @@ def _inside(root: Path, name: str) -> Path | None:
         return None
 
 
+def _is_file(path: Path) -> bool:
+    """Whether a file is there; a name that is too long for the disk is no file's."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 class Options(ReaderOptions):
     """``data.options`` of ``jsonl``."""
 
@@ -209,7 +217,7 @@ class _Reading:
             path = _inside(self.root, file_name)
             if path is None:
                 raise UsageError(f"{place}: '{self.keys['record_file']}' leads out of the data folder; records must lie below it")
-            if not path.is_file():
+            if not _is_file(path):
                 raise MissingError(f"{place}: the record file that '{self.keys['record_file']}' names is not in {self.root}")
             self.files[file_name] = path
         return file_name

@@ -7,12 +7,13 @@ import gzip
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from ehrbench import zips
 from ehrbench.jsonl import parse
+from ehrbench.parquet import UNREADABLE
 from ehrbench.results.leaks import Finding, Search
 from ehrbench.results.words import is_layout_name
 
@@ -48,6 +49,7 @@ _UNREAD_ENDINGS = (
     ".tgz",
 )
 _ROWS = 50_000
+_LONGEST_LINE = 16 << 20
 csv.field_size_limit(1 << 30)
 
 
@@ -99,7 +101,6 @@ def search_data(search: Search, folder: Path) -> Iterator[Finding]:
         Files that cannot be read as text or tables: nobody can say whether they are quoted.
     """
     # 40 MB of memory that a site of results alone does not need.
-    from polars.exceptions import PolarsError
 
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         if path.name.startswith(".") or path.name == "manifest.json":
@@ -109,7 +110,7 @@ def search_data(search: Search, folder: Path) -> Iterator[Finding]:
             search.identifier(part, "", 0, "holds an identifier, which is also the name of a file of the data")
         try:
             yield from _search_file(search, path)
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, PolarsError) as error:
+        except (*zips.UNREADABLE, *UNREADABLE) as error:
             yield Finding(path.name, f"cannot be searched for leaks ({type(error).__name__}): repair or remove the file")
 
 
@@ -142,9 +143,14 @@ def _search_text(search: Search, raw: IO[bytes], where: str, name: str) -> None:
             _search_plain(search, file, where, markup=name.endswith((".xml", ".html")))
 
 
+def _lines(file: IO[str]) -> Iterator[str]:
+    """The lines of a text; one that fills the memory comes in pieces."""
+    return iter(lambda: file.readline(_LONGEST_LINE), "")
+
+
 def _search_plain(search: Search, file: IO[str], where: str, markup: bool) -> None:
     search.begin()
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(_lines(file), 1):
         for identifier in _ID_PAIR.findall(line):
             search.identifier(identifier, where, number)
         if markup:
@@ -157,7 +163,7 @@ def _search_plain(search: Search, file: IO[str], where: str, markup: bool) -> No
 
 
 def _search_lines_of_json(search: Search, file: IO[str], where: str) -> None:
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(_lines(file), 1):
         try:
             value = parse(line)
         except ValueError:
@@ -168,7 +174,7 @@ def _search_lines_of_json(search: Search, file: IO[str], where: str) -> None:
 
 
 def _search_table(search: Search, file: IO[str], where: str, delimiter: str) -> None:
-    reader = csv.reader((line.replace("\0", "") for line in file), delimiter=delimiter)
+    reader = csv.reader((line.replace("\0", "") for line in _lines(file)), delimiter=delimiter)
     ids = _id_columns(next(reader, []))
     for row in reader:
         _search_row(search, row, ids, where, reader.line_num)

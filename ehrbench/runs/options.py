@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from ehrbench.errors import UsageError, unknown_name
 from ehrbench.hashing import hash_data
@@ -16,6 +18,8 @@ from ehrbench.tasks.schema import ContextPolicy, Keep, PromptSpec, Protocol, Tas
 
 if TYPE_CHECKING:
     from ehrbench.runs.shards import Shard
+
+S = TypeVar("S", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,8 @@ def apply_options(task: TaskSpec, options: RunOptions) -> TaskSpec:
     """The task with the user's choices in it.
 
     Raises:
-        UsageError: an unknown prompt variant, or a context policy for a task without records.
+        UsageError: an unknown prompt variant, a number outside of what a task file may say, or a context policy for a task
+            without records.
     """
     generation = {
         name: getattr(options, name)
@@ -109,16 +114,27 @@ def apply_options(task: TaskSpec, options: RunOptions) -> TaskSpec:
     }
     changes: dict[str, Any] = {
         "prompt": choose_prompt(task, options.prompt),
-        "generation": task.generation.model_copy(update=generation),
+        "generation": _chosen(task.generation, generation),
     }
     if options.num_fewshot is not None:
-        changes["fewshot"] = task.fewshot.model_copy(update={"k": options.num_fewshot})
+        changes["fewshot"] = _chosen(task.fewshot, {"k": options.num_fewshot})
     if task.record is not None:
         record = {"context": options.context, "keep": options.keep, "chunk_tokens": options.chunk_tokens}
-        changes["record"] = task.record.model_copy(update={k: v for k, v in record.items() if v is not None})
+        changes["record"] = _chosen(task.record, {k: v for k, v in record.items() if v is not None})
     elif options.context is not None:
         raise UsageError(f"task '{task.task}' has no records, so --context {options.context} means nothing for it; leave it out")
     return task.model_copy(update=changes)
+
+
+def _chosen(part: S, choices: Mapping[str, Any]) -> S:
+    """A part of the task with the user's choices in it, held to the limits of a task file."""
+    try:
+        return type(part).model_validate({**dict(part), **choices})
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        option = {"k": "num-fewshot"}.get(str(fault["loc"][0]), str(fault["loc"][0]).replace("_", "-"))
+        wanted = fault["msg"].removeprefix("Input should be ")
+        raise UsageError(f"--{option}: expected {wanted[:1].lower()}{wanted[1:]}") from None
 
 
 def with_base_model_stops(task: TaskSpec, options: RunOptions, model: Model) -> TaskSpec:

@@ -53,10 +53,15 @@ def test_a_remote_endpoint_is_refused_without_opening_a_socket(tmp_path: Path) -
 
 
 def test_after_an_approval_it_runs_and_the_manifest_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """0.0.0.0 leads to this machine and is no loopback address, so for the gate it is remote."""
+    """0.0.0.0 leads to this machine and is no loopback address, so for the gate it is remote.
+
+    A proxy that the environment names was approved by nobody and sees nothing, neither before the approval nor after it.
+    """
     data = write_release(tmp_path / "data", entries=3)
     home = tmp_path / "home"
-    with Server() as server:
+    with Server() as server, Server() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
         endpoint = f"http://0.0.0.0:{server.port}"
         arguments = (*RUN, "--model", "openai:stub", "--data-dir", data, "--out", tmp_path / "out")
         arguments += ("--budget-tokenizer", "words", "--model-arg", f"base_url={endpoint}/v1")
@@ -67,6 +72,10 @@ def test_after_an_approval_it_runs_and_the_manifest_shows_it(tmp_path: Path, mon
         assert approved.returncode == 0, approved.stderr
         finished = ehrbench(*arguments, home=home)
         assert finished.returncode == 0, finished.stderr
+        assert proxy.stats()["connections"] == 0
+    away = ehrbench(*arguments, "--seed", 2, home=home)
+    assert away.returncode == 3, away.stderr
+    assert "the proxy that HTTPS_PROXY names is not used" in away.stderr
     (folder,) = run_folders(tmp_path / "out")
     for name in ("manifest.json", "result.json"):
         approval = json.loads((folder / name).read_text())["approval"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import os
 import socket
 import time
 import weakref
@@ -141,7 +142,7 @@ class Transport:
     def _given_up(self, got: Verdict, seconds: float, attempt: int) -> Outcome[T]:
         """The outcome of a call that has no answer, or the end of the run where its first calls all end alike."""
         if got.error in ("ConnectionRefused", "NameNotFound") and not self.succeeded:
-            raise MissingError(f"no server answers at {self.endpoint.base_url}: start it, or check base_url")
+            raise MissingError(self._nobody())
         if got.finish == "error" and not self.succeeded:
             self._first_failures[got.error] += 1
             most = self.patience.stop_after if got.alike is None else got.alike
@@ -188,7 +189,7 @@ class Transport:
                 if verdict.action == "stop":
                     raise UsageError(self._explain(verdict)) from None
                 if wait is None and verdict.error in ("ConnectionRefused", "NameNotFound"):
-                    raise MissingError(f"no server answers at {self.endpoint.base_url}: start it, or check base_url") from None
+                    raise MissingError(self._nobody()) from None
             if wait is not None:
                 await asyncio.sleep(wait)
         return None
@@ -237,6 +238,13 @@ class Transport:
             # A model that is dropped without close() closes its connections all the same.
             weakref.finalize(self, _close_later, self._session, asyncio.get_running_loop())
         return self._session
+
+    def _nobody(self) -> str:
+        said = f"no server answers at {self.endpoint.base_url}: start it, or check base_url"
+        proxy = next((name for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY") if name in map(str.upper, os.environ)), None)
+        if proxy is None or not self.endpoint.is_remote:
+            return said
+        return f"{said}; the proxy that {proxy} names is not used, because nobody approved that it sees the text"
 
     def _explain(self, verdict: Verdict, calls: int = 1) -> str:
         what = f"{self.endpoint.base_url} answered {verdict.error}"

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.parquet import UNREADABLE
 
 UNKNOWN = "UNK"
 """What extractions write for a part that the source leaves empty."""
@@ -173,7 +174,7 @@ def _add(found: dict[str, str], rows: pl.DataFrame, column: str, path: Path, war
 def _read_parquet(path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"MEDS: {path} is not a readable Parquet file ({type(error).__name__}); copy it again") from None
 
 
@@ -189,7 +190,7 @@ def _read_dictionary(path: Path) -> pl.DataFrame:
             rows = pl.read_csv(
                 path, separator="\t" if tab else ",", quote_char=None if tab else '"', infer_schema=False, encoding="utf8"
             )
-        except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        except (*UNREADABLE, UnicodeDecodeError) as error:
             raise UsageError(
                 f"{path} is not a readable table ({type(error).__name__}); expected a CSV or TSV file in UTF-8 with a header"
             ) from None

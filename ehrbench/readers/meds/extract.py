@@ -21,6 +21,7 @@ import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.jsonl import parse
+from ehrbench.parquet import UNREADABLE
 from ehrbench.readers.meds.codes import UNKNOWN, Codebook, Meaning, read_codebook
 from ehrbench.readers.meds.rendering import MODIFIERS, Lines, render
 from ehrbench.records import Record
@@ -109,7 +110,7 @@ def _read(block: Block, modifiers: Sequence[str]) -> pl.DataFrame:
         schema = scan.collect_schema()
         columns = [column for column in (*REQUIRED, "numeric_value", "text_value", *modifiers) if column in schema]
         rows = scan.slice(block.first, block.n_rows).select(columns).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise _unreadable(block.shard, error) from None
     absent = [pl.lit(None, pl.String).alias(column) for column in modifiers if column not in schema]
     return rows.with_columns(in_utc("time", rows.schema["time"]), pl.col("code").cast(pl.String), *absent)
@@ -207,7 +208,7 @@ def _check(path: Path) -> pl.Schema:
                 f"MEDS: {path}: {kinds}; expected a whole number, a timestamp, text and a number ({', '.join(legal)})"
             )
         empty = pl.scan_parquet(path).select(pl.col("subject_id").null_count() + pl.col("code").null_count()).collect().item()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise _unreadable(path, error) from None
     if empty:
         raise UsageError(f"MEDS: {path}: {empty} values of subject_id or code are missing, and none may be")
@@ -216,7 +217,10 @@ def _check(path: Path) -> pl.Schema:
 
 def _index(shard: Path, schema: pl.Schema, block_of: dict[int, Block], warnings: list[str]) -> None:
     """Where the subjects of a shard stand."""
-    times = pl.scan_parquet(shard).select("subject_id", in_utc("time", schema["time"])).with_row_index("row").collect()
+    try:
+        times = pl.scan_parquet(shard).select("subject_id", in_utc("time", schema["time"])).with_row_index("row").collect()
+    except UNREADABLE as error:
+        raise _unreadable(shard, error) from None
     runs = times.group_by(pl.col("subject_id").rle_id().alias("run"), maintain_order=True).agg(
         pl.col("subject_id").first(), first=pl.col("row").first(), n=pl.len()
     )
@@ -259,9 +263,11 @@ def _count(shard: Path, schema: pl.Schema, counts: dict[str, list[int]]) -> None
     number = pl.col("numeric_value").is_not_null() if "numeric_value" in schema else pl.lit(value=False)
     units = [pl.col(column).is_not_null() for column in ("unit", "units") if column in schema]
     has_unit = number & pl.any_horizontal(units) if units else pl.lit(value=False)
-    rows = pl.scan_parquet(shard).group_by(pl.col("code").cast(pl.String)).agg(
-        pl.len().alias("n"), number.sum().alias("numbers"), has_unit.sum().alias("units")
-    ).collect()  # fmt: skip
+    counted = (pl.len().alias("n"), number.sum().alias("numbers"), has_unit.sum().alias("units"))
+    try:
+        rows = pl.scan_parquet(shard).group_by(pl.col("code").cast(pl.String)).agg(counted).collect()
+    except UNREADABLE as error:
+        raise _unreadable(shard, error) from None
     for code, *found in rows.iter_rows():
         counts[code] = [a + b for a, b in zip(counts.get(code, (0, 0, 0)), found, strict=True)]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.parquet import UNREADABLE
 from ehrbench.readers.meds.extract import in_utc
 
 VALUES = ("boolean_value", "integer_value", "float_value", "categorical_value")
@@ -115,7 +116,7 @@ def _read(path: Path) -> pl.DataFrame:
     """``subject_id, prediction_time``, the column of values, and the row's number."""
     try:
         rows = pl.read_parquet(path).with_row_index("row", 1)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"{path} is not a readable Parquet file ({type(error).__name__}); copy it again") from None
     if missing := [column for column in ("subject_id", "prediction_time") if column not in rows.columns]:
         raise UsageError(f"{path} has no column {', '.join(map(repr, missing))}; it is not a MEDS label file")
@@ -170,5 +171,5 @@ def read_splits(root: Path) -> tuple[Mapping[int, str], Path]:
     try:
         rows = pl.read_parquet(path)
         return dict(rows.select("subject_id", pl.col("split").cast(pl.String)).iter_rows()), path
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"{path} is not a table of subject_id and split ({type(error).__name__}); copy it again") from None

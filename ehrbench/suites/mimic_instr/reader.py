@@ -18,6 +18,7 @@ import polars as pl
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.hashing import hash_text
 from ehrbench.jsonl import parse
+from ehrbench.parquet import readable_parquet
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.readers.reader import ReaderOptions, reader
@@ -127,10 +128,8 @@ class EventLists:
         self.where: dict[int, tuple[Path, int]] = {}
         self.subject: dict[int, int] = {}
         for path in self.files:
-            try:
+            with readable_parquet(path, f"{PREPARE} again"):
                 rows = pl.read_parquet(path, columns=["hadm_id", "subject_id"])
-            except (pl.exceptions.PolarsError, OSError) as error:
-                raise UsageError(f"{path} is not a readable Parquet file ({type(error).__name__}); {PREPARE} again") from None
             for place, (hadm, subject) in enumerate(rows.iter_rows()):
                 self.where[hadm] = (path, place)
                 self.subject[hadm] = subject
@@ -140,7 +139,8 @@ class EventLists:
         from ehrbench.mimic.render import EventList, render
 
         path, place = self.where[int(record_id)]
-        row = pl.scan_parquet(path).slice(place, 1).collect().row(0, named=True)
+        with readable_parquet(path, f"{PREPARE} again"):
+            row = pl.scan_parquet(path).slice(place, 1).collect().row(0, named=True)
         return render(EventList(row["hadm_id"], row["admitted"], row["at_us"], row["event_type"], row["text"]))
 
 

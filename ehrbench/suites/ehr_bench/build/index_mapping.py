@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.parquet import UNREADABLE
 from ehrbench.suites.ehr_bench.build.layout import SOURCES
 from ehrbench.suites.ehr_bench.build.pandas_text import MISSING, as_missing, inferred_kinds, printed
 
@@ -130,7 +131,7 @@ def _table(path: Path, columns: tuple[str, ...]) -> pl.LazyFrame:
     try:
         rows = pl.scan_csv(path, infer_schema=False)
         missing = [name for name in columns if name not in rows.collect_schema().names()]
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"EHR-Bench: {path} is not a readable CSV file ({type(error).__name__})") from None
     if missing:
         raise UsageError(f"EHR-Bench: {path} has no column {', '.join(missing)}; it needs {', '.join(columns)}")

@@ -18,6 +18,7 @@ import polars as pl
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.hashing import hash_file, hash_text
 from ehrbench.mimic.ahrq import Subject, ccs_table, classifications
+from ehrbench.parquet import UNREADABLE
 
 TITLES = ("icd_code", "icd_version", "long_title")
 _SUBJECT: Mapping[str, Subject] = {"diagnoses_icd": "diagnoses", "diagnosis": "diagnoses", "procedures_icd": "procedures"}
@@ -110,7 +111,7 @@ def _csv(path: Path, columns: Sequence[str]) -> pl.DataFrame:
         raise MissingError(f"EHR-Bench: {path} is not there; it maps codes to the titles that the CCS or ATC tasks ask for")
     try:
         rows = pl.read_csv(path, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"EHR-Bench: {path} is not a readable CSV file ({type(error).__name__})") from None
     if missing := [c for c in columns if c not in rows.columns]:
         raise UsageError(f"EHR-Bench: {path} has no column {', '.join(missing)}; it needs {', '.join(columns)}")

@@ -17,6 +17,7 @@ import polars as pl
 
 from ehrbench.errors import UsageError
 from ehrbench.jsonl import parse
+from ehrbench.parquet import readable_parquet
 from ehrbench.suites.ehr_bench.build.index_mapping import IndexMapping
 from ehrbench.suites.ehr_bench.build.layout import SOURCES
 from ehrbench.suites.ehr_bench.build.markdown import time_text
@@ -60,12 +61,8 @@ class PatientFile:
             UsageError: it is not readable, or lacks a column.
         """
         self.path = path
-        try:
+        with readable_parquet(path, "unpack it from the release again", "EHR-Bench: "):
             frame = pl.read_parquet(path)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise UsageError(
-                f"EHR-Bench: {path} is not a readable Parquet file ({type(error).__name__}); unpack it from the release again"
-            ) from None
         if missing := [name for name in COLUMNS if name not in frame.columns]:
             raise UsageError(f"EHR-Bench: {path} has no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
         text = frame.select(

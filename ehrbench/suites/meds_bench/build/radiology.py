@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Lock
 from typing import Literal
@@ -14,6 +15,7 @@ import polars as pl
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.meds_bench.build.release import Draw, Instance
+from ehrbench.zips import open_zip, read_member
 
 Rules = Literal["clean", "paper"]
 
@@ -28,6 +30,9 @@ FILES = {
         for k, place in enumerate(PLACES)
     },
 }
+_MOST_BYTES = 16 << 20
+"""Of one report."""
+_AGAIN = "download it again"
 CXR_FILE = "Text_summarization/task112_mimic_cxr_text_summurization.json"
 _WORDS = {
     "ct": re.compile(r"\bcta?\b"),
@@ -123,18 +128,14 @@ def read_reports(source: Path, n: int, seed: int) -> Draw[Instance]:
     names = {name.rpartition("/")[2]: name for name in _report_names(source)}
     if not names:
         raise MissingError(f"{source} holds no reports; expected p<subject>/s<study>.txt of MIMIC-CXR, or mimic-cxr-reports.zip")
-    archive = zipfile.ZipFile(source) if source.is_file() else None
-    try:
+    with open_zip(source, _AGAIN) if source.is_file() else nullcontext() as archive:
         for study in sorted(names, key=draw.rank):
             path = names[study]
-            data = archive.read(path) if archive else (source / path).read_bytes()
+            data = read_member(archive, path, _MOST_BYTES) if archive else (source / path).read_bytes()
             if parts := report_parts(data.decode("utf-8", "replace").replace("\r\n", "\n")):
                 draw.add(study, Instance(*parts, group=f"patient {path.split('/')[-2]}"))
                 if draw.seen == n:
                     break
-    finally:
-        if archive:
-            archive.close()
     return draw
 
 
@@ -142,7 +143,7 @@ def _report_names(source: Path) -> Iterator[str]:
     if source.is_dir():
         found: Iterator[str] = (path.relative_to(source).as_posix() for path in source.rglob("s*.txt"))
     elif source.is_file() and zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive:
+        with open_zip(source, _AGAIN) as archive:
             found = iter(archive.namelist())
     else:
         raise MissingError(f"{source} is not there, or neither a folder nor a zip; expected MIMIC-CXR's reports")
