@@ -222,8 +222,8 @@ def _columns(name: str) -> list[str]:
 
 
 def to_json(part: Correlation | HumanStats) -> str:
-    """Canonical JSON, as results are written."""
-    return json.dumps(part.model_dump(mode="json"), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Canonical JSON, as results are written, with a digest that tells a later change."""
+    return json.dumps(part.sealed().model_dump(mode="json"), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_files(out: Path, files: dict[str, str]) -> list[Path]:

@@ -15,7 +15,7 @@ from ehrbench.leaderboard.files import Draft, may_replace, write_site
 from ehrbench.leaderboard.names import Names
 from ehrbench.leaderboard.site import Site
 from ehrbench.results.models import ModelRegistry, read_models
-from ehrbench.results.publication import open_sources, publishable_all
+from ehrbench.results.publication import open_sources, publishable_all, publishable_supplements
 from ehrbench.results.schema import Result
 from ehrbench.results.store import find_results
 from ehrbench.results.supplements import Supplements, find_supplements
@@ -67,12 +67,14 @@ def build(
     """
     may_replace(out)
     stored, problems = find_results(folders)
-    supplements, more = find_supplements(folders)
+    beside, more = find_supplements(folders)
     models, faults = read_models([asset_dir("published"), *folders])
     said = [*(problem.message for problem in (*problems, *more)), *faults]
     shown = [_without_folder(message, folders) for message in said]
     sources = open_sources(folders, data_dir)
+    names = Names(include_paths)
     results, withheld = publishable_all(stored, sources.runs, reviewed_by)
+    supplements, more_withheld = publishable_supplements(beside, names.policy, reviewed_by)
     # A text that is withheld may quote a record all the same, and then the run should be looked at before anything is published.
     # A model's name may do so too, so that no message may repeat it.
     unseen = {
@@ -80,10 +82,12 @@ def build(
         for number, (one, result) in enumerate(zip(stored, results, strict=True), 1)
         if result is not one.result and result != one.result
     }
+    for number, found in enumerate((*beside.correlations, *beside.humans) if more_withheld else (), 1):
+        unseen[f"withheld-supplement-{number}.json"] = found.model_dump_json()
     del stored
     with TemporaryDirectory(prefix="ehrbench-site-") as temporary:
         draft = Draft(Path(temporary))
-        make_site(results, shown, title, supplements, models, Names(include_paths), draft)
+        make_site(results, shown, title, supplements, models, names, draft)
         del results
         pictures: dict[str, bytes] = {}
         if address:
@@ -97,7 +101,9 @@ def build(
         written = write_site(out, draft, pictures)
         size = draft.n_bytes + sum(map(len, pictures.values()))
         pages = sum(name.endswith(".html") for name in draft)
-    return Built(out, n_results, pages, size, written.n_changed, said, [*filter(None, [searched.warning()]), *withheld])
+    return Built(
+        out, n_results, pages, size, written.n_changed, said, [*filter(None, [searched.warning()]), *withheld, *more_withheld]
+    )
 
 
 def make_site(

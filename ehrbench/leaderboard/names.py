@@ -73,6 +73,10 @@ class Names:
         self._categories: dict[str, dict[str, str]] = {}
         self._shared: dict[str, bool] = {}
 
+    def policy(self, task: str) -> str | None:
+        """The data policy of a task; None for one that no file describes."""
+        return self._catalog.get(task).data.policy if task in self._catalog.raw else None
+
     def suite(self, suite: str) -> SuiteInfo:
         """A suite, from its file and its registration; its id where it has neither."""
         info = self._suites.get(suite) or SuiteInfo(suite=suite)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ehrbench.errors import EhrbenchError
 from ehrbench.results.leaks import Finding, Search
-from ehrbench.results.review import guarded, judge, seal, sealed
+from ehrbench.results.review import guarded, judge, judge_supplement, seal, sealed
 from ehrbench.results.sources import private_files, search_data, search_items, search_private
 from ehrbench.results.store import RESULT_FILE, Stored
+from ehrbench.results.supplements import Correlation, HumanStats, Supplements, ships
 
 if TYPE_CHECKING:
     from ehrbench.readers.dataset import Dataset
     from ehrbench.results.schema import Result
     from ehrbench.tasks.schema import TaskSpec
+
+C = TypeVar("C", Correlation, HumanStats)
 
 
 @dataclass
@@ -158,7 +161,8 @@ def publishable(
         return result, []
     was_searched = folder is not None and folder.resolve() in searched
     task = _task(folder)
-    judged = judge(result, searched=was_searched, may_publish=None if task is None else task.may_publish)
+    may_publish = None if task is None else task.may_publish
+    judged = judge(result, searched=was_searched, may_publish=may_publish, model=_model(folder))
     return judged.result, judged.withheld
 
 
@@ -176,10 +180,46 @@ def publishable_all(
     return results, said
 
 
+def publishable_supplements(
+    found: Supplements, policy: Callable[[str], str | None], reviewed_by: str | None
+) -> tuple[Supplements, list[str]]:
+    """What stands beside results, and a sentence about each of whose texts something is withheld.
+
+    Args:
+        found: as it was read.
+        policy: of a task's data; None for a task that nobody knows.
+        reviewed_by: who has read the texts.
+    """
+    said: list[str] = []
+
+    def shown(one: C) -> C:
+        if reviewed_by or one.synthetic or one.is_sealed or policy(one.task) == "open" or ships(one):
+            return one
+        kept, withheld = judge_supplement(one)
+        if withheld:
+            said.append(
+                f"{one.kind} of {one.task}: withheld, because nobody has vouched for the text: {', '.join(withheld)}; make the "
+                "file again with the command that writes it, or read it and give --reviewed-by NAME"
+            )
+        return kept
+
+    kept = replace(found, correlations=[*map(shown, found.correlations)], humans=[*map(shown, found.humans)])
+    return kept, said
+
+
 def sealed_for(result: Result, folder: Path, searched: Searched, reviewed_by: str | None) -> Result:
     """A result for other maintainers, who have neither the run nor its data: with a note of how its texts were checked."""
     was_searched = folder.resolve() in searched.runs
     return seal(result, searched=was_searched, by=reviewed_by) if guarded(result) and (was_searched or reviewed_by) else result
+
+
+def _model(folder: Path | None) -> str:
+    """The name that the run's manifest gives its model."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8")) if folder is not None else {}
+        return str(manifest["config"]["model"]["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _task(folder: Path | None) -> TaskSpec | None:

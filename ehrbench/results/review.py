@@ -11,14 +11,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel
 
 from ehrbench.hashing import hash_data
 from ehrbench.results.schema import Result, Review
 from ehrbench.results.words import public_words, words_of
 
+S = TypeVar("S", bound=BaseModel)
+
 WITHHELD = "withheld"
 _NOTES = ("caveats", "note")
+_WRITTEN = frozenset({*_NOTES, "caution", "title", "population", "letters", "interval", "command"})
+"""Keys of a supplement under which sentences stand."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]*(?:/[A-Za-z0-9][A-Za-z0-9._:+-]*)*")
+"""A checkpoint's path or hub id, or a server's name for a model."""
+_NUMBER = re.compile(r"\d{5}")
+"""As long as an identifier's."""
 _OURS = frozenset({"kind", "protocol", "data_policy", "config_hash", "primary", "reviewed"})
 """Keys whose values the schema or the checks before this one restrict."""
 _MODELS = (
@@ -60,20 +70,22 @@ def sealed(result: Result) -> bool:
     return review is not None and (review.searched or bool(review.by)) and review.digest == _digest(result)
 
 
-def judge(result: Result, *, searched: bool, may_publish: Callable[[str], bool] | None = None) -> Judged:
+def judge(result: Result, *, searched: bool, may_publish: Callable[[str], bool] | None = None, model: str = "") -> Judged:
     """Leave out what nobody can vouch for.
 
     Args:
         result: of a credentialed task.
         searched: whether its texts were compared with the data that it was made on.
         may_publish: whether the task file states the name of a subset; None: the task file is not known.
+        model: the model's name that the run itself recorded, which was typed to start it and is nobody's text.
     """
     withheld: list[str] = []
     strata = {name: numbers for name, numbers in result.strata.items() if may_publish is not None and may_publish(name)}
     if len(strata) < len(result.strata):
         withheld.append("strata")
     data = result.model_copy(update={"strata": strata}).model_dump(mode="json")
-    data = {key: value if key in _OURS else _judged(value, key, key, searched, withheld) for key, value in data.items()}
+    typed = model if model == result.model.name and _NAME.fullmatch(model) and not _NUMBER.search(model) else ""
+    data = {key: value if key in _OURS else _judged(value, key, key, searched, withheld, typed) for key, value in data.items()}
     if data["model"]["name"] == WITHHELD:
         data["model"]["name"] = f"{WITHHELD} {hash_data(result.model.name)[:8]}"
     for key in ("task", "suite"):
@@ -82,20 +94,37 @@ def judge(result: Result, *, searched: bool, may_publish: Callable[[str], bool] 
     return Judged(Result.model_validate(data), list(dict.fromkeys(withheld))) if withheld else Judged(result, [])
 
 
-def _judged(value: Any, key: str, place: str, searched: bool, withheld: list[str]) -> Any:
+def judge_supplement(found: S) -> tuple[S, list[str]]:
+    """The same for what stands beside results: only its sentences are of somebody's making, the rest is names and numbers."""
+    withheld: list[str] = []
+    return type(found).model_validate(_sentences(found.model_dump(mode="json"), withheld)), list(dict.fromkeys(withheld))
+
+
+def _sentences(value: Any, withheld: list[str], key: str = "") -> Any:
+    if isinstance(value, str) and key in _WRITTEN:
+        if _known_note(value) if key in _NOTES else harmless(value):
+            return value
+        withheld.append(key)
+        return WITHHELD
+    if isinstance(value, list):
+        return [_sentences(one, withheld, key) for one in value]
+    return {name: _sentences(one, withheld, name) for name, one in value.items()} if isinstance(value, dict) else value
+
+
+def _judged(value: Any, key: str, place: str, searched: bool, withheld: list[str], typed: str) -> Any:
     if isinstance(value, str):
-        known = _known_note(value) if key in _NOTES else searched or harmless(value)
+        known = _known_note(value) if key in _NOTES else searched or harmless(value.replace(typed, " ") if typed else value)
         if known:
             return value
         withheld.append(place)
         return WITHHELD
     if isinstance(value, list):
-        return [_judged(one, key, place, searched, withheld) for one in value]
+        return [_judged(one, key, place, searched, withheld, typed) for one in value]
     if isinstance(value, Mapping):
         safe = {name: one for name, one in value.items() if searched or harmless(name) or place == "strata"}
         if len(safe) < len(value):
             withheld.append(place)
-        return {name: _judged(one, name, f"{place}.{name}", searched, withheld) for name, one in safe.items()}
+        return {name: _judged(one, name, f"{place}.{name}", searched, withheld, typed) for name, one in safe.items()}
     return value
 
 

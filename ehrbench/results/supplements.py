@@ -10,18 +10,43 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ehrbench.assets import asset_dir
 from ehrbench.errors import UsageError
+from ehrbench.hashing import hash_data
 from ehrbench.results.schema import MAX_RANGE, Source
 from ehrbench.results.store import Problem, load_json
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+M = TypeVar("M", bound="_Made")
+
+
+class _Made(_Part):
+    """What a command makes: with a digest of it, which tells that nobody has written anything into it since."""
+
+    digest: str = ""
+    """Of all other keys, as the command wrote them; what somebody has changed since is withheld until somebody vouches for it."""
+
+    def sealed(self: M) -> M:
+        """The same with its digest."""
+        return self.model_copy(update={"digest": self._digest()})
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether it is still as the command made it."""
+        return bool(self.digest) and self.digest == self._digest()
+
+    def _digest(self) -> str:
+        return hash_data(self.model_dump(mode="json", exclude={"digest"}))
 
 
 class Interval(_Part):
@@ -55,7 +80,7 @@ class MetricAgreement(Interval):
     note: str = ""
 
 
-class Correlation(_Part):
+class Correlation(_Made):
     """Metrics beside clinicians, for one task: what ``ehrbench correlate`` writes."""
 
     schema_version: Literal[1] = 1
@@ -126,7 +151,7 @@ class HeadToHead(_Part):
     """Both orders of each pair; what is absent is shown as unknown."""
 
 
-class HumanStats(_Part):
+class HumanStats(_Made):
     """People's judgement of systems, for one task: what ``ehrbench human-stats`` writes."""
 
     schema_version: Literal[1] = 1
@@ -203,6 +228,17 @@ class Supplements:
     humans: list[HumanStats] = field(default_factory=list)
     facts: list[Facts] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> frozenset[str]:
+    found, _ = find_supplements([asset_dir("published")])
+    return frozenset(one.sealed().digest for one in (*found.correlations, *found.humans))
+
+
+def ships(one: Correlation | HumanStats) -> bool:
+    """Whether it is one of the papers' tables that come with ehrbench."""
+    return one.sealed().digest in _shipped()
 
 
 def find_supplements(folders: Iterable[Path]) -> tuple[Supplements, list[Problem]]:

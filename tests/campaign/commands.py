@@ -56,6 +56,8 @@ def start(root: Path, arguments: Sequence[object], *, file_bytes: int | None = N
         os.close(reader)
         os.dup2(writer, 1)
         os.dup2(writer, 2)
+        sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", closefd=False)
+        sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
         os.chdir(root)
         os.environ["EHRBENCH_HOME"] = str(root / "home")
         sys.argv = ["ehrbench", *map(str, arguments)]

@@ -11,13 +11,17 @@ import pytest
 from typer.testing import CliRunner
 
 from ehrbench.cli import app
+from ehrbench.correlation.output import to_json
 from ehrbench.errors import PolicyError
 from ehrbench.leaderboard.build import build
 from ehrbench.leaderboard.check import check_site
+from ehrbench.results.review import judge
 from ehrbench.results.schema import Result
 from ehrbench.results.store import read_result, read_results, write_result
 from ehrbench.results.submission import pack
+from ehrbench.results.supplements import Correlation, MetricAgreement
 from ehrbench.results.words import words_of
+from tests.results.places import PLACES, in_a_caveat, in_a_stratum
 from tests.results.planted import PLANTED, finished_run
 
 
@@ -34,37 +38,6 @@ def run(finished: Path) -> Iterator[Path]:
     (finished / "result.json").write_bytes(result)
     if (data.parent / "away").exists():
         (data.parent / "away").rename(data)
-
-
-def _in_a_caveat(result: Result, text: str) -> None:
-    result.caveats = [f"Note: {text}."]
-
-
-def _in_a_note(result: Result, text: str) -> None:
-    result.metrics[0].note = f"seen: {text}"
-
-
-def _in_a_command(result: Result, text: str) -> None:
-    result.command = f"ehrbench run --model m --model-arg system={text}"
-
-
-def _in_a_setting(result: Result, text: str) -> None:
-    result.model.settings = {"stop": [text], text: 1}
-
-
-def _in_the_environment(result: Result, text: str) -> None:
-    result.environment = {"host": {"name": text}}
-
-
-def _in_the_models_name(result: Result, text: str) -> None:
-    result.model.name = text
-
-
-def _in_a_stratum(result: Result, text: str) -> None:
-    result.strata = {text if "=" in text else f"level={text}": [result.metrics[0].model_copy()]}
-
-
-PLACES = [_in_a_caveat, _in_a_note, _in_a_command, _in_a_setting, _in_the_environment, _in_the_models_name, _in_a_stratum]
 
 
 def _published(folder: Path) -> str:
@@ -97,7 +70,7 @@ def test_planted_text_is_found_or_withheld(run: Path, tmp_path: Path, kind: str)
     clean = (run / "result.json").read_bytes()
     data = run.parents[3] / "data"
     k = list(PLANTED).index(kind)
-    for place in (PLACES[k % len(PLACES)], PLACES[(k + 3) % len(PLACES)]):  # the campaign tries them all
+    for place in (PLACES[k % len(PLACES)], PLACES[(k + 3) % len(PLACES)]):  # the campaign tries each at every place
         for present in (True, False):
             (run / "result.json").write_bytes(clean)
             _plant(run, place, text)
@@ -144,7 +117,7 @@ def test_only_stated_strata_of_enough_patients_are_published_and_the_rest_is_pri
 
 
 def test_an_old_result_with_a_sentence_for_a_stratum_is_refused_without_quoting_it(run: Path, tmp_path: Path) -> None:
-    _plant(run, _in_a_stratum, PLANTED["a stratum that is a sentence"])
+    _plant(run, in_a_stratum, PLANTED["a stratum that is a sentence"])
     done = CliRunner().invoke(app, ["submit", str(run), "--out", str(tmp_path)])
     assert "1 of 1 strata have a value that the task file does not state" in str(done.exception)
     assert "sawmill" not in str(done.exception) + done.output
@@ -165,7 +138,7 @@ def test_a_check_without_the_data_says_loudly_that_it_is_blind(run: Path, tmp_pa
 
 
 def test_a_caveat_of_ones_own_asks_for_a_reader_and_a_later_change_voids_the_reading(run: Path, tmp_path: Path) -> None:
-    _plant(run, _in_a_caveat, "the second ward was on another floor")
+    _plant(run, in_a_caveat, "the second ward was on another floor")
     said: list[str] = []
     (result,) = read_results(pack([run], tmp_path / "a.results.json", say=said.append))
     assert result.caveats == ["withheld"]
@@ -196,3 +169,35 @@ def test_the_shipped_lists_of_strata_are_those_of_the_builders() -> None:
     assert schema["template"] == {template.id for template in TEMPLATES}
     assert schema["event_type"] == set(QUESTION_TYPES)
     assert {template.event_type for template in TEMPLATES} == schema["event_type"]
+
+
+def test_a_sentence_written_into_a_supplement_asks_for_a_reader(tmp_path: Path) -> None:
+    text = "the sheepdog of the organ builder was asked, too"
+    made = Correlation(
+        task="medalign",
+        suite="medalign",
+        statistic="mean Kendall tau-b over items",
+        metrics=[MetricAgreement(name="rouge_l", label="ROUGE-L", value=0.2, note="over 90 items that were ranked")],
+        caveats=["6 items have no ranks of two raters"],
+    )
+    results, site = tmp_path / "results", tmp_path / "site"
+    results.mkdir()
+    (results / "correlation.json").write_text(to_json(made))
+    assert build([results], site).withheld == [], "as the command wrote it"
+    assert "no ranks of two raters" in _published(site)
+    changed = made.sealed().model_copy(update={"caveats": [*made.caveats, text]})
+    (results / "correlation.json").write_text(changed.model_dump_json())
+    built = build([results], site)
+    assert "correlation of medalign: withheld" in str(built.withheld) and "caveats" in str(built.withheld)
+    assert " ".join(words_of(text)) not in _published(site)
+    build([results], site, reviewed_by="A. Reader")
+    assert " ".join(words_of(text)) in _published(site)
+
+
+def test_a_models_name_that_was_typed_to_start_the_run_is_shown_without_the_data(run: Path) -> None:
+    for name, shown in (("mylab/Foobarium-7B", True), ("Wolperdinger Krumholtz", False), ("ward-81400932", False)):
+        result = read_result(run / "result.json")
+        result.model.name = name
+        judged = judge(result, searched=False, model=name)
+        assert (judged.result.model.name == name) is shown, name
+        assert judge(result, searched=False, model="another").result.model.name != name, "pasted into the result"

@@ -169,7 +169,7 @@ def in_utc(column: str, dtype: pl.DataType) -> pl.Expr:
     return time.cast(pl.Datetime("us"))
 
 
-def _unreadable(path: Path, error: Exception) -> UsageError:
+def _unreadable(path: Path, error: BaseException) -> UsageError:
     return UsageError(f"MEDS: {path} is not a readable Parquet file ({type(error).__name__}); copy it again")
 
 
