@@ -243,8 +243,9 @@ def _check_part(part: Path, table: Table) -> None:
             try:
                 scan_part(table, part, header, [column], as_text=False).collect(engine="streaming")
             except UNREADABLE:
+                wanted = faults.EXPECTED.get(table.columns[column], "text")
                 raise UsageError(
-                    f"MIMIC-IV: {part}: column '{column}' has a value that is not {faults.EXPECTED[table.columns[column]]}; "
+                    f"MIMIC-IV: {part}: column '{column}' has a value that is not {wanted}, or is damaged; "
                     "convert the table again from the release"
                 ) from None
 

@@ -143,7 +143,7 @@ def _ehr_bench(folder: Path) -> Seed:
 
     root = folder / "ehr_bench"
     prepare(Mimic(_release(folder)), root, Options(layout="parquet"), progress=lambda line: None)
-    options = {"type": "decision", "task": "labevents"}
+    options = {"type": "decision_making", "task": "labevents"}
 
     def read() -> None:
         dataset = READERS.get("ehr_bench")(root, options)

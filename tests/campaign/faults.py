@@ -33,7 +33,7 @@ def _served(name: str, rates: dict[str, float], row: Row) -> None:
         root = Path(place)
         write_release(root / "data", patients=5, questions=4, entries=2)
         given = ("--tasks", "medalign", "--data-dir", "data", "--out", "out", "--metrics", "rouge_l", "--quiet")
-        patience = ("first_wait=0.01", "max_wait=0.05", "max_retries=3", "stop_after=0", "concurrency=8")
+        patience = ("first_wait=0.01", "max_retries=3", "stop_after=0", "concurrency=8")
         more = [part for one in (f"base_url={server.url}", *patience) for part in ("--model-arg", one)]
         ended = run(root, "run", "--model", "openai:stub", *given, "--budget-tokenizer", "words", "--allow-partial", *more)
         row.tried += 20
