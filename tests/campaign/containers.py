@@ -197,23 +197,6 @@ def _ahrq(folder: Path) -> Seed:
     return Seed(path, lambda: ccs_table(folder, "diagnoses"))
 
 
-def _workbook(folder: Path) -> Seed:
-    from ehrbench.suites.meds_bench.build.public import MEQSUM_COLUMNS, read_pairs
-
-    path = folder / "MeQSum.xlsx"
-    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    texts = ["CHQ", "Summary", *(f"text {k}" for k in range(100))]
-    cells = "".join(
-        f'<row r="{k}"><c r="A{k}" t="s"><v>{2 * k - 2}</v></c><c r="B{k}" t="s"><v>{2 * k - 1}</v></c></row>'
-        for k in range(1, 51)
-    )
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as book:
-        book.writestr("xl/sharedStrings.xml", f'<sst xmlns="{main}">{"".join(f"<si><t>{t}</t></si>" for t in texts)}</sst>')
-        sheet = f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>'
-        book.writestr("xl/worksheets/sheet1.xml", sheet)
-    return Seed(path, lambda: read_pairs(path, MEQSUM_COLUMNS, 5, 0, "MeQSum"))
-
-
 def _searched(folder: Path, name: str, make: Callable[[Path], Seed]) -> Seed:
     """A data folder that the publish check reads: it says what it cannot read and goes on."""
     from ehrbench.results.leaks import Search
@@ -247,7 +230,6 @@ SEEDS: dict[str, Callable[[Path], Seed]] = {
     "gzip: publish check": lambda folder: _searched(folder, "a.csv.gz", _notes),
     "zip: MIMIC-CXR reports": _reports,
     "zip: AHRQ's files": _ahrq,
-    "zip: workbook": _workbook,
     "zip: publish check": lambda folder: _searched(folder, "a.zip", _reports),
 }
 
@@ -272,7 +254,6 @@ def _zeros_gzip(path: Path, header: bytes) -> None:
 BOMBS: dict[str, Callable[[Path], None]] = {
     "zip: MIMIC-CXR reports": lambda path: _zeros(path, "files/p10/p10000/s50000.txt"),
     "zip: AHRQ's files": lambda path: _zeros(path, "$dxref 2015.csv"),
-    "zip: workbook": lambda path: _zeros(path, "xl/worksheets/sheet1.xml"),
     "zip: publish check": lambda path: _zeros(path, "a.txt"),
     "gzip: radiology notes": lambda path: _zeros_gzip(path, b"note_id,subject_id,text\n"),
     "gzip: MIMIC-IV table": lambda path: _zeros_gzip(path, b"subject_id\n"),
