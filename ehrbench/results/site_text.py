@@ -15,6 +15,8 @@ MIN_ID = 5
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9_.-]*[a-z0-9]")
 _HASH = re.compile(r"(?=.*[a-f])[0-9a-f]{16,}")
 _NUMBERS = frozenset({"data-v", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "d", "viewbox", "width", "height", "content"})
+_CITED = re.compile(r"\barxiv(?::\s?|\.org/\w+/)\d{4}\.\d{4,5}(?!\d)")
+"""A paper's number, the second half of which is as long as an identifier."""
 _OURS = frozenset({"10000"})
 """Numbers that results hold in words: the resamples of an interval."""
 
@@ -57,7 +59,7 @@ class SiteText:
         self._add_tokens(text, place)
 
     def _add_tokens(self, text: str, place: Place) -> None:
-        for token in _TOKEN.findall(plain(text)):
+        for token in _TOKEN.findall(_CITED.sub(" ", plain(text))):
             for part in _parts(token):
                 self._tokens.setdefault(part, place)
 

@@ -12,9 +12,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from ehrbench.assets import asset_dir
 from ehrbench.errors import UsageError
@@ -47,6 +55,11 @@ class _Made(_Part):
 
     def _digest(self) -> str:
         return hash_data(self.model_dump(mode="json", exclude={"digest"}))
+
+    @model_serializer(mode="wrap")
+    def _without_an_empty_digest(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = plain(self)
+        return {key: value for key, value in found.items() if key != "digest" or value}
 
 
 class Interval(_Part):

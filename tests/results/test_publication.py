@@ -17,6 +17,7 @@ from ehrbench.leaderboard.build import build
 from ehrbench.leaderboard.check import check_site
 from ehrbench.results.review import judge
 from ehrbench.results.schema import Result
+from ehrbench.results.site_text import SiteText
 from ehrbench.results.store import read_result, read_results, write_result
 from ehrbench.results.submission import pack
 from ehrbench.results.supplements import Correlation, MetricAgreement
@@ -201,3 +202,10 @@ def test_a_models_name_that_was_typed_to_start_the_run_is_shown_without_the_data
         judged = judge(result, searched=False, model=name)
         assert (judged.result.model.name == name) is shown, name
         assert judge(result, searched=False, model="another").result.model.name != name, "pasted into the result"
+
+
+def test_the_number_of_a_cited_paper_is_no_identifier() -> None:
+    cited = SiteText({"index.html": "<p>arXiv:2303.18027; https://arxiv.org/abs/2303.18027</p>"})
+    assert cited.names("18027") is None
+    assert SiteText({"index.html": "<p>arXiv:2303.18027, and 18027</p>"}).names("18027") is not None
+    assert SiteText({"index.html": "<p>arXiv:2303.81400932</p>"}).names("81400932") is not None
