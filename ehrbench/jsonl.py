@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import threading
@@ -100,9 +101,31 @@ def write_atomically(path: Path, content: bytes, *, mode: int = PRIVATE) -> None
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+        _sweep(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise _explained(path, error) from error
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes of this machine that were killed have left of the file."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        process = left.name.split(".")[-2]
+        if process.isdecimal() and not lives(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def lives(process: int) -> bool:
+    """Whether a process of this machine is there; also where that cannot be told."""
+    if os.name != "posix":  # elsewhere signal 0 is a signal
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class Appender:

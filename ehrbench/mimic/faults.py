@@ -142,6 +142,8 @@ def _rows(path: Path, header: Header) -> Iterator[tuple[int, list[str]]]:
             raise UsageError(
                 f"MIMIC-IV: {path}: the file ends or breaks inside a quoted text after row {number}; {_AGAIN}"
             ) from None
+        except MemoryError:
+            raise UsageError(f"MIMIC-IV: {path}: the row after row {number} does not fit into the memory; {_AGAIN}") from None
         except (EOFError, zlib.error, gzip.BadGzipFile):
             raise UsageError(f"MIMIC-IV: {path}: the compressed file breaks off after row {number}; {_AGAIN}") from None
 

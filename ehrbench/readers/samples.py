@@ -6,7 +6,9 @@ A generator writes one suite's release into an empty folder, the same bytes each
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from pathlib import Path
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.home import home_dir
+from ehrbench.jsonl import lives
 from ehrbench.registry import Registry
 
 SAMPLE_WORD = "sample"
@@ -52,7 +55,10 @@ def write_sample(suite: str, folder: Path) -> Path:
     """
     generate = SAMPLES.get(suite)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}-*-*"):  # of a process that was killed
+        if (process := left.name.split("-")[-2]).isdecimal() and not lives(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-{os.getpid()}-", dir=folder.parent))
     try:
         whole = scratch / folder.name
         whole.mkdir()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ehrbench.errors import UsageError
+from ehrbench.jsonl import write_atomically
 
 if TYPE_CHECKING:
     from ehrbench.results.schema import Result
@@ -90,17 +90,7 @@ def _plain(result: Result) -> dict[str, Any]:
 def write_result(path: Path, result: Result | Sequence[Result]) -> None:
     """Write a result (or a list of them) so that a reader sees the old file or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(dumps(result))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(path, dumps(result).encode(), mode=0o644)
 
 
 def read_result(path: Path) -> Result:

@@ -8,8 +8,9 @@ moments of kills are those of this machine.
 
 from __future__ import annotations
 
-import logging
+import importlib
 import os
+import pkgutil
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import ehrbench
 from tests.campaign import accidents, canaries, containers, faults, templates, texts
 from tests.campaign.rows import Row, table
 
@@ -33,11 +35,22 @@ PARTS: dict[str, Callable[[], Iterable[Row]]] = {
 }
 
 
+HEAVY = ("hf", "vllm", "ray_executor", "lm_eval", "neural", "workbench")
+"""Parts of names of modules that need what the core installation lacks, or serve pages."""
+
+
+def preload() -> None:
+    """Import what commands import, once, so that each of the hundreds of processes need not."""
+    for module in pkgutil.walk_packages(ehrbench.__path__, "ehrbench."):
+        if not set(module.name.split(".")) & {*HEAVY, "__main__"}:
+            importlib.import_module(module.name)
+
+
 def main() -> int:
     """Run the parts that are named, or all, and print the table."""
     # Processes are forked before this one has done anything that starts threads; those of a stub server are harmless to them.
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    logging.disable(logging.WARNING)
+    preload()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="campaign-home-") as home:
         os.environ["EHRBENCH_HOME"] = str(Path(home) / "home")

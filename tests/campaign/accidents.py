@@ -12,8 +12,8 @@ from tests.campaign.commands import COMMANDS, Command, copy, end, exposed, files
 from tests.campaign.rows import Row
 from tests.support.server import Server
 
-KILLS = 3
-FULL = 2
+KILLS = 10
+FULL = 5
 EXPECTED_CODES = (0, 2, 3, 5)
 
 
@@ -66,7 +66,8 @@ def _again(command: Command, world: Path, root: Path, wanted: dict[str, object],
     """The same command, left alone: it ends well, and what lies there is what an uninterrupted one leaves."""
     ended = run(root, *command.arguments(world))
     found = files(root)
-    if ended.code != 0 and found != wanted:
+    refused_what_is_there = ended.code == 2 and found == wanted
+    if ended.code != 0 and not refused_what_is_there:
         row.failed(f"the same command again ends with {ended.code}", f"first: {command.name}")
     elif found != wanted:
         odd = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))

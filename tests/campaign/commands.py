@@ -182,7 +182,6 @@ COMMANDS = (
         "rate plan",
         lambda root: ["rate", "plan", _one(root, "one"), _one(root, "two"), "--raters", "raters.csv", "--out", "study"],
     ),
-    Command("rate export", lambda root: ["rate", "export", "planned", "--out", "table.csv"]),
     Command("leaderboard build", lambda root: ["leaderboard", "build", "one", "two", "--out", "site"]),
     Command("data sample", lambda root: ["data", "sample", "sample", "--suite", "medalign"]),
     Command("data prepare mimic_instr", lambda root: ["data", "prepare", "mimic_instr", "--mimic", "mimic", "--out", "built"]),

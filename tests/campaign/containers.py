@@ -55,7 +55,7 @@ def _meds(folder: Path) -> Seed:
     rows = [(k % 7, datetime(2150, 1, 1 + k % 28), f"LAB//{k}", k / 3, f"text {k}") for k in range(200)]
     rows.sort(key=lambda row: row[0])
     pl.DataFrame(rows, schema=["subject_id", "time", "code", "numeric_value", "text_value"], orient="row").write_parquet(path)
-    return Seed(path, lambda: [data.record(subject) for data in [open_meds(folder)] for subject in data.shard_of])
+    return Seed(path, lambda: [data.record(subject) for data in [open_meds(folder)] for subject in data.block_of])
 
 
 def _meds_codes(folder: Path) -> Seed:
@@ -162,7 +162,8 @@ def _ratings(folder: Path) -> Seed:
     from ehrbench.correlation.ratings import read_ratings
 
     path = folder / "ratings.parquet"
-    rows = {"item": [f"i{k}" for k in range(50)], "rater": ["A"] * 50, "system": ["s"] * 50, "rank": [1.0] * 50}
+    items = [f"i{k // 2}" for k in range(50)]
+    rows = {"item": items, "rater": ["A"] * 50, "system": ["x", "y"] * 25, "rank": [1.0, 2.0] * 25}
     pl.DataFrame(rows).write_parquet(path)
     return Seed(path, lambda: read_ratings(path))
 
@@ -234,8 +235,10 @@ SEEDS: dict[str, Callable[[Path], Seed]] = {
 }
 
 
-BOMB = 1 << 29
-"""Bytes that a bomb unpacks to, from about half a mebibyte."""
+BOMB = 1 << 28
+"""Bytes that a bomb unpacks to, from a quarter of a mebibyte."""
+BOMB_S = 120
+"""Seconds of the processor: the publish check reads all of it."""
 
 
 def _zeros(archive: Path, member: str) -> None:
@@ -259,12 +262,12 @@ BOMBS: dict[str, Callable[[Path], None]] = {
     "gzip: MIMIC-IV table": lambda path: _zeros_gzip(path, b"subject_id\n"),
     "gzip: publish check": lambda path: _zeros_gzip(path, b"a,b\n"),
 }
-"""Small files that unpack to half a gibibyte: read in pieces or refused, within the memory of a process."""
+"""Small files that unpack to a thousand times their size: read in pieces or refused, within the memory of a process."""
 
 
 def bombs() -> Row:
     """One row for all."""
-    row = Row("small files that unpack to 512 MiB")
+    row = Row("small files that unpack to 256 MiB")
     for name, put in BOMBS.items():
 
         def make(name: str = name, put: Callable[[Path], None] = put) -> Callable[[int], None]:
@@ -276,7 +279,7 @@ def bombs() -> Row:
 
             return work
 
-        each(row, range(1), make, name)
+        each(row, range(1), make, name, BOMB_S)
     return row
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ehrbench.errors import EhrbenchError
+from ehrbench.tasks.yaml_file import TaskFileError
 from tests.campaign.rows import Row
 
 LIMIT_S = 20
@@ -21,7 +22,7 @@ MEMORY = 6 << 30
 """Address space of the process, libraries' own reserves and all: what a file may make of it is bounded."""
 
 
-def each(row: Row, seeds: range, make: Callable[[], Callable[[int], None]], what: str = "seed") -> None:
+def each(row: Row, seeds: range, make: Callable[[], Callable[[int], None]], what: str = "seed", limit_s: int = LIMIT_S) -> None:
     """Run ``make()(seed)`` for each seed; it holds when it returns or raises one of ehrbench's own errors.
 
     Args:
@@ -29,13 +30,14 @@ def each(row: Row, seeds: range, make: Callable[[], Callable[[int], None]], what
         seeds: fixed, so that a failure returns.
         make: called once in the process, for what all seeds share.
         what: before a seed's number, in the table.
+        limit_s: seconds of the processor for one seed.
     """
     todo = list(seeds)
     row.tried += len(todo)
     while todo:
         reader, writer = os.pipe()
         if (child := os.fork()) == 0:
-            _child(todo, make, reader, writer)
+            _child(todo, make, limit_s, reader, writer)
         os.close(writer)
         said = _listen(reader, child)
         os.close(reader)
@@ -62,7 +64,7 @@ def _listen(reader: int, child: int) -> bytes:
         said += got
 
 
-def _child(seeds: list[int], make: Callable[[], Callable[[int], None]], reader: int, writer: int) -> None:
+def _child(seeds: list[int], make: Callable[[], Callable[[int], None]], limit_s: int, reader: int, writer: int) -> None:
     """Never returns."""
     os.close(reader)
     quiet = os.open(os.devnull, os.O_WRONLY)
@@ -73,7 +75,7 @@ def _child(seeds: list[int], make: Callable[[], Callable[[int], None]], reader: 
         work = make()
         for seed in seeds:
             used = resource.getrusage(resource.RUSAGE_SELF)
-            most = int(used.ru_utime + used.ru_stime) + 1 + LIMIT_S
+            most = int(used.ru_utime + used.ru_stime) + 1 + limit_s
             resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
             os.write(writer, f"{_outcome(work, seed)}\n".encode())
     except BaseException as error:
@@ -86,7 +88,8 @@ def _outcome(work: Callable[[int], None], seed: int) -> str:
     try:
         work(seed)
     except EhrbenchError as error:
-        return "held" if len(str(error).splitlines()) == 1 else "an error of several lines"
+        one_line = isinstance(error, TaskFileError) or len(str(error).splitlines()) == 1  # a task file's faults: a line for each
+        return "held" if one_line else "an error of several lines"
     except BaseException as error:
         frame = error.__traceback__
         place = "?"

@@ -191,3 +191,13 @@ def test_write_sample_refuses_a_folder_with_something_else(tmp_path: Path) -> No
 
 def test_suites_are_the_first_part_of_a_path() -> None:
     assert suite_of("medalign") == suite_of("medalign/v1") == suite_of("medalign\\v1") == "medalign"
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left, living = tmp_path / f".medalign-{gone.pid}-abc", tmp_path / f".medalign-{os.getppid()}-abc"
+    for folder in (left, living):
+        (folder / "medalign").mkdir(parents=True)
+    write_sample("medalign", tmp_path / "medalign")
+    assert not left.exists() and living.exists()

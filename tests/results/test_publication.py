@@ -71,7 +71,7 @@ def test_planted_text_is_found_or_withheld(run: Path, tmp_path: Path, kind: str)
     clean = (run / "result.json").read_bytes()
     data = run.parents[3] / "data"
     k = list(PLANTED).index(kind)
-    for place in (PLACES[k % len(PLACES)], PLACES[(k + 3) % len(PLACES)]):  # the campaign tries each at every place
+    for place in (PLACES[k % len(PLACES)], PLACES[(k + 3) % len(PLACES)]):  # the campaign submits each at every place
         for present in (True, False):
             (run / "result.json").write_bytes(clean)
             _plant(run, place, text)

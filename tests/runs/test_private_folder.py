@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,16 @@ def test_a_full_disk_leaves_no_half_gitignore(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(EhrbenchError, match="no space is left"):
         write_private_folder(tmp_path / "private")
     assert list((tmp_path / "private").iterdir()) == []
+
+
+def test_what_a_killed_process_left_of_a_file_goes_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    living = f".a[1].json.{os.getppid()}.partial"
+    for name in (f".a[1].json.{gone.pid}.partial", living, f".b.json.{gone.pid}.partial"):
+        (tmp_path / name).touch()
+    write_atomically(tmp_path / "a[1].json", b"{}")
+    assert {path.name for path in tmp_path.iterdir()} == {"a[1].json", living, f".b.json.{gone.pid}.partial"}
 
 
 def test_a_command_names_no_folder_of_the_users() -> None:
