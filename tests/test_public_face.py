@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 import ehrbench
+from ehrbench.metrics import METRICS
 from ehrbench.models import Request, Response
 from ehrbench.runs.events import ItemFinished, TaskFinished, TaskStarted
 
@@ -178,7 +179,10 @@ def test_a_metric_over_texts_of_ones_own() -> None:
         ehrbench.metric("auroc").score(["a"], ["b"])
 
 
-def test_decorators_register_and_refuse_a_name_that_is_taken(tmp_path: Path) -> None:
+def test_decorators_register_and_refuse_a_name_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    list(METRICS)  # suites and plugins have registered theirs
+    monkeypatch.setattr(METRICS, "_targets", {**METRICS._targets})  # what is registered here is gone afterwards
+
     @ehrbench.register.metric("length_match_of_test", label="Length")
     def length_match(answer: str, references: Any) -> float:
         return float(len(answer) == len(references[0]))

@@ -101,7 +101,7 @@ def test_items_that_failed_in_a_shard_are_asked_again_by_the_run_in_one_piece(tm
             assert part.returncode == 5
         merged = ehrbench("merge", tmp_path / "out", "--metrics", "rouge_l", "--quiet", home=tmp_path / "home")
         assert merged.returncode == 5, merged.stderr
-        assert "2 items failed on the server" in merged.stderr
+        assert "2 items ended without an answer" in merged.stderr
         server.poison = None
         calls = server.stats()["calls"]
         again = ehrbench(*arguments(server, data, tmp_path / "out"), home=tmp_path / "home")

@@ -31,7 +31,7 @@ def test_tsv_and_parquet_hold_the_same(tmp_path):
     columns = read_ratings(tmp_path / "r.parquet")
     assert plain.digest() == tabs.digest() == columns.digest()
     write(tmp_path / "broken.parquet", GOOD)
-    with pytest.raises(UsageError, match=r"broken\.parquet: .* not a parquet file"):
+    with pytest.raises(UsageError, match=r"the table of ratings: .*broken\.parquet is not a readable Parquet file"):
         read_ratings(tmp_path / "broken.parquet")
 
 

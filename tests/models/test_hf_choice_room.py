@@ -50,7 +50,7 @@ def test_long_choices_fit(tmp_path: Path) -> None:
     (task,) = load_catalog((tmp_path / "ward.yaml",)).select("ward")
     model = load_model(f"hf:{tiny_llama(tmp_path / 'tiny', context=512)}", {}, None)
     options = RunOptions(data_dir=str(tmp_path / "data"), out=tmp_path / "out")
-    _, predictions = generate(prepare(task, model, options), quiet=True)
+    _, predictions = generate(prepare(task, model, options))
     assert [(p.outcome, p.error) for p in predictions] == [("answered", None)] * 2
     for prediction in predictions:
         assert set(prediction.probabilities or ()) == set(answers)
