@@ -278,4 +278,5 @@ class TaskSpec(_Strict):
             "variants": {"__all__": {"note"}},
         }
         data = self.model_dump(mode="json", exclude=told)
+        data["strata"] = [stratum.by for stratum in self.strata]  # which values may be published decides no number
         return hash_data({key: _without_new(value, key) if isinstance(value, dict) else value for key, value in data.items()})

@@ -13,6 +13,7 @@ import pytest
 from ehrbench.errors import UsageError
 from ehrbench.tasks import catalog as catalog_module
 from ehrbench.tasks.catalog import load_catalog
+from ehrbench.tasks.schema import StratumSpec
 from ehrbench.tasks.yaml_file import Position
 
 TABLE = """\
@@ -304,3 +305,13 @@ def test_two_hundred_tasks_load_fast(tmp_path: Path) -> None:
         assert len(load_catalog([tmp_path]).select("big")) == 200
         seconds.append(time.process_time() - start)
     assert min(seconds) < 0.3
+
+
+def test_what_is_published_of_strata_decides_no_number() -> None:
+    """A run of 0.1, whose task file had names of strata only, goes on under a file that states their values."""
+    (task,) = load_catalog().select("medalign")
+    assert task.strata
+    bare = task.model_copy(update={"strata": tuple(StratumSpec(by=stratum.by) for stratum in task.strata)})
+    assert bare != task
+    assert bare.digest() == task.digest()
+    assert task.model_copy(update={"strata": ()}).digest() != task.digest()
