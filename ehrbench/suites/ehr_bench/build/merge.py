@@ -119,7 +119,9 @@ def _each_once(rows: pl.DataFrame) -> pl.DataFrame:
     once = rows.drop("row").unique()
     keys = [name for name in once.columns if name.startswith(KEY)]
     if keys == [f"{KEY}hash"]:
-        keys = [name for name, dtype in once.schema.items() if not (name.startswith((RAW, KEY)) or dtype.is_nested())] + keys
+        # By what is shown, then by the raw values; the hash depends on how a file writes a number.
+        values = [name for name, dtype in once.schema.items() if not (name.startswith(KEY) or dtype.is_nested())]
+        keys = [*sorted(values, key=lambda name: name.startswith(RAW)), *keys]
     return once.sort("subject", "time", *keys, nulls_last=True)
 
 
