@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -24,6 +25,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 """Examples that were checked by hand or against the authors' code; tests/golden/README.md says where each is from."""
+CHROMIUM = os.environ.get("EHRBENCH_CHROMIUM", "/usr/bin/chromium")
 NEEDS = {
     "hf": ("torch", "transformers"),
     "vllm": ("vllm",),
@@ -91,3 +93,18 @@ def demo_cohort(demo: Mimic) -> Cohort:
 def demo_events(demo: Mimic, demo_cohort: Cohort) -> Mapping[str, pl.DataFrame]:
     """Every event of the demo's cohort, by type."""
     return {e: event_rows(demo, demo_cohort, e) for e in EVENT_TABLES}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A Chromium without a window; one in each process, as playwright does not run twice in one."""
+    from playwright.sync_api import sync_playwright
+
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}: install one or set EHRBENCH_CHROMIUM")
+    quiet = ("gpu", "quic", "background-networking", "component-update", "sync")
+    arguments = ["--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield chromium
+        chromium.close()

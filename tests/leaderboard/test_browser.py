@@ -20,18 +20,6 @@ from tests.leaderboard.test_build import cells_of
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = os.environ.get("EHRBENCH_CHROMIUM", "/usr/bin/chromium")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -40,18 +28,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "in/human.json").write_text(_human().model_dump_json())
     build([folder / "in", asset_dir("published")], folder / "site", reviewed_by="A. Reader")
     return folder / "site"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"no Chromium at {CHROMIUM}: install one or set EHRBENCH_CHROMIUM")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 class Reader:

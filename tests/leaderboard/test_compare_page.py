@@ -12,11 +12,10 @@ from ehrbench.leaderboard.build import build
 from ehrbench.results import MetricResult
 from ehrbench.results.store import write_result
 from ehrbench.results.supplements import Comparison, Interval
-from tests.leaderboard.test_browser import Reader, browser
+from tests.leaderboard.test_browser import Reader
 from tests.results.factory import make_metric, make_result
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser"]
 
 
 def _by_length(long: float, short: float) -> dict[str, list[MetricResult]]:

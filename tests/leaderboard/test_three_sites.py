@@ -19,10 +19,9 @@ from ehrbench.leaderboard.check import check_site
 from ehrbench.results.store import write_result
 from ehrbench.suites.demo import correlate_sample, run_demo, run_other_suites, run_windows
 from tests.leaderboard.invented import invented, model_names, models_yaml
-from tests.leaderboard.test_browser import AXE, Reader, axe_faults, browser
+from tests.leaderboard.test_browser import AXE, Reader, axe_faults
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser"]
 
 KINDS = ("index.html", "models.html", "compare.html", "methods.html", "about.html")
 

@@ -239,23 +239,3 @@ def test_ctrl_c_ends_a_run_that_waits(tmp_path: Path) -> None:
             process.kill()
     assert process.returncode == 130, err
     assert err == ""
-
-
-def test_a_call_costs_less_than_half_a_millisecond() -> None:
-    """CPU time of this process only: the server is another one. Twice the budget's room over what was measured (0.2 ms)."""
-    command = [sys.executable, "-m", "tests.support.server"]
-    stub = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
-    try:
-        assert stub.stdout is not None
-        model = load_model("openai:stub", {"base_url": stub.stdout.readline().strip(), "concurrency": "16"}, None)
-        list(model.generate(request(f"warm {i}") for i in range(50)))
-        costs = []
-        for attempt in range(3):
-            started = time.process_time()
-            assert len(list(model.generate(request(f"{attempt} {i}") for i in range(500)))) == 500
-            costs.append((time.process_time() - started) / 500)
-        model.close()
-    finally:
-        stub.kill()
-        stub.wait()
-    assert min(costs) < 0.0005, costs

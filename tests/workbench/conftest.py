@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from ehrbench.workbench.rate.plan import Wish, plan_study
 from ehrbench.workbench.rate.study import Rater, Study, write_study
 
 RATERS = (Rater(name="Ada", specialty="Cardiology"), Rater(name="Ben", specialty="Oncology"))
-CHROMIUM = os.environ.get("EHRBENCH_CHROMIUM", "/usr/bin/chromium")
 
 
 @pytest.fixture(scope="session")
@@ -64,19 +62,6 @@ def make_study(runs: list[RunFolder], folder: Path, raters: tuple[Rater, ...] = 
     shutil.rmtree(folder, ignore_errors=True)
     write_study(folder, planned.study)
     return planned.study
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"no Chromium at {CHROMIUM}: install one or set EHRBENCH_CHROMIUM")
-    quiet = ("gpu", "quic", "background-networking", "component-update", "sync")
-    arguments = ["--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")
