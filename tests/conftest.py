@@ -84,6 +84,15 @@ def demo(shared_dir: Path) -> Mimic:
 
 
 @pytest.fixture(scope="session")
+def official(shared_dir: Path) -> Path:
+    """The open demo as MEDS, by the official extraction."""
+    root = shared_dir / "data" / "mimic-iv-demo-meds"
+    if not root.is_dir():
+        pytest.skip("no MEDS extract of the open MIMIC demo here")
+    return root
+
+
+@pytest.fixture(scope="session")
 def demo_cohort(demo: Mimic) -> Cohort:
     """The demo's 119 admissions."""
     return build_cohort(demo)

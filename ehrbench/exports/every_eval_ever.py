@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from ehrbench import __version__
+from ehrbench.assets import asset_dir
+from ehrbench.leaderboard.names import Names
+from ehrbench.leaderboard.text import slug
 from ehrbench.results.models import ModelCard, ModelRegistry, read_models
 from ehrbench.results.schema import MetricResult, Result
-from ehrbench.tasks.catalog import load_catalog
 
 SCHEMA_VERSION = "0.3.0"
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_DEPLOYED = {"azure": "externally_managed", "hf": "self_deployed", "lm-eval": "self_deployed", "vllm": "self_deployed"}
+"""By backend; behind ``openai:`` may be anybody's server."""
 
 
 def files(results: Sequence[Result]) -> Mapping[str, bytes]:
     """One aggregate record per result, below ``task/organisation/model``; numbers only."""
-    registry, _ = read_models([])
-    known = load_catalog().tasks()
-    titles = {task.task: task.title for task in known}
+    registry, _ = read_models([asset_dir("published")])
+    names = Names()
     made: dict[str, bytes] = {}
     for result in results:
-        record = _record(result, registry, titles.get(result.task) or result.task)
+        record = _record(result, registry, names.task(result.task).title)
         organisation, _, model = record["model_info"]["id"].partition("/")
-        names = [_UNSAFE.sub("_", part) or "_" for part in (result.task, organisation, model or organisation)]
-        path = "/".join([*names, f"{result.config_hash[:12] or result.kind}.json"])
+        path = f"{result.task}/{slug(organisation)}/{slug(model or organisation)}/{result.config_hash[:12] or result.kind}.json"
         while path in made:
             path = path.removesuffix(".json") + "-1.json"
         made[path] = (json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
@@ -53,7 +52,7 @@ def _record(result: Result, registry: ModelRegistry, title: str) -> dict[str, An
         "source_metadata": source,
         "eval_library": {
             "name": "ehrbench" if ours else "unknown",
-            "version": str(result.environment.get("ehrbench", __version__)) if ours else "unknown",
+            "version": str(result.environment.get("ehrbench", "unknown")) if ours else "unknown",
         },
         "model_info": _model(result, name, registry.card(name)),
         "evaluation_results": [_metric(result, metric, title) for metric in result.metrics if metric.value is not None],
@@ -61,11 +60,9 @@ def _record(result: Result, registry: ModelRegistry, title: str) -> dict[str, An
 
 
 def _model(result: Result, name: str, card: ModelCard | None) -> dict[str, Any]:
-    served = {"openai", "azure", "server", "anthropic"}
-    deployed = "unknown" if result.kind != "run" else "externally_managed" if result.model.backend in served else "self_deployed"
     weights = None if card is None else card.open_weights
     details = {
-        "deployment_type": deployed,
+        "deployment_type": _DEPLOYED.get(result.model.backend, "unknown") if result.kind == "run" else "unknown",
         "model_availability": "unknown" if weights is None else "open_weights" if weights else "closed_weights",
         "backend": result.model.backend,
     }

@@ -53,6 +53,8 @@ def export(results: Sequence[Result], name: str, out: Path, *, force: bool = Fal
     if name not in FORMATS:
         raise UsageError(unknown_name("format", name, [*FORMATS, "meds"]))
     refuse_existing(out, force)
+    if out.is_file():
+        raise UsageError(f"{out} is a file; --out names a folder")
     files = FORMATS[name].files(results)
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -75,5 +77,3 @@ def refuse_existing(out: Path, force: bool) -> None:
     """Raise UsageError where a target is there and is not to be replaced."""
     if out.exists() and not force:
         raise UsageError(f"{out} is there already; choose another --out, or give --force to replace it")
-    if out.is_file():
-        raise UsageError(f"{out} is a file; --out names a folder")

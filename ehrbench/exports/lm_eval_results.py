@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
+from ehrbench.leaderboard.text import slug
 from ehrbench.results.schema import Result
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_Z95 = 1.959963984540054
+_WIDTH = 2 * NormalDist().inv_cdf(0.975)
+"""Standard errors in a 95 % interval."""
 
 
 def files(results: Sequence[Result]) -> Mapping[str, bytes]:
     """``results_<model>.json`` each.
 
-    lm-eval knows a standard error and no interval: half of ours over 1.96 stands there, and both ends of the interval beside it.
+    lm-eval knows a standard error and no interval: ours over 3.92 stands there, and both ends of the interval beside it.
     Runs of one task that differ in protocol or context stand in files of their own.
     """
     made: dict[str, dict[str, Any]] = {}
     for result in results:
         context = result.context
         kinds = [result.model.name, result.protocol, result.prompt, *([context.policy, str(context.window)] if context else [])]
-        name = "results_" + _UNSAFE.sub("_", "_".join(kind for kind in kinds if kind not in ("clean", "default", "None")))
+        name = "results_" + slug("_".join(kind for kind in kinds if kind not in ("clean", "default", "None")))
         while result.task in made.get(name, {}).get("results", {}):
             name += "_"
         _add(made.setdefault(name, _empty(result)), result)
@@ -37,7 +38,6 @@ def _empty(result: Result) -> dict[str, Any]:
     return {
         "results": {},
         "versions": {},
-        "n-shot": {},
         "higher_is_better": {},
         "n-samples": {},
         "configs": {},
@@ -55,12 +55,11 @@ def _add(data: dict[str, Any], result: Result) -> None:
             continue
         scores[f"{metric.name},none"] = metric.value
         known = metric.low is not None and metric.high is not None
-        scores[f"{metric.name}_stderr,none"] = (metric.high - metric.low) / 2 / _Z95 if known else "N/A"  # type: ignore[operator]
+        scores[f"{metric.name}_stderr,none"] = (metric.high - metric.low) / _WIDTH if known else "N/A"  # type: ignore[operator]
         if known:
             scores |= {f"{metric.name}_low,ehrbench": metric.low, f"{metric.name}_high,ehrbench": metric.high}
     data["results"][result.task] = scores
     data["versions"][result.task] = result.task_version
-    data["n-shot"][result.task] = 0
     data["higher_is_better"][result.task] = {metric.name: metric.higher_is_better for metric in result.metrics}
     data["n-samples"][result.task] = {"original": result.n_whole or result.n_items, "effective": result.n_items}
     data["configs"][result.task] = {"task": result.task, "metadata": {"version": result.task_version}}

@@ -17,6 +17,7 @@ from ehrbench.errors import UsageError
 from ehrbench.exports.formats import refuse_existing
 from ehrbench.jsonl import write_atomically
 from ehrbench.scoring.loaded import LoadedRun
+from ehrbench.stats.aggregate import AGGREGATES
 
 SCHEMA = pl.Schema(
     {
@@ -27,6 +28,8 @@ SCHEMA = pl.Schema(
         "predicted_boolean_probability": pl.Float32(),
     }
 )
+_SCORES = {"AUROC": "auroc", "average precision": "auprc", "Brier": "brier"}
+"""Names of scores to aggregates of (label, probability)."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,7 @@ def export_predictions(run: LoadedRun, out: Path, *, force: bool = False) -> Exp
     Raises:
         UsageError: the run is not about MEDS labels that are true or false, or gave no probabilities; or ``out`` is there.
     """
-    if out.exists() and not force:
-        refuse_existing(out, force)
+    refuse_existing(out, force)
     rows = []
     for item in run.items:
         subject, _, time = (item.record_id or "").partition("@")
@@ -73,22 +75,12 @@ def export_predictions(run: LoadedRun, out: Path, *, force: bool = False) -> Exp
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, buffer.getvalue())
     _, position, counts = np.unique(frame["subject_id"].to_numpy(), return_inverse=True, return_counts=True)
-    return Exported(
-        out, len(rows), len(run.items) - len(rows), _measured(frame, np.ones(len(rows))), _measured(frame, 1 / counts[position])
-    )
+    per_item, per_subject = _measured(frame, np.stack([np.ones(len(rows)), 1 / counts[position]]))
+    return Exported(out, len(rows), len(run.items) - len(rows), per_item, per_subject)
 
 
-def _measured(frame: pl.DataFrame, weights: np.ndarray) -> dict[str, float]:
-    labels = frame["boolean_value"].to_numpy().astype(float)
-    scores = frame["predicted_boolean_probability"].to_numpy().astype(float)
-    found = {"Brier": float(np.average((scores - labels) ** 2, weights=weights))}
-    positive, negative = weights * labels, weights * (1 - labels)
-    if positive.sum() and negative.sum():
-        # Cumulated from the highest score down, ties together.
-        order = np.argsort(-scores, kind="stable")
-        last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-        hits, misses = np.cumsum(positive[order])[last], np.cumsum(negative[order])[last]
-        gained, lost = np.diff(hits, prepend=0), np.diff(misses, prepend=0)
-        found["AUROC"] = float((lost * (hits - gained / 2)).sum() / hits[-1] / misses[-1])
-        found["average precision"] = float((gained / hits[-1] * hits / (hits + misses)).sum())
-    return found
+def _measured(frame: pl.DataFrame, weights: np.ndarray) -> list[dict[str, float]]:
+    """Each score that is defined, under each row of weights [B, n]."""
+    statistics = frame.select("boolean_value", "predicted_boolean_probability").cast(pl.Float64).to_numpy()
+    values = {name: AGGREGATES[aggregate](statistics, weights) for name, aggregate in _SCORES.items()}
+    return [{name: float(value[k]) for name, value in values.items() if np.isfinite(value[k])} for k in range(len(weights))]

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
+from ehrbench.leaderboard.names import Names
+from ehrbench.leaderboard.text import slugs
 from ehrbench.results.schema import Result
-from ehrbench.tasks.catalog import load_catalog
-
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def files(results: Sequence[Result]) -> Mapping[str, bytes]:
     """``<model>.yaml`` each."""
-    titles = {task.task: task.title for task in load_catalog().tasks()}
+    names = Names()
     by_model: dict[str, list[Any]] = {}
     for result in results:
-        by_model.setdefault(result.model.name, []).append(_entry(result, titles.get(result.task) or result.task))
+        by_model.setdefault(result.model.name, []).append(_entry(result, names.task(result.task).title))
+    slug = slugs(by_model)
     made = {}
     for model, entries in by_model.items():
         header = {"model-index": [{"name": model, "results": entries}]}
-        made[f"{_UNSAFE.sub('_', model) or '_'}.yaml"] = yaml.safe_dump(header, sort_keys=False, allow_unicode=True).encode()
+        made[f"{slug[model]}.yaml"] = yaml.safe_dump(header, sort_keys=False, allow_unicode=True).encode()
     return made
 
 

@@ -17,7 +17,7 @@ class Words(NamedTuple):
 
 
 _MEDALIGN = "Fleming et al. MedAlign. AAAI 2024."
-_JUDGE = "MIMIC-Instruct's judge: ehrbench, docs/mimic-instr.md."
+_JUDGE = "MIMIC-Instr's judge: ehrbench, docs/mimic-instr.md."
 _UNDEFINED = {
     "correct": Words("The share of answers that clinicians judged correct.", _MEDALIGN),
     "mean_rank": Words(

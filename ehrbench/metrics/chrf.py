@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ehrbench.metrics._texts import Encoder, Memo, best_of_references, by_word
 from ehrbench.metrics.metric import Metric, Scorable, Statistics
-from ehrbench.metrics.reading import Reading, nearest, shared_runs
+from ehrbench.metrics.reading import Reading, nearest, shared, shared_runs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,9 +69,7 @@ def _reads(scorable: Scorable) -> Reading:
     for n in range(1, CHAR_ORDER + 1):
         ours, theirs = (Counter(text[k : k + n] for k in range(len(text) - n + 1)) for text in characters)
         if ours or theirs:
-            shared = (ours & theirs).total()
-            counts = f"{shared} of {ours.total()} in the answer, of {theirs.total()} in the gold answer"
-            lines[f"shared runs of {n} character{'' if n == 1 else 's'}"] = counts
+            lines[f"shared runs of {n} character{'' if n == 1 else 's'}"] = shared(ours, theirs)
     return {**lines, **shared_runs([*map(str, split(scorable.answer))], [*map(str, split(gold))], range(1, WORD_ORDER + 1))}
 
 

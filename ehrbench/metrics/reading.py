@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ehrbench.metrics._texts import PairScores
@@ -32,6 +32,11 @@ def of_sets(said: Collection[str], gold: Collection[str]) -> Reading:
     }
 
 
+def shared(ours: Counter[Any], theirs: Counter[Any]) -> str:
+    """How much of two bags of things is common to both; each counts as often as both have it."""
+    return f"{(ours & theirs).total()} of {ours.total()} in the answer, of {theirs.total()} in the gold answer"
+
+
 def shared_runs(answer: Sequence[str], gold: Sequence[str], orders: Sequence[int]) -> Reading:
     """The runs of tokens that an answer and a gold answer share, by length; each counts as often as both have it."""
     found = {}
@@ -39,8 +44,7 @@ def shared_runs(answer: Sequence[str], gold: Sequence[str], orders: Sequence[int
         ours, theirs = (Counter(zip(*(tokens[k:] for k in range(n)), strict=False)) for tokens in (answer, gold))
         if ours or theirs:
             both = ours & theirs
-            counts = f"{both.total()} of {ours.total()} in the answer, of {theirs.total()} in the gold answer"
-            found[f"shared {_SIZES[n]}"] = counts + (f": {listed([' '.join(run) for run in both])}" if both else "")
+            found[f"shared {_SIZES[n]}"] = shared(ours, theirs) + (f": {listed([' '.join(run) for run in both])}" if both else "")
     return found
 
 

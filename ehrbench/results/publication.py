@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ehrbench.errors import EhrbenchError
 from ehrbench.results.leaks import Finding, Search
@@ -138,12 +138,12 @@ def _open(run: Path, data_dir: Path | None) -> tuple[Dataset, str]:
 
 def _is_open(run: Path) -> bool:
     """Whether a run says that it was made on open data or on the synthetic sample."""
+    manifest = _manifest(run)
     try:
-        manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
         policy = manifest.get("task", {}).get("data", {}).get("policy")
-        return bool(manifest.get("synthetic") or manifest.get("open_data") or policy == "open")
-    except (OSError, ValueError, AttributeError):
+    except AttributeError:
         return False
+    return bool(manifest.get("synthetic") or manifest.get("open_data") or policy == "open")
 
 
 def publishable(
@@ -160,9 +160,10 @@ def publishable(
     if not guarded(result) or reviewed_by or sealed(result):
         return result, []
     was_searched = folder is not None and folder.resolve() in searched
-    task = _task(folder)
+    manifest = {} if folder is None else _manifest(folder)
+    task = _task(manifest)
     may_publish = None if task is None else task.may_publish
-    judged = judge(result, searched=was_searched, may_publish=may_publish, model=_model(folder))
+    judged = judge(result, searched=was_searched, may_publish=may_publish, model=_model(manifest))
     return judged.result, judged.withheld
 
 
@@ -213,22 +214,29 @@ def sealed_for(result: Result, folder: Path, searched: Searched, reviewed_by: st
     return seal(result, searched=was_searched, by=reviewed_by) if guarded(result) and (was_searched or reviewed_by) else result
 
 
-def _model(folder: Path | None) -> str:
-    """The name that the run's manifest gives its model."""
+def _manifest(run: Path) -> dict[str, Any]:
+    """A run's manifest; empty where there is none that can be read."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8")) if folder is not None else {}
+        found = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _model(manifest: Mapping[str, Any]) -> str:
+    """The name that a run's manifest gives its model."""
+    try:
         return str(manifest["config"]["model"]["name"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (LookupError, TypeError):
         return ""
 
 
-def _task(folder: Path | None) -> TaskSpec | None:
+def _task(manifest: Mapping[str, Any]) -> TaskSpec | None:
     from pydantic import ValidationError
 
     from ehrbench.tasks.schema import TaskSpec
 
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8")) if folder is not None else {}
         return TaskSpec.model_validate(manifest["task"])
-    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+    except (LookupError, ValidationError):
         return None

@@ -100,8 +100,6 @@ def search_data(search: Search, folder: Path) -> Iterator[Finding]:
     Yields:
         Files that cannot be read as text or tables: nobody can say whether they are quoted.
     """
-    # 40 MB of memory that a site of results alone does not need.
-
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         if path.name.startswith(".") or path.name == "manifest.json":
             continue

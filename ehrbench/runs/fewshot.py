@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from ehrbench.context.fit import truncate
 from ehrbench.context.window import Frame, Limit, Overflow, Window
@@ -13,6 +14,9 @@ from ehrbench.models.words import WordTokenizer
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.tasks.schema import FewshotSpec, RecordSpec
+
+_HELD = 4096
+"""Examples' records in memory, as they are shown: each is drawn for many items, from all over the data."""
 
 
 def example_pool(dataset: Dataset, spec: FewshotSpec) -> Sequence[Item]:
@@ -34,19 +38,18 @@ def example_records(dataset: Dataset, spec: FewshotSpec, tokenizer: Tokenizer | 
     counter = tokenizer or WordTokenizer()
     window = Window((Limit(spec.record_tokens, 0, counter),), counter)
 
-    def shown(item: Item) -> str:
-        record = load(item.record_id) if item.record_id is not None else None
-        if record is None:
-            return ""
+    @lru_cache(maxsize=_HELD)
+    def newest(record_id: str) -> str:
+        record = load(record_id)
         try:
             fitted = truncate(record, Frame(record.header, ""), window, RecordSpec(cut="entries"))
         except Overflow:
             raise UsageError(
-                f"item {item.id}: fewshot.record_tokens is {spec.record_tokens}, which leaves no room for any of its record"
+                f"record {record_id}: fewshot.record_tokens is {spec.record_tokens}, which leaves no room for any of it"
             ) from None
         return record.header + fitted.parts[0].text
 
-    return shown
+    return lambda item: "" if item.record_id is None else newest(item.record_id)
 
 
 def draw_examples(

@@ -36,6 +36,7 @@ def plan_work(run: Prepared, items: Iterable[Item], model_key: str) -> Iterator[
     records = _RecordCache(run.dataset)
     window = run_window(run)
     task = run.task
+    example_record = example_records(run.dataset, task.fewshot, run.tokenizer)
     for item in neighbours(items):
         try:
             record = records.load(item) if task.record is not None else None
@@ -44,9 +45,8 @@ def plan_work(run: Prepared, items: Iterable[Item], model_key: str) -> Iterator[
             continue
         try:
             texts = asked_texts(task, item)
-            calls = item_chain(
-                run, item, record, with_room_for(texts, window) if task.output == "choice_probabilities" else window
-            )
+            room = with_room_for(texts, window) if task.output == "choice_probabilities" else window
+            calls = item_chain(run, item, record, room, example_record)
         except Overflow as overflow:
             yield overflowed(item, str(overflow), overflow.record_tokens)
             continue
@@ -66,21 +66,24 @@ def plan_work(run: Prepared, items: Iterable[Item], model_key: str) -> Iterator[
         )
 
 
-def item_chain(run: Prepared, item: Item, record: Record | None, window: Window) -> Chain:
+def item_chain(
+    run: Prepared, item: Item, record: Record | None, window: Window, example_record: Callable[[Item], str] | None
+) -> Chain:
     """The calls of one item.
+
+    Args:
+        run: whose.
+        item: asked.
+        record: its own.
+        window: what its prompts have to fit.
+        example_record: what is shown of a worked example's record; None: nothing.
 
     Raises:
         Overflow: it cannot be asked within the window.
     """
-    return chain(record, run.task.prompt, slots_of(run, item), run.task.record, window, run.model.prompt_text)
-
-
-def slots_of(run: Prepared, item: Item) -> dict[str, object]:
-    """The values a prompt template may use for an item."""
     spec = run.task.fewshot
-    shown = example_records(run.dataset, spec, run.tokenizer)
-    examples = draw_examples(example_pool(run.dataset, spec), item, spec, run.task.task, run.options.seed, shown)
-    return prompt_slots(item, examples)
+    examples = draw_examples(example_pool(run.dataset, spec), item, spec, run.task.task, run.options.seed, example_record)
+    return chain(record, run.task.prompt, prompt_slots(item, examples), run.task.record, window, run.model.prompt_text)
 
 
 def run_window(run: Prepared) -> Window:

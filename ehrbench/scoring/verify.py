@@ -19,7 +19,7 @@ from ehrbench.scoring.score import missing
 from ehrbench.stats.bootstrap import is_earlier
 from ehrbench.tasks.answers import clean
 from ehrbench.tasks.catalog import Catalog
-from ehrbench.tasks.schema import TaskSpec
+from ehrbench.tasks.schema import DESCRIPTIVE, TaskSpec
 
 TOLERANCE = 1e-9
 
@@ -44,7 +44,7 @@ def task_problems(run: LoadedRun, catalog: Catalog) -> list[str]:
     other = [
         name
         for name in type(stored).model_fields
-        if name not in _CHOSEN and name not in _DESCRIBED and _fixed(stored, name) != _fixed(now, name)
+        if name not in _CHOSEN and name not in _ASIDE and _fixed(stored, name) != _fixed(now, name)
     ]
     if stored.prompt not in (now.prompt, *now.variants.values()):
         other.append("prompt")
@@ -59,8 +59,8 @@ _PARTLY_CHOSEN: Mapping[str, frozenset[str]] = {
     "record": frozenset({"context", "keep", "chunk_tokens"}),
 }
 """Fields of which it may set these."""
-_DESCRIBED = frozenset({"title", "description", "group", "cite", "cite_data", "caveats", "facts", "expected_items"})
-"""Fields that describe a task and decide no number."""
+_ASIDE = frozenset({*DESCRIPTIVE, "group", "expected_items"})
+"""Fields that decide no number of a run, nor which run it is."""
 
 
 def _fixed(task: TaskSpec, name: str) -> Any:

@@ -188,6 +188,10 @@ class FewshotSpec(_Strict):
     """Tokens of each example's record, its newest part, in the slot ``example.record``; 0: examples have no record."""
 
 
+DESCRIPTIVE = ("title", "description", "cite", "cite_data", "caveats", "facts", "majority")
+"""Keys of a task file that decide no number of a run."""
+
+
 class TaskSpec(_Strict):
     """One task, with its protocol's overrides applied."""
 
@@ -272,7 +276,7 @@ class TaskSpec(_Strict):
     def digest(self) -> str:
         """SHA-256 of what decides the numbers of the resolved task: two runs are comparable only where it is the same."""
         told: dict[str, Any] = {
-            **dict.fromkeys(("title", "description", "cite", "cite_data", "caveats", "facts", "majority"), True),
+            **dict.fromkeys(DESCRIPTIVE, True),
             "data": {"source"},
             "prompt": {"note"},
             "variants": {"__all__": {"note"}},

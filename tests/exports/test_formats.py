@@ -69,6 +69,22 @@ def test_an_interval_stands_beside_its_number(results: Path, tmp_path: Path) -> 
             assert interval is None or interval["confidence_level"] == 0.95
 
 
+def test_names_that_look_alike_have_files_of_their_own() -> None:
+    from ehrbench.exports.formats import FORMATS
+    from tests.results.factory import make_result
+
+    results = [make_result(name, 0.5, task="s.t", config_hash=digit * 16) for name, digit in (("a/b", "1"), ("a b", "2"))]
+    for name, form in FORMATS.items():
+        files = form.files(results)
+        assert len(files) == (1 if name in ("csv", "parquet") else 2), name
+
+
+def test_what_the_registry_knows_of_a_model_is_told(results: Path, tmp_path: Path) -> None:
+    records = [json.loads(file.read_text()) for file in export(results, "every-eval-ever", tmp_path / "out")]
+    known = [record["model_info"] for record in records if record["model_info"].get("developer")]
+    assert {model["additional_details"]["model_availability"] for model in known} >= {"open_weights", "closed_weights"}
+
+
 def test_what_is_there_is_kept(results: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

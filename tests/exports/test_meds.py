@@ -34,14 +34,6 @@ primary: auroc
 """
 
 
-@pytest.fixture(scope="session")
-def official(shared_dir: Path) -> Path:
-    root = shared_dir / "data" / "mimic-iv-demo-meds"
-    if not root.is_dir():
-        pytest.skip("no MEDS extract of the open MIMIC demo here")
-    return root
-
-
 @pytest.fixture(scope="module")
 def ward(official: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with the extract and its labels."""

@@ -112,15 +112,6 @@ def test_ages(now: datetime, words: str) -> None:
     assert age(datetime(2100, 6, 1), now) == words
 
 
-@pytest.fixture(scope="session")
-def official(shared_dir: Path) -> Path:
-    """The open demo by the official extraction."""
-    root = shared_dir / "data" / "mimic-iv-demo-meds"
-    if not root.is_dir():
-        pytest.skip("no MEDS extract of the open MIMIC demo here")
-    return root
-
-
 def test_no_two_events_of_the_official_extract_look_alike(official: Path) -> None:
     """Per subject: as many different lines as different (time, code, value, unit, modifiers), birth and static facts apart."""
     data = open_meds(official)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
-from ehrbench.parquet import UNREADABLE
+from ehrbench.parquet import UNREADABLE, readable_parquet
 
 UNKNOWN = "UNK"
 """What extractions write for a part that the source leaves empty."""
@@ -172,10 +172,8 @@ def _add(found: dict[str, str], rows: pl.DataFrame, column: str, path: Path, war
 
 
 def _read_parquet(path: Path) -> pl.DataFrame:
-    try:
+    with readable_parquet(path, "copy it again", "MEDS: "):
         return pl.read_parquet(path)
-    except UNREADABLE as error:
-        raise UsageError(f"MEDS: {path} is not a readable Parquet file ({type(error).__name__}); copy it again") from None
 
 
 def _read_dictionary(path: Path) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.jsonl import parse
-from ehrbench.parquet import UNREADABLE
+from ehrbench.parquet import readable_parquet
 from ehrbench.readers.meds.codes import UNKNOWN, Codebook, Meaning, read_codebook
 from ehrbench.readers.meds.rendering import MODIFIERS, Lines, render
 from ehrbench.records import Record
@@ -105,13 +106,11 @@ class Meds:
 
 
 def _read(block: Block, modifiers: Sequence[str]) -> pl.DataFrame:
-    try:
+    with _readable(block.shard):
         scan = pl.scan_parquet(block.shard)
         schema = scan.collect_schema()
         columns = [column for column in (*REQUIRED, "numeric_value", "text_value", *modifiers) if column in schema]
         rows = scan.slice(block.first, block.n_rows).select(columns).collect()
-    except UNREADABLE as error:
-        raise _unreadable(block.shard, error) from None
     absent = [pl.lit(None, pl.String).alias(column) for column in modifiers if column not in schema]
     return rows.with_columns(in_utc("time", rows.schema["time"]), pl.col("code").cast(pl.String), *absent)
 
@@ -169,8 +168,8 @@ def in_utc(column: str, dtype: pl.DataType) -> pl.Expr:
     return time.cast(pl.Datetime("us"))
 
 
-def _unreadable(path: Path, error: BaseException) -> UsageError:
-    return UsageError(f"MEDS: {path} is not a readable Parquet file ({type(error).__name__}); copy it again")
+def _readable(path: Path) -> AbstractContextManager[None]:
+    return readable_parquet(path, "copy it again", "MEDS: ")
 
 
 def _modifiers(described: Path) -> list[str]:
@@ -192,7 +191,7 @@ def _modifiers(described: Path) -> list[str]:
 
 
 def _check(path: Path) -> pl.Schema:
-    try:
+    with _readable(path):
         schema = pl.scan_parquet(path).collect_schema()
         missing = [column for column in REQUIRED if column not in schema]
         if missing:
@@ -208,8 +207,6 @@ def _check(path: Path) -> pl.Schema:
                 f"MEDS: {path}: {kinds}; expected a whole number, a timestamp, text and a number ({', '.join(legal)})"
             )
         empty = pl.scan_parquet(path).select(pl.col("subject_id").null_count() + pl.col("code").null_count()).collect().item()
-    except UNREADABLE as error:
-        raise _unreadable(path, error) from None
     if empty:
         raise UsageError(f"MEDS: {path}: {empty} values of subject_id or code are missing, and none may be")
     return schema
@@ -217,10 +214,8 @@ def _check(path: Path) -> pl.Schema:
 
 def _index(shard: Path, schema: pl.Schema, block_of: dict[int, Block], warnings: list[str]) -> None:
     """Where the subjects of a shard stand."""
-    try:
+    with _readable(shard):
         times = pl.scan_parquet(shard).select("subject_id", in_utc("time", schema["time"])).with_row_index("row").collect()
-    except UNREADABLE as error:
-        raise _unreadable(shard, error) from None
     runs = times.group_by(pl.col("subject_id").rle_id().alias("run"), maintain_order=True).agg(
         pl.col("subject_id").first(), first=pl.col("row").first(), n=pl.len()
     )
@@ -264,10 +259,8 @@ def _count(shard: Path, schema: pl.Schema, counts: dict[str, list[int]]) -> None
     units = [pl.col(column).is_not_null() for column in ("unit", "units") if column in schema]
     has_unit = number & pl.any_horizontal(units) if units else pl.lit(value=False)
     counted = (pl.len().alias("n"), number.sum().alias("numbers"), has_unit.sum().alias("units"))
-    try:
+    with _readable(shard):
         rows = pl.scan_parquet(shard).group_by(pl.col("code").cast(pl.String)).agg(counted).collect()
-    except UNREADABLE as error:
-        raise _unreadable(shard, error) from None
     for code, *found in rows.iter_rows():
         counts[code] = [a + b for a, b in zip(counts.get(code, (0, 0, 0)), found, strict=True)]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
-from ehrbench.parquet import UNREADABLE
+from ehrbench.parquet import UNREADABLE, readable_parquet
 from ehrbench.readers.meds.extract import in_utc
 
 VALUES = ("boolean_value", "integer_value", "float_value", "categorical_value")
@@ -114,10 +114,8 @@ def read_labels(root: Path, name: str, subjects: Collection[int]) -> Labels:
 
 def _read(path: Path) -> pl.DataFrame:
     """``subject_id, prediction_time``, the column of values, and the row's number."""
-    try:
+    with readable_parquet(path, "copy it again", "MEDS: "):
         rows = pl.read_parquet(path).with_row_index("row", 1)
-    except UNREADABLE as error:
-        raise UsageError(f"{path} is not a readable Parquet file ({type(error).__name__}); copy it again") from None
     if missing := [column for column in ("subject_id", "prediction_time") if column not in rows.columns]:
         raise UsageError(f"{path} has no column {', '.join(map(repr, missing))}; it is not a MEDS label file")
     if rows.schema["prediction_time"].base_type() != pl.Datetime or not rows.schema["subject_id"].is_integer():

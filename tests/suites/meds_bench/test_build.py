@@ -203,6 +203,14 @@ def workbook(path: Path) -> None:
     book.save(path)
 
 
+def test_a_row_of_json_ends_at_a_newline_and_nowhere_else(tmp_path: Path) -> None:
+    """JSON may hold the other ends of lines that Python knows as they are."""
+    path = tmp_path / "rct.jsonl"
+    path.write_text('{"Abstract": "a\u2028b\x85c", "Conclusion": "d"}\n', "utf-8")
+    draw = public.read_pairs(path, public.RCT_COLUMNS, 5, 0, "x")
+    assert draw.seen == 1
+
+
 def test_tables_of_texts_and_summaries(tmp_path: Path) -> None:
     workbook(tmp_path / "MeQSum.xlsx")
     (tmp_path / "rct.jsonl").write_text('{"Abstract": "a b", "Conclusion": "c"}\n{"Abstract": "", "Conclusion": "c"}\n')

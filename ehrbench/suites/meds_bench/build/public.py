@@ -58,7 +58,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, object]]:
     kind = path.suffix.lower()
     try:
         if kind == ".jsonl":
-            yield from (parse(line) for line in read_text(path, "the table").splitlines() if line.strip())
+            yield from (parse(line) for line in read_text(path, "the table").split("\n") if line.strip())
         elif kind in (".csv", ".tsv", *SUFFIXES):
             table = read_table(path, "the table")
             yield from (dict(zip(table.columns, row.values, strict=True)) for row in table.rows)
