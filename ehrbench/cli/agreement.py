@@ -28,10 +28,6 @@ def agreement(
     ] = None,
     tau: Annotated[str, typer.Option(help="Variant of Kendall's tau between raters: b, c, a or wmt.")] = "b",
     resample: Annotated[str, typer.Option(help="What intervals generalise over: items or patients.")] = "items",
-    resamples: Annotated[
-        int, typer.Option(min=100, help="Has no effect, because intervals need no resampling; kept so that older commands work.")
-    ] = 10_000,
-    seed: Annotated[int, typer.Option(help="Seed for the tests.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write agreement.json and agreement.csv into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -47,7 +43,7 @@ def agreement(
     from ehrbench.tables import to_csv
     from ehrbench.terminal.output import print_json, print_table
 
-    options = parse_options(tau=tau, unit=resample, resamples=resamples, seed=seed, units=("items", "patients"))
+    options = parse_options(tau=tau, unit=resample, units=("items", "patients"))
     rankings = open_ratings(task, data_dir, ratings).rankings
     report = rater_agreement(rankings, options)
     judged = read_judges(judge) if judge else []

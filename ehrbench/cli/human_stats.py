@@ -28,10 +28,6 @@ def human_stats(
     ] = None,
     tau: Annotated[str, typer.Option(help="Variant of Kendall's tau between raters: b, c, a or wmt.")] = "b",
     resample: Annotated[str, typer.Option(help="What intervals generalise over: items or patients.")] = "items",
-    resamples: Annotated[
-        int, typer.Option(min=100, help="Has no effect, because intervals need no resampling; kept so that older commands work.")
-    ] = 10_000,
-    seed: Annotated[int, typer.Option(help="Seed for the tests.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write human.json and CSV files into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -43,10 +39,10 @@ def human_stats(
     from ehrbench.runs.manifest import command_line
     from ehrbench.terminal.output import print_json
 
-    options = parse_options(tau=tau, triples=triples, unit=resample, resamples=resamples, seed=seed, units=("items", "patients"))
+    options = parse_options(tau=tau, triples=triples, unit=resample, units=("items", "patients"))
     source = open_ratings(task, data_dir, ratings)
     report = compute(source.rankings, options)
-    result = human_result(report, about(source, options, command_line(), report.triples))
+    result = human_result(report, about(source, options, command_line(), report.triples, drawn=False))
     if out is not None:
         files = {"human.json": to_json(result), "systems.csv": systems_csv(report), "head-to-head.csv": head_to_head_csv(result)}
         written = write_files(out, files)

@@ -41,7 +41,8 @@ def correlate(ratings: Any, scores: Any, *, lower_is_better: Collection[str] = (
         MissingError: a file is not there.
     """
     found, notes = read_scores(_source(scores, "scores"), lower_is_better)
-    report = correlate_rankings(_rankings(ratings), found, _options(options))
+    asked = _options(options, "tau", "nan_policy", "triples", "unit", "level", "resamples", "seed")
+    report = correlate_rankings(_rankings(ratings), found, asked)
     return report if not notes else _noted(report, notes)
 
 
@@ -50,12 +51,12 @@ def human_stats(ratings: Any, **options: Any) -> HumanReport:
 
     Args:
         ratings: as for ``correlate``.
-        options: as for ``correlate``.
+        options: ``tau``, ``triples`` and ``unit`` (items, patients), as for ``correlate``.
 
     Raises:
         UsageError: as for ``correlate``.
     """
-    return stats_of(_rankings(ratings), _options(options))
+    return stats_of(_rankings(ratings), _options(options, "tau", "triples", "unit"))
 
 
 def agreement(ratings: Any, **options: Any) -> AgreementReport:
@@ -63,12 +64,12 @@ def agreement(ratings: Any, **options: Any) -> AgreementReport:
 
     Args:
         ratings: as for ``correlate``.
-        options: as for ``correlate``.
+        options: ``tau`` and ``unit`` (items, patients), as for ``correlate``.
 
     Raises:
         UsageError: as for ``correlate``.
     """
-    return agreement_of(_rankings(ratings), _options(options))
+    return agreement_of(_rankings(ratings), _options(options, "tau", "unit"))
 
 
 def compare(
@@ -112,11 +113,11 @@ def _rankings(ratings: Any) -> Rankings:
     return ratings if isinstance(ratings, Rankings) else read_ratings(_source(ratings, "ratings"))
 
 
-def _options(given: dict[str, Any]) -> Options:
+def _options(given: dict[str, Any], *known: str) -> Options:
     legal = {"tau": TAUS, "nan_policy": NAN_POLICIES, "triples": (None, *TRIPLES), "unit": UNITS, "level": LEVELS}
     for name, value in given.items():
-        if name not in (*legal, "resamples", "seed"):
-            raise UsageError(f"unknown option '{name}' (known: {', '.join((*legal, 'resamples', 'seed'))})")
+        if name not in known:
+            raise UsageError(f"unknown option '{name}' (known: {', '.join(known)})")
         if name in legal and value not in legal[name]:
             raise UsageError(f"{name} is '{value}': expected {', '.join(str(word) for word in legal[name])}")
     return Options(**given)

@@ -107,7 +107,7 @@ def collect_scores(
     return source._replace(rankings=replace(rankings, notes=(*rankings.notes, *notes)), synthetic=synthetic), found
 
 
-def about(source: Source, options: Options, command: str, rule: str) -> About:
+def about(source: Source, options: Options, command: str, rule: str, *, drawn: bool = True) -> About:
     """What the files say of themselves.
 
     Args:
@@ -115,6 +115,7 @@ def about(source: Source, options: Options, command: str, rule: str) -> About:
         options: as asked.
         command: free of paths.
         rule: for items with several rankings, as it was decided.
+        drawn: whether something is drawn at random, so that the number of draws and the seed decide it.
     """
     parts = [
         f"tau:{options.tau}",
@@ -122,8 +123,7 @@ def about(source: Source, options: Options, command: str, rule: str) -> About:
         f"triples:{rule}",
         *([f"gold:{source.gold}"] if source.release else []),
         f"resample:{options.unit}",
-        f"B:{options.resamples}",
-        f"seed:{options.seed}",
+        *([f"B:{options.resamples}", f"seed:{options.seed}"] if drawn else []),
         f"ratings:{source.rankings.digest()[:8]}",
         f"v:{__version__}",
     ]

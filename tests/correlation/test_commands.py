@@ -30,7 +30,7 @@ def ehrbench(*arguments):
 
 
 def test_human_stats_of_the_sample(tmp_path):
-    result = ehrbench("human-stats", *SAMPLE, "--out", tmp_path, "--resamples", 300)
+    result = ehrbench("human-stats", *SAMPLE, "--out", tmp_path)
     assert "44 items, 6 systems, 3 raters; 7 items ranked by several, of which 'used' counts" in result.stdout
     assert "Agreement between raters: Kendall tau" in result.stdout
     human = HumanStats.model_validate_json((tmp_path / "human.json").read_text())

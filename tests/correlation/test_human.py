@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -41,7 +43,7 @@ def test_the_worked_example():
 @given(st.lists(st.lists(st.integers(1, 4), min_size=4, max_size=4), min_size=1, max_size=12))
 @settings(max_examples=40, deadline=None)
 def test_identities(table):
-    report = human_stats(rankings(table), Options(resamples=100))
+    report = human_stats(rankings(table), Options())
     k = 4
     assert sum(s.mean_rank.value for s in report.systems) == pytest.approx(k * (k + 1) / 2)
     assert sum(s.win_rates["half"].value for s in report.systems) == pytest.approx(k / 2)
@@ -116,7 +118,7 @@ def test_which_of_several_rankings_counts():
     each = judge(ratings, "each")
     assert each.item.tolist() == [0, 0, 0, 1]
     np.testing.assert_allclose(each.weight, [1 / 3, 1 / 3, 1 / 3, 1])
-    report = human_stats(ratings, Options(triples="each", resamples=100))
+    report = human_stats(ratings, Options(triples="each"))
     assert by_name(report)["A"].mean_rank.value == pytest.approx((4 / 3 + 1.5) / 2)
     assert (report.n_raters, report.n_repeated, report.n_items) == (3, 1, 2)
     assert report.inter_rater.n == 1
@@ -131,7 +133,7 @@ def test_verdicts_have_wilson_intervals():
     b = by_name(report)["B"]
     assert (b.correct.value, b.n_correct) == (0.5, 1)
     assert (b.correct.low, b.correct.high) == pytest.approx((0.0945, 0.9055), abs=1e-4)
-    averaged = by_name(human_stats(several(), Options(triples="mean-rank", resamples=100)))["A"]
+    averaged = by_name(human_stats(several(), Options(triples="mean-rank")))["A"]
     assert averaged.correct.value == pytest.approx((2 / 3 + 1) / 2)
 
 
@@ -172,3 +174,16 @@ def test_no_rank_that_can_be_read_is_an_error(command, rank, why, tmp_path, monk
 def test_verdicts_without_ranks_still_say_how_many_are_correct(tmp_path):
     write(tmp_path / "r.csv", "item,rater,system,rank,correct\n1,a,x,,yes\n1,a,y,,no\n")
     assert [s.correct.value for s in human_stats(read_ratings(tmp_path / "r.csv"), FEW).systems] == [1, 0]
+
+
+@pytest.mark.parametrize("command", ["human-stats", "agreement"])
+@pytest.mark.parametrize("option", ["--resamples", "--seed"])
+def test_nothing_is_drawn_so_nothing_about_draws_is_taken(command, option):
+    refused = ehrbench(command, "--task", "medalign", "--data-dir", "sample", option, 500)
+    assert refused.exit_code == 2 and option in refused.output
+
+
+def test_the_signature_holds_only_what_decides_the_numbers(tmp_path):
+    ehrbench("human-stats", "--task", "medalign", "--data-dir", "sample", "--out", tmp_path)
+    signature = json.loads((tmp_path / "human.json").read_text())["signature"]
+    assert "tau:b" in signature and "B:" not in signature and "seed:" not in signature

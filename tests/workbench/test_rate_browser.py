@@ -128,12 +128,12 @@ def test_two_raters_by_mouse_and_keyboard_to_the_statistics(
     assert status["agreement"]["tau_b"]["value"] == pytest.approx(1.0)
     assert not any(system.name in json.dumps(status) for system in opened.study.systems), "status tells no system"
     for where in (["--ratings", table], ["--task", "medalign", "--data-dir", own]):
-        human = ehrbench("human-stats", *where, "--resamples", 200)
+        human = ehrbench("human-stats", *where)
         by_name = {s["name"]: s for s in human["systems"]}
         names = [system.name for system in opened.study.systems]
         assert [by_name[n]["mean_rank"]["value"] for n in names] == pytest.approx([1, 2, 3, 4, 5.5, 5.5])
         assert [by_name[n]["correct"]["value"] for n in names] == [1, 1, 0, 0, 0, 0]
-        agreement = ehrbench("agreement", *where, "--resamples", 200)
+        agreement = ehrbench("agreement", *where)
         assert agreement["tau"]["value"] == pytest.approx(1.0)
         assert agreement["alpha_verdicts"]["value"] == pytest.approx(1.0)
     scores = tmp_path / "scores.csv"

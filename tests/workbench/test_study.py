@@ -270,11 +270,11 @@ def test_four_raters_with_known_preferences_recover_the_ranking(runs: list[RunFo
     path = exporting.write_private(tmp_path / "ratings.csv", table)
     assert path.stat().st_mode & 0o777 == 0o600
     rankings = read_ratings(path)
-    report = human_stats(rankings, Options(resamples=200))
+    report = human_stats(rankings, Options())
     assert [s.name for s in report.systems] == sorted(truth, key=lambda name: -truth[name])
     assert (report.n_items, report.n_raters, report.n_repeated) == (44, 4, 10)
     release = read_release(locate(spec, str(tmp_path / "own")))
-    again = human_stats(release.rankings, Options(resamples=200))
+    again = human_stats(release.rankings, Options())
     assert [(s.name, s.correct, s.mean_rank, s.win_rates) for s in again.systems] == [
         (s.name, s.correct, s.mean_rank, s.win_rates) for s in report.systems
     ]

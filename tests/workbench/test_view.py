@@ -284,7 +284,7 @@ def test_a_judge_beside_raters(looked: Path, tmp_path: Path) -> None:
     table = tmp_path / "ratings.csv"
     lines = [f"{i},{r},{s},{rank:g}" for (i, r, s), (rank, *_) in rows.items()]
     table.write_text("item,rater,system,rank\n" + "\n".join(lines) + "\n")
-    arguments = ["agreement", "--ratings", str(table), "--judge", str(looked), "--resamples", "500", "--json"]
+    arguments = ["agreement", "--ratings", str(table), "--judge", str(looked), "--json"]
     done = subprocess.run([sys.executable, "-m", "ehrbench", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (beside,) = json.loads(done.stdout)["judges"]

@@ -39,7 +39,7 @@ class StudyStatus(NamedTuple):
     notes: tuple[str, ...]
 
 
-def study_status(study: Study, material: Material, work: Mapping[tuple[str, str], Work], resamples: int = 2_000) -> StudyStatus:
+def study_status(study: Study, material: Material, work: Mapping[tuple[str, str], Work]) -> StudyStatus:
     """Count, and compare raters with one another."""
     raters = []
     for rater in study.raters:
@@ -56,7 +56,7 @@ def study_status(study: Study, material: Material, work: Mapping[tuple[str, str]
         rankings = rankings_of(study, collected.judgements)
         repeated = rankings.n_repeated
         if repeated:
-            report = rater_agreement(rankings, Options(resamples=resamples))
+            report = rater_agreement(rankings, Options())
             shares = {
                 "alpha_ranks": report.alpha,
                 "alpha_verdicts": report.alpha_verdicts,
