@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ehrbench.cli import prepare
+from ehrbench.cli import curate, prepare
 from ehrbench.cli.suite_commands import suite_group
 
 app = typer.Typer(
@@ -16,6 +16,9 @@ app = typer.Typer(
     cls=suite_group("data"),
 )
 app.add_typer(prepare.app, name="prepare")
+app.command("dedupe")(curate.dedupe)
+app.command("match")(curate.match)
+app.command("match-review")(curate.match_review)
 
 
 @app.callback()

@@ -1,0 +1,231 @@
+"""BM25 over whole records, with the index on disk: so many records are neither held while it is built nor while it is asked.
+
+Scores are those of ``ehrbench.bm25.Okapi`` (rank_bm25's BM25Okapi: k1 1.5, b 0.75, epsilon 0.25) on the same documents. Building
+reads each record once. A portion's (term, record, count) triples are sorted by term and written; at the end the portions are
+merged stretch by stretch of terms. A query reads the stretches of its own words.
+
+The folder holds every word of every record: it is as private as they are.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ehrbench.bm25 import tokenize
+from ehrbench.errors import UsageError
+from ehrbench.jsonl import PRIVATE, read_rows, write_atomically, write_private_folder, write_rows
+
+K1, B, EPSILON = 1.5, 0.75, 0.25
+PORTION = 4_000_000
+"""Pairs of a term and a record that are held at a time, 16 bytes each while they are sorted."""
+_MANIFEST = "index.jsonl"
+_RECORDS = "records.jsonl"
+_TERMS = "terms.txt"
+_VERSION = 1
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}\Z")
+
+Ints = NDArray[np.int32]
+
+
+class Hit(NamedTuple):
+    """A record that a query found."""
+
+    record: str
+    """The record's id."""
+    score: float
+
+
+class _Portion(NamedTuple):
+    """A part of the postings, sorted by term and then by record."""
+
+    terms: Ints
+    records: Ints
+    counts: Ints
+
+
+@dataclass(frozen=True)
+class RecordIndex:
+    """An index that was opened; what a query does not ask for stays on disk."""
+
+    records: Sequence[str]
+    """Ids in the collection's order."""
+    terms: dict[str, int]
+    ends: NDArray[np.int64]
+    """Of each term, the end of its postings."""
+    idf: NDArray[np.float64]
+    discount: NDArray[np.float64]
+    """Of each record: k1 * (1 - b + b * its length / the mean length)."""
+    postings: Ints
+    """Records of each term, on disk."""
+    counts: Ints
+    """How often, on disk."""
+
+    def scores(self, query: str) -> NDArray[np.float64]:
+        """BM25 of each record, shape ``(len(records),)``; a word that the query repeats counts each time."""
+        total = np.zeros(len(self.records))
+        for term, times in Counter(token for token in tokenize(query) if token in self.terms).items():
+            number = self.terms[term]
+            span = slice(int(self.ends[number - 1]) if number else 0, int(self.ends[number]))
+            where, counts = self.postings[span], self.counts[span]
+            total[where] += times * self.idf[number] * counts * (K1 + 1) / (counts + self.discount[where])
+        return total
+
+    def best(self, query: str, n: int = 5) -> list[Hit]:
+        """The ``n`` best records, best first; equal scores stay in the collection's order."""
+        return self.top(self.scores(query), n)
+
+    def top(self, scores: NDArray[np.float64], n: int) -> list[Hit]:
+        """The ``n`` records of highest score, as ``best`` gives them."""
+        if n < len(scores):
+            least = np.partition(scores, len(scores) - n)[len(scores) - n]
+            candidates = np.flatnonzero(scores >= least)
+        else:
+            candidates = np.arange(len(scores))
+        order = candidates[np.argsort(-scores[candidates], kind="stable")][:n]
+        return [Hit(self.records[int(i)], float(scores[i])) for i in order]
+
+
+def build_index(
+    folder: Path,
+    records: Iterable[tuple[str, str]],
+    signature: str,
+    say: Callable[[int], None] = lambda _: None,
+    portion: int = PORTION,
+) -> None:
+    """Write an index of a collection.
+
+    Args:
+        folder: of the index, replaced if there; its manifest is written last, and a folder without one is no index.
+        records: ids and texts, each read once and let go.
+        signature: of the collection, by which ``open_index`` knows whether the index is still its own.
+        say: told after every 1,000 records how many were read.
+        portion: pairs of a term and a record to hold at a time.
+
+    Raises:
+        UsageError: there is no record, a record has no word, two have one id, or an id is not one that tables and
+            logs can hold.
+        EhrbenchError: the folder cannot be written.
+    """
+    (folder / _MANIFEST).unlink(missing_ok=True)
+    if folder.exists():
+        shutil.rmtree(folder)
+    write_private_folder(folder)
+    numbers: dict[str, int] = {}
+    ids: dict[str, None] = {}
+    lengths: list[int] = []
+    portions: list[Path] = []
+    held: list[tuple[Ints, Ints]] = []
+    first = n_held = 0
+
+    def flush() -> None:
+        nonlocal n_held, first
+        if held:
+            portions.append(_write_portion(folder / f"portion-{len(portions)}", held, first))
+            held.clear()
+            n_held, first = 0, len(lengths)
+
+    for record, text in records:
+        if not _ID.match(record):
+            raise UsageError(
+                f"the name of record {len(ids) + 1} is not an id: expected 1 to 128 letters, digits and '_.:@-', "
+                "beginning with a letter or digit"
+            )
+        if record in ids:
+            raise UsageError(f"two records have the id '{record}'; give each an id of its own")
+        ids[record] = None
+        tokens = tokenize(text)
+        if not tokens:
+            raise UsageError(f"record '{record}' has no word, so nothing can be matched to it; remove it from the collection")
+        found = Counter(tokens)
+        terms = [numbers.setdefault(term, len(numbers)) for term in found]
+        held.append((np.array(terms, np.int32), np.fromiter(found.values(), np.int32, len(found))))
+        lengths.append(len(tokens))
+        n_held += len(found)
+        if n_held >= portion:
+            flush()
+        if len(lengths) % 1000 == 0:
+            say(len(lengths))
+    flush()
+    if not lengths:
+        raise UsageError("the collection has no records; name a folder with XML or text files, or a MEDS data set")
+    _merge(folder, portions, len(numbers), portion)
+    write_rows(folder / _RECORDS, ({"id": record, "words": n} for record, n in zip(ids, lengths, strict=True)))
+    write_atomically(folder / _TERMS, "\n".join(numbers).encode())
+    write_rows(folder / _MANIFEST, [{"version": _VERSION, "signature": signature, "records": len(ids), "terms": len(numbers)}])
+
+
+def open_index(folder: Path, signature: str) -> RecordIndex | None:
+    """Open the index of a collection; None where the folder has none, or that of another or a changed collection."""
+    manifest = folder / _MANIFEST
+    if not manifest.is_file():
+        return None
+    row = next(iter(read_rows(manifest)), {})
+    if (row.get("version"), row.get("signature")) != (_VERSION, signature):
+        return None
+    rows = list(read_rows(folder / _RECORDS))
+    lengths = np.array([row["words"] for row in rows], np.float64)
+    ends: NDArray[np.int64] = np.load(folder / "ends.npy")
+    frequency = np.diff(ends, prepend=0)
+    idf = np.log(len(rows) - frequency + 0.5) - np.log(frequency + 0.5)
+    return RecordIndex(
+        records=[row["id"] for row in rows],
+        terms={term: number for number, term in enumerate((folder / _TERMS).read_text("utf-8").split("\n"))},
+        ends=ends,
+        idf=np.where(idf < 0, EPSILON * idf.mean(), idf),
+        discount=K1 * (1 - B + B * lengths / lengths.mean()),
+        postings=np.load(folder / "postings.npy", mmap_mode="r"),
+        counts=np.load(folder / "counts.npy", mmap_mode="r"),
+    )
+
+
+def _write_portion(folder: Path, held: Sequence[tuple[Ints, Ints]], first: int) -> Path:
+    folder.mkdir(mode=0o700)
+    terms = np.concatenate([terms for terms, _ in held])
+    order = np.argsort(terms, kind="stable")
+    numbers = np.arange(first, first + len(held), dtype=np.int32)
+    np.save(folder / "terms.npy", terms[order])
+    np.save(folder / "records.npy", np.repeat(numbers, [len(terms) for terms, _ in held])[order])
+    np.save(folder / "counts.npy", np.concatenate([counts for _, counts in held])[order])
+    return folder
+
+
+def _merge(folder: Path, portions: Sequence[Path], n_terms: int, size: int) -> None:
+    """One file of postings, by term and then by record, from sorted portions; about ``size`` of them in memory at a time."""
+    parts = [_Portion(*(np.load(one / f"{name}.npy", mmap_mode="r") for name in _Portion._fields)) for one in portions]
+    frequency = np.zeros(n_terms, np.int64)
+    for part in parts:
+        frequency += np.bincount(part.terms, minlength=n_terms)
+    ends = np.cumsum(frequency)
+    np.save(folder / "ends.npy", ends)
+    total = int(ends[-1])
+    written = [np.lib.format.open_memmap(folder / f"{n}.npy", "w+", np.int32, (total,)) for n in ("postings", "counts")]
+    cursors, start, done = [0] * len(parts), 0, 0
+    while start < n_terms:
+        stop = max(start + 1, int(np.searchsorted(ends, done + size, "right")))
+        stretches = []
+        for number, part in enumerate(parts):
+            end = int(np.searchsorted(part.terms, stop))
+            stretches.append([column[cursors[number] : end] for column in part])
+            cursors[number] = end
+        terms, records, counts = (np.concatenate(columns) for columns in zip(*stretches, strict=True))
+        order = np.argsort(terms, kind="stable")  # portions come in the records' order, so a term's records do too
+        for file, values in zip(written, (records, counts), strict=True):
+            file[done : done + len(order)] = values[order]
+        done += len(order)
+        start = stop
+    for file in written:
+        file.flush()
+    del written, parts
+    for one in portions:
+        shutil.rmtree(one)
+    for path in folder.glob("*.npy"):
+        path.chmod(PRIVATE)
