@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ehrbench.cli import curate, prepare
+from ehrbench.cli.build_questions import build_questions
 from ehrbench.cli.suite_commands import suite_group
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app.add_typer(prepare.app, name="prepare")
 app.command("dedupe")(curate.dedupe)
 app.command("match")(curate.match)
 app.command("match-review")(curate.match_review)
+app.command("build-questions")(build_questions)
 
 
 @app.callback()

@@ -146,7 +146,13 @@ def _shown(columns: Sequence[str]) -> str:
 class Columns:
     """The columns of a table by meaning."""
 
-    def __init__(self, table: Table, aliases: Mapping[str, Sequence[str]], chosen: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        table: Table,
+        aliases: Mapping[str, Sequence[str]],
+        chosen: Mapping[str, str] | None = None,
+        option: str = "data.options.columns.{meaning}",
+    ) -> None:
         """Resolve the columns.
 
         Args:
@@ -154,11 +160,13 @@ class Columns:
             aliases: meaning to column names, letter case aside. Where the first, the release's own, is there it is taken;
                 otherwise exactly one of the others may be.
             chosen: meaning to column name, as the user decided; overrides ``aliases``.
+            option: how the user names the column of a meaning, for messages.
 
         Raises:
             UsageError: two columns could have one meaning, or a chosen column is not there.
         """
         self.table = table
+        self._option = option
         self._index: dict[str, int] = {}
         self.renamed: dict[str, str] = {}
         """Meanings that were found under another name than the release's own."""
@@ -167,7 +175,7 @@ class Columns:
             if chosen and meaning in chosen:
                 if chosen[meaning].casefold() not in folded:
                     raise UsageError(
-                        f"{table.path}: options.columns.{meaning} names '{chosen[meaning]}', which is not a column there"
+                        f"{table.path}: {option.format(meaning=meaning)} names '{chosen[meaning]}', which is not a column there"
                     )
                 here = [chosen[meaning]]
             else:
@@ -175,7 +183,7 @@ class Columns:
                 if len(here) > 1 and here[0] != names[0]:
                     raise UsageError(
                         f"{table.path}: the columns {' and '.join(repr(name) for name in here)} could both be '{meaning}'; "
-                        f"say which in data.options.columns.{meaning}"
+                        f"say which in {option.format(meaning=meaning)}"
                     )
             if here:
                 self._index[meaning] = folded[here[0].casefold()]
@@ -196,7 +204,7 @@ class Columns:
                 names = " or ".join(repr(name) for name in aliases[meaning])
                 raise UsageError(
                     f"{self.table.path}: no column for '{meaning}': expected {names} in a header of "
-                    f"{_shown(self.table.columns)}; name it in data.options.columns.{meaning}"
+                    f"{_shown(self.table.columns)}; name it in {self._option.format(meaning=meaning)}"
                 )
 
     def get(self, row: Row, meaning: str) -> str:

@@ -10,7 +10,7 @@ Times that have a zone, in the data or as a ``prediction_time``, are put into UT
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -48,6 +48,8 @@ class Options(ReaderOptions):
     """Files below the folder that name codes: OMOP's ``CONCEPT.csv``, or columns ``code, description, unit``."""
     modifiers: tuple[str, ...] | None = None
     """Columns that are shown with each event; None: what ``metadata/dataset.json`` names, else the usual ones."""
+    meta: tuple[str, ...] = ()
+    """Keys of the questions for scorers, strata and raters, which no prompt shows."""
     rendering: Literal["raw"] = "raw"
     """The one there is: docs/meds.md."""
 
@@ -65,7 +67,7 @@ def recognises(root: Path, options: Options) -> bool:
     return bool(find_labels(root, options.labels)) if options.labels else _questions(root, options).is_file()
 
 
-@reader(Options, recognises=recognises)
+@reader(Options, recognises=recognises, meta=None)
 def read(root: Path, options: Options) -> Dataset:
     """Open a MEDS data set with its questions.
 
@@ -85,7 +87,7 @@ def read(root: Path, options: Options) -> Dataset:
         files += labels.files
         warnings += labels.warnings
     else:
-        items = [_item(place, row, data) for place, row in _asked(questions)]
+        items = [_item(place, row, data, options.meta) for place, row in _asked(questions)]
         files.append(questions)
     examples: list[Item] | None = [] if options.labels is not None else None
     if options.split is not None:
@@ -166,18 +168,18 @@ def _asked(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{path}:{number}", {**row, "answers": answers}
 
 
-def _in_utc(moment: datetime) -> datetime:
+def in_utc_without_zone(moment: datetime) -> datetime:
     """A time without its zone, which is UTC."""
     return moment if moment.tzinfo is None else moment.astimezone(timezone.utc).replace(tzinfo=None)
 
 
-def _item(place: str, row: Mapping[str, Any], data: Meds) -> Item:
+def _item(place: str, row: Mapping[str, Any], data: Meds, meta: Sequence[str]) -> Item:
     subject, until = row.get("subject_id"), row.get("prediction_time")
     if not isinstance(subject, int) or subject not in data.block_of:
         raise UsageError(f"{place}: 'subject_id' is not a subject of the MEDS data set")
     if until is not None:
         try:
-            until = _in_utc(datetime.fromisoformat(str(until).replace("Z", "+00:00"))).isoformat()
+            until = in_utc_without_zone(datetime.fromisoformat(str(until).replace("Z", "+00:00"))).isoformat()
         except ValueError:
             raise UsageError(
                 f"{place}: 'prediction_time' is not a time (YYYY-MM-DDThh:mm:ss, with or without an offset)"
@@ -189,4 +191,5 @@ def _item(place: str, row: Mapping[str, Any], data: Meds) -> Item:
         references=tuple(row["answers"]),
         choices=tuple(row.get("choices") or ()),
         group=str(subject),
+        meta={key: row[key] for key in meta if key in row},
     )
