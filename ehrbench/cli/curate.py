@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _RECORDS = typer.Option(
     help="Folder of records: a MEDS data set, or a file per patient (MedAlign's XML or plain text, as in a release's ehrs/)."
 )
-_TASK = typer.Option(help="Task whose records are taken in place of a folder's (MIMIC-IV's by way of mimic_instr or ehr_bench).")
+_TASK = typer.Option(help="Task whose records are taken in place of a folder's, for example one that was built from MIMIC-IV.")
 _DATA_DIR = typer.Option(help="Folder that holds the task's release, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
 
 
@@ -107,7 +107,7 @@ def match_review(
     data_out: Annotated[
         Path | None, typer.Option(help="Also write a data folder of the relevant matches that have an answer, with a task file.")
     ] = None,
-    name: Annotated[str, typer.Option(help="Name of its task.")] = "own_medalign",
+    name: Annotated[str, typer.Option(help="Name of its task.")] = "own_instructions",
     records: Annotated[Path | None, _RECORDS] = None,
     task: Annotated[str | None, _TASK] = None,
     data_dir: Annotated[str | None, _DATA_DIR] = None,

@@ -14,8 +14,6 @@ from ehrbench.records import RECORD_FILES, Record
 from ehrbench.records.plain_text import text_record
 from ehrbench.records.safe_xml import read_text
 
-_FOLDERS = ("", "ehrs", "medalign_ehr_xml", "full_patient_ehrs", "records")
-
 
 @dataclass(frozen=True)
 class Collection:
@@ -45,12 +43,11 @@ def open_collection(root: Path) -> Collection:
     """Find the records of a folder.
 
     It is a MEDS data set (``data/*.parquet``), or it holds a file per patient: MedAlign's XML or plain text (``.txt``), in the
-    folder itself or in one of ``ehrs``, ``medalign_ehr_xml``, ``full_patient_ehrs`` and ``records`` below it. A file's name
-    without its suffix is the record's id.
+    folder itself or in one folder below it, as a release does. A file's name without its suffix is the record's id.
 
     Raises:
         MissingError: the folder is not there, or has none of these.
-        UsageError: a name is not an id, or a MEDS shard cannot be read.
+        UsageError: several folders below it have records, two files would be one record, or a MEDS shard cannot be read.
     """
     if not root.is_dir():
         raise MissingError(f"{root} is not a folder; name one with a MEDS data set or with a file per patient")
@@ -59,15 +56,23 @@ def open_collection(root: Path) -> Collection:
         return Collection(
             root, [str(subject) for subject in data.block_of], lambda one: data.record(int(one)), _signature(data.files)
         )
-    for name in _FOLDERS:
-        folder = root / name
-        files = [path for path in sorted(folder.iterdir()) if _is_record(path)] if folder.is_dir() else []
-        if files:
-            return _of_files(folder, files)
+    found = {folder: files for folder in _folders(root) if (files := sorted(filter(_is_record, folder.iterdir())))}
+    if root in found:
+        return _of_files(root, found[root])
+    if len(found) > 1:
+        raise UsageError(
+            f"{root}: {len(found)} of its folders have records ({', '.join(one.name for one in found)}); name one of them"
+        )
+    if found:
+        return _of_files(*found.popitem())
     raise MissingError(
-        f"{root} has no records: expected a MEDS data set (data/*.parquet) or a file per patient (.xml or .txt), there or in "
-        f"{', '.join(_FOLDERS[1:])} below it"
+        f"{root} has no records: expected a MEDS data set (data/*.parquet) or a file per patient (.xml or .txt), there or in one "
+        "folder below it"
     )
+
+
+def _folders(root: Path) -> list[Path]:
+    return [root, *(path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith("."))]
 
 
 def collection_of(dataset: Dataset) -> Collection:

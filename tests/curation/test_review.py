@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import stat
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from ehrbench.cli import main
@@ -115,10 +117,10 @@ def test_records_of_a_task_are_matched_too(tmp_path: Path) -> None:
     write_rows(out / REVIEW, rows)
     where = ("--task", "medalign", "--data-dir", "sample", "--data-out", tmp_path / "data")
     assert ehrbench("data", "match-review", out, *where) == 0
-    (line,) = (tmp_path / "data/own_medalign/items.jsonl").read_text().splitlines()
+    (line,) = (tmp_path / "data/own_instructions/items.jsonl").read_text().splitlines()
     item = json.loads(line)
     assert (item["id"], item["answer"]) == (best.instruction, "An answer.")
-    assert (tmp_path / "data/own_medalign" / item["record_file"]).stat().st_size > 1000
+    assert (tmp_path / "data/own_instructions" / item["record_file"]).stat().st_size > 1000
 
 
 def test_a_sheet_that_may_be_filled_in_is_kept(matched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,3 +185,29 @@ def test_a_collection_is_named_once(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert ehrbench("data", "match", table, "--out", tmp_path / "m", "--records", tmp_path / "nowhere") == 3
     assert not any(text in capsys.readouterr().err for text in RECORDS.values())
     assert records.is_dir()
+
+
+def test_records_are_found_in_one_folder_below(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table, records = write_ward(tmp_path)
+    release = tmp_path / "release"
+    release.mkdir()
+    records.rename(release / "ehrs")
+    assert ehrbench("data", "match", table, "--out", tmp_path / "m", "--records", release) == 0
+    (release / "more").mkdir()
+    (release / "more" / "9.txt").write_text("Text.")
+    assert ehrbench("data", "match", table, "--out", tmp_path / "n", "--records", release) == 2
+    assert "2 of its folders have records (ehrs, more)" in capsys.readouterr().err
+
+
+def test_records_of_a_meds_data_set(tmp_path: Path) -> None:
+    table, _ = write_ward(tmp_path)
+    (tmp_path / "extract" / "data").mkdir(parents=True)
+    rows = {
+        "subject_id": pl.Series([7, 7, 8, 9, 10], dtype=pl.Int64),
+        "time": [datetime(2020, 1, 1), datetime(2020, 1, 2), *[datetime(2020, 1, 3)] * 3],
+        "code": ["pacemaker", "ward", "epilepsy", "flu", "ward"],
+    }
+    pl.DataFrame(rows).write_parquet(tmp_path / "extract" / "data" / "0.parquet")
+    assert ehrbench("data", "match", table, "--out", tmp_path / "m", "--records", tmp_path / "extract") == 0
+    best = {one.instruction: one.record for one in read_candidates(tmp_path / "m") if one.source == MATCHED and one.rank == 1}
+    assert (best["i6"], best["i2"]) == ("7", "8")
