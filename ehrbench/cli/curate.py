@@ -1,4 +1,4 @@
-"""``ehrbench data dedupe``, ``match`` and ``match-review``: a hospital's own MedAlign, from instructions to a data folder."""
+"""``ehrbench data dedupe``, ``match``, ``match-review`` and ``lengths``: a hospital's own MedAlign, from instructions to data."""
 
 from __future__ import annotations
 
@@ -146,6 +146,41 @@ def match_review(
                 typer.echo(f"note: {n} instructions have {what} and are no items", err=True)
         typer.echo(f"{len(answers)} items written to {data_out / name}")
         typer.echo(f"then: ehrbench run --model MODEL --tasks {name} --include-path {written.parent} --data-dir {data_out}")
+
+
+def lengths(
+    tokenizer: Annotated[str, typer.Option(help="Tokenizer that counts: a folder, a cached hub id, or 'words'.")],
+    records: Annotated[Path | None, _RECORDS] = None,
+    task: Annotated[str | None, _TASK] = None,
+    data_dir: Annotated[str | None, _DATA_DIR] = None,
+    include_path: Annotated[list[Path] | None, typer.Option(help="Folder with further task files; repeatable.")] = None,
+    windows: Annotated[str, typer.Option(help="Windows in tokens, separated by commas.")] = "2048,4096,8192,32768,131072",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how long records are in tokens, and which share of them fits into each window.
+
+    The records alone are counted: a prompt also needs room for the question and the answer.
+    """
+    from ehrbench.curation.lengths import record_lengths
+    from ehrbench.errors import UsageError
+    from ehrbench.runs.prepared import load_budget_tokenizer
+    from ehrbench.terminal.output import print_json, print_table
+
+    sizes = [part.strip() for part in windows.split(",")]
+    if not all(size.isascii() and size.isdigit() and 0 < int(size) < 10**12 for size in sizes):
+        raise UsageError(f"--windows '{windows}' is not a list of whole numbers of tokens, such as 2048,32768")
+    counter = load_budget_tokenizer(tokenizer)
+    assert counter is not None
+    found = record_lengths(_collection(records, task, data_dir, include_path).texts(), counter, [int(size) for size in sizes])
+    if as_json:
+        print_json({**found._asdict(), "fits": [fit._asdict() for fit in found.fits], "tokenizer": counter.name})
+        return
+    typer.echo(
+        f"{found.n:,} records of {found.shortest:,} to {found.longest:,} tokens ({counter.name}), "
+        f"median {found.median:,.0f}, mean {found.mean:,.0f}"
+    )
+    rows = [(f"{f.window:,}", f"{f.k:,}", f"{f.k / f.n:.1%}", f"{f.low:.1%} to {f.high:.1%}") for f in found.fits]
+    print_table(("window", "records that fit", "share", "95 % interval"), rows, numbers=(0, 1, 2))
 
 
 def _collection(records: Path | None, task: str | None, data_dir: str | None, include_path: list[Path] | None) -> Collection:

@@ -20,6 +20,7 @@ app.add_typer(prepare.app, name="prepare")
 app.command("dedupe")(curate.dedupe)
 app.command("match")(curate.match)
 app.command("match-review")(curate.match_review)
+app.command("lengths")(curate.lengths)
 app.command("build-questions")(build_questions)
 
 
