@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import re
+from typing import TextIO
 
 SEPARATORS = ("\t", ",", ";", "|")
 """In the order of preference: a release's, then those of spreadsheets."""
@@ -33,6 +35,18 @@ def separator_of(header: str) -> str:
     """The separator of a table: the one that stands in its header most often outside quotation marks; a comma where none does."""
     bare = re.sub(r'"[^"]*"', "", header)
     return max(SEPARATORS, key=bare.count) if any(map(bare.count, SEPARATORS)) else ","
+
+
+def csv_rows(file: TextIO, *, strict: bool = False) -> csv.DictReader[str]:
+    """Rows of a table whose separator its header tells.
+
+    Args:
+        file: opened with ``newline=""``, at its start.
+        strict: raise ``csv.Error`` at quotation marks that do not match.
+    """
+    separator = separator_of(file.readline())
+    file.seek(0)
+    return csv.DictReader(file, delimiter=separator, strict=strict)
 
 
 def said_separator(line: str) -> str | None:

@@ -7,14 +7,13 @@ patient, so a set does not change when others join the cohort in another order.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_text
-from ehrbench.text_files import separator_of
+from ehrbench.text_files import csv_rows
 
 SPLITS = ("train", "val", "test")
 SHARE = 0.1
@@ -49,9 +48,7 @@ def read_split(path: Path, patients: Mapping[int, Iterable[int]]) -> dict[int, s
     owner = {hadm: subject for subject, admissions in patients.items() for hadm in admissions}
     found: dict[int, str] = {}
     with path.open(encoding="utf-8-sig", newline="") as file:
-        separator = separator_of(file.readline())
-        file.seek(0)
-        reader = csv.DictReader(file, delimiter=separator)
+        reader = csv_rows(file)
         key = next((name for name in ("subject_id", "hadm_id") if name in (reader.fieldnames or ())), None)
         if key is None or "split" not in (reader.fieldnames or ()):
             raise UsageError(f"{path}: a split file needs the columns 'split' and 'subject_id' or 'hadm_id'")

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
+from ehrbench.errors import UsageError
 from ehrbench.models.protocol import Finish
+
+
+class NoProbabilitiesError(UsageError):
+    """A model cannot give probabilities of choices, whatever it is asked; it is then asked for its answer instead."""
 
 
 @runtime_checkable

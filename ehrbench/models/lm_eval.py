@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from itertools import islice
+from math import isfinite
 from typing import Any
 
 from ehrbench.errors import EhrbenchError, MissingError, UsageError, unknown_name
@@ -19,7 +20,7 @@ from ehrbench.models.answers import cut_at_stop
 from ehrbench.models.arguments import refuse_secrets
 from ehrbench.models.capabilities import Likelihood, LikelihoodRequest, LikelihoodResponse
 from ehrbench.models.choices import log_sums, normalised
-from ehrbench.models.finite import NotFiniteError, failure
+from ehrbench.models.finite import NOT_A_NUMBER, NotFiniteError, failure
 from ehrbench.models.hf.checkpoint import require_weights, resolve, weights_hash
 from ehrbench.models.hf.coverage import require_loadable
 from ehrbench.models.local import versions
@@ -43,6 +44,12 @@ _TRANSFORMERS = ("hf", "hf-auto", "huggingface")
 """Those that load a checkpoint as transformers does by itself: what the files lack is filled with random numbers."""
 _PORTION = 64
 """Requests given to lm-eval at once; what it answers is stored before the next are given."""
+_ALIKE = 3
+"""Copies of one piece at an answer's end, at least, where a model's scores are not numbers: it then takes one token each time."""
+_LONGEST_PIECE = 16
+"""Characters."""
+_ANY_TEXT = " ."
+"""Scored after a prompt whose answer is empty; where scores are not numbers, those of every text are none."""
 
 
 def load(name: str, args: Mapping[str, str], max_model_len: int | None) -> Model:
@@ -139,7 +146,8 @@ class LmEvalModel:
                 else:
                     prompts.append((request, text, n))
             calls = [("generate_until", (text, _settings(request))) for request, text, _ in prompts]
-            for (request, _, n), (outcome, seconds) in zip(prompts, self._ask(calls), strict=True):
+            answers = self._with_numbers(prompts, self._ask(calls))
+            for (request, _, n), (outcome, seconds) in zip(prompts, answers, strict=True):
                 yield self._response(request, n, outcome, seconds)
 
     def choice_probabilities(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceResponse]:
@@ -190,10 +198,12 @@ class LmEvalModel:
                 seconds = sum(took for _, took in found)
                 if failed is not None:
                     yield LikelihoodResponse(request.id, finish="error", error=failure(failed), prompt_tokens=n, seconds=seconds)
+                    continue
+                likelihoods = tuple(_likelihood(outcome) for outcome, _ in found)
+                if all(isfinite(one.value) for one in likelihoods):
+                    yield LikelihoodResponse(request.id, likelihoods, prompt_tokens=n, seconds=seconds)
                 else:
-                    yield LikelihoodResponse(
-                        request.id, tuple(_likelihood(outcome) for outcome, _ in found), prompt_tokens=n, seconds=seconds
-                    )
+                    yield LikelihoodResponse(request.id, finish="error", error=NOT_A_NUMBER, prompt_tokens=n, seconds=seconds)
 
     def close(self) -> None:
         """Free the weights."""
@@ -274,6 +284,26 @@ class LmEvalModel:
         share = (time.perf_counter() - began) / len(arguments)
         return [(one, share) for one in found]
 
+    def _with_numbers(
+        self, prompts: Sequence[tuple[Request, str, int | None]], answers: Sequence[tuple[Any, float]]
+    ) -> list[tuple[Any, float]]:
+        """Answers, or NotFiniteError for one that came from scores which are not numbers.
+
+        lm-eval gives a text and no scores, so those of answers that look like it are asked for.
+        """
+        checked = list(answers)
+        limits = [request.max_tokens for request, _, _ in prompts]
+        doubtful = [i for i, (one, _) in enumerate(answers) if not isinstance(one, Exception) and _repeats(str(one), limits[i])]
+        calls = [("loglikelihood", (prompts[i][1], str(answers[i][0]) or _ANY_TEXT)) for i in doubtful]
+        for i, (found, seconds) in zip(doubtful, self._ask(calls), strict=True):
+            answer, took = answers[i]
+            if isinstance(found, NotImplementedError):  # a model class that writes, and scores nothing
+                continue
+            if not isinstance(found, Exception):
+                answer = answer if isfinite(_likelihood(found).value) else NotFiniteError()
+            checked[i] = found if isinstance(found, Exception) else answer, took + seconds
+        return checked
+
     def _response(self, request: Request, n: int | None, outcome: Any, seconds: float) -> Response:
         if isinstance(outcome, Exception):
             return Response(request.id, finish="error", error=failure(outcome), prompt_tokens=n, seconds=seconds)
@@ -291,6 +321,13 @@ def _settings(request: Request) -> dict[str, Any]:
     if request.temperature > 0:
         settings |= {"do_sample": True, "temperature": request.temperature, "top_p": request.top_p}
     return settings
+
+
+def _repeats(text: str, most_tokens: int) -> bool:
+    """Whether an answer is empty or ends in one piece again and again, as often as its limit of tokens lets it."""
+    copies = min(_ALIKE, most_tokens)
+    pieces = (text[-size:] for size in range(1, _LONGEST_PIECE + 1) if size * copies <= len(text))
+    return not text.strip() or any(text.endswith(piece * copies) for piece in pieces)
 
 
 def _likelihood(outcome: Any) -> Likelihood:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from ehrbench.errors import PolicyError, UsageError
+from ehrbench.models.capabilities import NoProbabilitiesError
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, ModelIdentity, Request, Response, Tokenizer
 
 _ATTRIBUTES = ("identity", "endpoint", "is_remote", "context_length", "tokenizer", "thinks", "streaming")
@@ -65,10 +66,10 @@ class OwnModel:
         """The object's own.
 
         Raises:
-            UsageError: it has none; the engine then asks for an answer instead.
+            NoProbabilitiesError: it has none; the engine then asks for an answer instead.
         """
         if not hasattr(self._own, "choice_probabilities"):
-            raise UsageError(f"the model {self.identity.name} has no method choice_probabilities")
+            raise NoProbabilitiesError(f"the model {self.identity.name} has no method choice_probabilities")
         found: Iterator[ChoiceResponse] = self._own.choice_probabilities(requests)
         return found
 

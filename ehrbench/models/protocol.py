@@ -196,7 +196,7 @@ class Model(Protocol):
         """Answer every request, in any order; never raises for one bad request."""
 
     def choice_probabilities(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceResponse]:
-        """Probabilities of choices; raises UsageError at the call where the backend has no log-probabilities."""
+        """Probabilities of choices; raises NoProbabilitiesError where the backend has no log-probabilities."""
 
     def close(self) -> None:
         """Free the engine or the connections."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ehrbench.errors import UsageError
-from ehrbench.models.capabilities import MeetsServerByFile
+from ehrbench.models.capabilities import MeetsServerByFile, NoProbabilitiesError
 from ehrbench.models.finite import NOT_A_NUMBER
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Model, Request, Response
 from ehrbench.readers.item import Item
@@ -23,7 +23,7 @@ class WithProbabilities(Wrapped):
     """Answers requests that have ``spellings`` with the likeliest choice and the probability of each.
 
     A model without log-probabilities is asked for its answer instead: the label in it has probability 1, and the response says
-    ``hard``, so that such numbers are never ranked with probabilities.
+    ``hard``, so that such numbers are never ranked with probabilities. Any other error is the run's.
     """
 
     def __init__(self, model: Model, whole: bool = False) -> None:
@@ -44,7 +44,7 @@ class WithProbabilities(Wrapped):
             try:
                 for response in self._model.choice_probabilities(choices):
                     yield likeliest(by_id.pop(response.id), response)
-            except UsageError:
+            except NoProbabilitiesError:
                 self._gives_probabilities = False
         if by_id:
             for answer in self._model.generate(by_id.values()):

@@ -15,6 +15,7 @@ from html import unescape
 
 from ehrbench.errors import UsageError, unknown_name
 from ehrbench.models.arguments import Arguments
+from ehrbench.models.capabilities import NoProbabilitiesError
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, ModelIdentity, Request, Response, Tokenizer
 from ehrbench.stats.majority import majority
 
@@ -62,7 +63,9 @@ class Baseline:
 
     def choice_probabilities(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceResponse]:
         """Baselines have none."""
-        raise UsageError(f"baseline:{self.identity.name} gives no probabilities; this task needs a model with log-probabilities")
+        raise NoProbabilitiesError(
+            f"baseline:{self.identity.name} gives no probabilities; this task needs a model with log-probabilities"
+        )
 
     def close(self) -> None:
         """Nothing to free."""

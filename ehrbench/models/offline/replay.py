@@ -20,8 +20,9 @@ from ehrbench.errors import MissingError, UsageError, unknown_name
 from ehrbench.hashing import hash_file
 from ehrbench.jsonl import parse
 from ehrbench.models.arguments import Arguments
+from ehrbench.models.capabilities import NoProbabilitiesError
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, ModelIdentity, Request, Response, Tokenizer
-from ehrbench.text_files import is_utf16, not_utf8, separator_of
+from ehrbench.text_files import csv_rows, is_utf16, not_utf8
 
 ID_COLUMNS = ("item", "id", "instruction_id")
 ANSWER_COLUMNS = ("answer", "output", "model_response")
@@ -72,10 +73,12 @@ class Replay:
         """Look each item's probabilities up.
 
         Raises:
-            UsageError: no row of the file has a probability.
+            NoProbabilitiesError: no row of the file has a probability.
         """
         if all(made.probability is None for made in self._made.values()):
-            raise UsageError(f"{self._path} has no column 'probability', which this task needs: add one, or choose another task")
+            raise NoProbabilitiesError(
+                f"{self._path} has no column 'probability', which this task needs: add one, or choose another task"
+            )
         return (self._choice(request) for request in requests)
 
     def close(self) -> None:
@@ -161,9 +164,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if path.suffix.lower() in (".csv", ".tsv"):
                 csv.field_size_limit(sys.maxsize)
-                separator = separator_of(file.readline())
-                file.seek(0)
-                reader = csv.DictReader(file, delimiter=separator, strict=True)
+                reader = csv_rows(file, strict=True)
                 for row in reader:
                     if None in row or None in row.values():
                         raise UsageError(f"{path}:{reader.line_num}: expected {len(reader.fieldnames or ())} fields in this row")

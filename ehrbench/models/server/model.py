@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ehrbench.errors import UsageError
+from ehrbench.models.capabilities import NoProbabilitiesError
 from ehrbench.models.protocol import (
     ChoiceRequest,
     ChoiceResponse,
@@ -160,10 +161,12 @@ class ServerModel:
         """Probabilities from the log-probabilities of the first answer token, in any order.
 
         Raises:
-            UsageError: the model thinks before its first answer token, or the server gives no log-probabilities.
+            NoProbabilitiesError: the model thinks before its first answer token, or the server gives no log-probabilities.
         """
         if self.dialect.thinking:
-            raise UsageError("thinking=on: the first token is a thought, not an answer; choose thinking=off for this task")
+            raise NoProbabilitiesError(
+                "thinking=on: the first token is a thought, not an answer; choose thinking=off for this task"
+            )
         loop = background_loop()
         return pump(requests, self._prepare_choice, self._choose, loop, self._transport.patience.concurrency)
 
@@ -299,7 +302,7 @@ class ServerModel:
         """The response of a call for probabilities that ended, wherever it was made.
 
         Raises:
-            UsageError: the reply has no log-probabilities.
+            NoProbabilitiesError: the reply has no log-probabilities.
         """
         common: dict[str, Any] = {"seconds": outcome.seconds, "attempts": outcome.attempts}
         if outcome.value is None:
@@ -310,7 +313,7 @@ class ServerModel:
         if doubts is None:
             return ChoiceResponse(request.id, finish="overflow", **common)
         if logprobs is None:
-            raise UsageError(
+            raise NoProbabilitiesError(
                 f"{self.endpoint} gives no log-probabilities, which this task needs: choose another server or backend"
             )
         masses = choice_masses(logprobs, request.choices)

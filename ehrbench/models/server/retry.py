@@ -52,6 +52,8 @@ class Verdict(NamedTuple):
     most_retries: int | None = None
     advice: str = ""
     """What the user should do."""
+    field: str = ""
+    """The field of the request that the server does not take."""
     alike: int | None = None
     """So many first calls that end alike stop the run; None: as many as the user's ``stop_after``."""
     silent: bool = False
@@ -100,7 +102,7 @@ def judge_complaint(status: int, headers: Mapping[str, str], said: Complaint, *,
         remedy = REMEDIES[said.field]
         advice = f"it does not take '{said.field}'" + (f": --model-arg {remedy}" if remedy else "")
         # A server that has answered takes the fields that every call has; this one item is at fault, or quoted.
-        return Verdict("give_up" if succeeded else "stop", error, advice="" if succeeded else advice)
+        return Verdict("give_up" if succeeded else "stop", error, advice="" if succeeded else advice, field=said.field)
     return Verdict("give_up", error)
 
 

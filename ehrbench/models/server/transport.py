@@ -20,6 +20,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.models.capabilities import NoProbabilitiesError
 from ehrbench.models.protocol import Finish
 from ehrbench.models.server.body import decode
 from ehrbench.models.server.breaker import Breaker
@@ -112,7 +113,7 @@ class Transport:
                     breaker.alive()
                     return Outcome(got, "stop", None, seconds, attempt)
                 if got.action == "stop":
-                    raise UsageError(self._explain(got))
+                    raise (NoProbabilitiesError if got.field == "logprobs" else UsageError)(self._explain(got))
                 most = self.patience.max_retries if got.most_retries is None else min(got.most_retries, self.patience.max_retries)
                 absent = got.gone and (self.succeeded or got.error.startswith("HTTP")) and breaker.last_life < started
                 counted += not absent

@@ -127,7 +127,7 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _is_jsonl(text: str) -> bool:
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.split("\n") if line.strip()]
     try:
         return len(lines) > 1 and all(isinstance(json.loads(line), dict) for line in lines[:2])
     except (ValueError, RecursionError):

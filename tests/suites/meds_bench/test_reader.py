@@ -136,6 +136,7 @@ def test_labels_from_the_file_beside_it(tmp_path: Path) -> None:
 SECRET = "Zinc and copper"
 BAD = {
     "jsonl": ('{"input": "Zinc and copper"}\n{"input": "b"}\n', "JSON Lines"),
+    "jsonl with a line separator": ('{"input": "Zinc\u2028and copper"}\n{"input": "b"}\n', "JSON Lines"),
     "broken": ('{"Instances": [', r"json:1: not JSON"),
     "list": ([{"input": SECRET, "output": "b"}], "a list; expected one JSON object"),
     "text": ('"Zinc and copper"', "expected one JSON object"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ehrbench.errors import EhrbenchError, MissingError, UsageError, unknown_name
 from ehrbench.hashing import hash_file
+from ehrbench.models.capabilities import NoProbabilitiesError
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, ModelIdentity, Request, Response, Tokenizer
 from ehrbench.readers.data_dir import is_sample, open_dataset
 from ehrbench.readers.dataset import Dataset
@@ -52,7 +53,7 @@ class Submitted:
 
     def choice_probabilities(self, requests: Iterable[ChoiceRequest]) -> Iterator[ChoiceResponse]:
         """A submission has none."""
-        raise UsageError("a submission holds no probabilities")
+        raise NoProbabilitiesError("a submission holds no probabilities")
 
     def close(self) -> None:
         """Nothing to free."""
