@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ehrbench.results.collection import Results as Results
     from ehrbench.results.collection import load_results as load_results
     from ehrbench.scoring.texts import metric as metric
+    from ehrbench.studies.study import Study as Study
     from ehrbench.tasks.catalog import load_tasks as load_tasks
 
 _FACE = {
@@ -32,6 +33,7 @@ _FACE = {
     "MissingError": "ehrbench.errors:MissingError",
     "PolicyError": "ehrbench.errors:PolicyError",
     "Results": "ehrbench.results.collection:Results",
+    "Study": "ehrbench.studies.study:Study",
     "UsageError": "ehrbench.errors:UsageError",
     "agreement": "ehrbench.correlation.python:agreement",
     "compare": "ehrbench.correlation.python:compare",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from pathlib import Path
@@ -15,6 +16,7 @@ from ehrbench.metrics import METRICS
 from ehrbench.metrics.metric import Metric
 from ehrbench.neural.arguments import ARGUMENTS
 from ehrbench.registry import suites
+from ehrbench.studies.schema import json_schema
 from ehrbench.tasks.catalog import load_catalog
 from ehrbench.tasks.schema import TaskSpec
 
@@ -74,7 +76,17 @@ def tasks() -> Iterator[str]:
         yield from _table(("task", "title", "what is asked", "primary metric", "data", "items", "source"), rows)
 
 
-PAGES: dict[str, Callable[[], Iterator[str]]] = {"cli.md": commands, "metrics.md": metrics, "tasks.md": tasks}
+def study_schema() -> Iterator[str]:
+    """``study.schema.json``."""
+    yield json.dumps(json_schema(), indent=2)
+
+
+PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "cli.md": commands,
+    "metrics.md": metrics,
+    "tasks.md": tasks,
+    "study.schema.json": study_schema,
+}
 
 
 def render(page: str) -> str:

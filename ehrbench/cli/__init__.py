@@ -16,6 +16,7 @@ from ehrbench.cli.logs import start_logging
 _COMMANDS = {
     "demo": "ehrbench.cli.demo:demo",
     "run": "ehrbench.cli.run:Run",
+    "study": "ehrbench.cli.study:app",
     "requests": "ehrbench.cli.batch:Requests",
     "ingest": "ehrbench.cli.batch:Ingest",
     "merge": "ehrbench.cli.merge:merge",

@@ -1,0 +1,170 @@
+"""Runs a study: every model is loaded once for all its cells, and a cell that fails or waits leaves the others alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from ehrbench.errors import EhrbenchError, UsageError
+from ehrbench.evaluation import Finished, answer_and_score, prepare_all
+from ehrbench.models.loading import load_model
+from ehrbench.models.protocol import Model
+from ehrbench.runs.dry_run import Estimate, estimate_run
+from ehrbench.runs.events import Listener, Note, ignore
+from ehrbench.runs.options import RunOptions
+from ehrbench.runs.policy import silence_libraries
+from ehrbench.runs.prepared import Prepared
+from ehrbench.studies.judging import run_judges
+from ehrbench.studies.state import CellState, cell_digest, cell_state, explained, record, states
+from ehrbench.studies.study import Cell, Study
+
+Refused = dict[int | None, EhrbenchError]
+"""Windows that a model could not be loaded with, and why."""
+
+
+def run_study(study: Study, *, on_event: Listener = ignore, recheck: bool = False) -> list[CellState]:
+    """Run every cell that is not done, then the judges.
+
+    Args:
+        study: which.
+        on_event: told what happens.
+        recheck: go through done cells too.
+
+    Returns:
+        Where each cell is now.
+
+    Raises:
+        UsageError: another process runs this study.
+    """
+    silence_libraries()
+    with _locked(study):
+        for cells in by_model(study):
+            pending = [cell for cell in cells if recheck or cell_state(study, cell).state != "done"]
+            _run_model(study, pending, on_event)
+        run_judges(study, on_event, recheck)
+    return states(study)
+
+
+def estimate_study(study: Study) -> list[tuple[Cell, Estimate | str]]:
+    """What each cell would take, or why that cannot be said; nothing is asked and nothing is written."""
+    found: list[tuple[Cell, Estimate | str]] = []
+    silence_libraries()
+    for cells in by_model(study):
+        with opened(study, cells) as (model, refused):
+            for cell in cells:
+                try:
+                    found.append((cell, estimate_run(_prepared(study, cell, model, refused))))
+                except EhrbenchError as error:
+                    found.append((cell, str(error)))
+    return found
+
+
+def by_model(study: Study) -> list[list[Cell]]:
+    """The cells of each model, which is loaded once for all of them, in the order of the study."""
+    groups: dict[tuple[object, ...], list[Cell]] = {}
+    for cell in study.cells:
+        options = study.options(cell)
+        groups.setdefault((options.model, tuple(sorted(options.model_args.items()))), []).append(cell)
+    return list(groups.values())
+
+
+def _run_model(study: Study, cells: Sequence[Cell], on_event: Listener) -> None:
+    if not cells:
+        return
+    with opened(study, cells) as (model, refused):
+        for number, cell in enumerate(cells, 1):
+            on_event(Note(cell.task, f"{cell.model}{', ' if cell.settings else ''}{cell.said} (cell {number} of {len(cells)})"))
+            _run_cell(study, cell, model, refused, on_event)
+
+
+def _run_cell(
+    study: Study, cell: Cell, model: Model | None, refused: dict[int | None, EhrbenchError], on_event: Listener
+) -> None:
+    digest = cell_digest(study, cell)
+    begun = CellState(cell.id, cell.model, cell.task, cell.settings, "", "running", None, "")
+    record(study, begun, digest)
+    try:
+        run = _prepared(study, cell, model, refused)
+        done = _answered(study, cell, run, on_event)
+    except Exception as error:
+        failure = explained(error)
+        on_event(Note(cell.task, f"{cell.model}: {failure.state}: {failure.said}"))
+        record(study, begun._replace(state=failure.state, said=failure.said), digest)
+        return
+    ended = begun._replace(folder=done.folder, state="done")
+    if done.failures or done.n_broken or done.n_open or done.result is None:
+        parts = [f"{count} items {outcome.replace('_', ' ')}" for outcome, count in done.failures.items()]
+        parts += [f"{done.n_broken} metrics failed"] if done.n_broken else []
+        parts += [f"{done.n_open} items wait for answers"] if done.n_open else []
+        ended = ended._replace(state="incomplete", said=", ".join(parts))
+    record(study, ended, digest)
+
+
+def _answered(study: Study, cell: Cell, run: Prepared, on_event: Listener) -> Finished:
+    """Answer and score with the task's own metrics, those that questions name, or both: the scorer adds to what is there."""
+    arguments = study.spec.metric_args
+    done: Finished | None = None
+    n_broken = 0
+    for names in [*([None] if cell.own_metrics else []), *([cell.metrics] if cell.metrics else [])]:
+        done = answer_and_score(run, names, arguments, on_event=on_event)
+        n_broken += done.n_broken
+    assert done is not None  # a cell has metrics of its own or of a question
+    return done._replace(n_broken=n_broken)
+
+
+def _prepared(study: Study, cell: Cell, model: Model | None, refused: Refused) -> Prepared:
+    options = study.options(cell)
+    if model is None or options.model_window in refused:
+        raise refused[options.model_window]
+    _check_window(options, model)
+    task = study.catalog.select(cell.task, options.protocol)
+    (run,) = prepare_all(task, model, options)
+    return run
+
+
+def _check_window(options: RunOptions, model: Model) -> None:
+    """A window that the model was not loaded with, because another cell asked for the model's own."""
+    own, asked = model.context_length, options.model_window
+    if not model.is_remote and own is not None and asked is not None and asked > own:
+        raise UsageError(
+            f"max_model_len {asked} is more than the {own} tokens that '{options.model}' can hold: give at most {own}"
+        )
+
+
+@contextmanager
+def opened(study: Study, cells: Sequence[Cell]) -> Iterator[tuple[Model | None, Refused]]:
+    """The model of some cells, loaded with the largest of their windows that it takes, and why it takes no larger one."""
+    options = [study.options(cell) for cell in cells]
+    windows = {one.model_window for one in options}
+    refused: Refused = {}
+    model: Model | None = None
+    for window in sorted(windows, key=lambda w: (w is not None, -(w or 0))):
+        try:
+            model = load_model(options[0].model, options[0].model_args, window)
+            break
+        except EhrbenchError as error:
+            refused[window] = error
+            if not isinstance(error, UsageError):
+                refused = dict.fromkeys(windows, error)
+                break
+    try:
+        yield model, refused
+    finally:
+        if model is not None:
+            model.close()
+
+
+@contextmanager
+def _locked(study: Study) -> Iterator[None]:
+    study.out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(study.out / "study.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise UsageError(f"another process runs the study in {study.out}; let it finish, or stop it and try again") from None
+    try:
+        yield
+    finally:
+        lock.release()
