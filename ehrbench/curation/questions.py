@@ -13,7 +13,7 @@ from ehrbench.curation.identifiers import identifiers
 from ehrbench.curation.near_duplicates import THRESHOLD, near_duplicates
 from ehrbench.curation.records import Records
 from ehrbench.errors import UsageError
-from ehrbench.readers.meds.reader import in_utc_without_zone
+from ehrbench.readers.subject_questions import in_utc_without_zone
 from ehrbench.readers.table import Columns, Row, Table, read_table
 
 COLUMNS: Mapping[str, Sequence[str]] = {

@@ -15,6 +15,7 @@ READERS: Registry[Reader[Any]] = Registry(
         "jsonl": "ehrbench.readers.jsonl:read",
         "lm_eval": "ehrbench.readers.lm_eval.reader:read",
         "meds": "ehrbench.readers.meds.reader:read",
+        "omop": "ehrbench.readers.omop.reader:read",
     },
     "ehrbench.readers",
     expected=Reader,

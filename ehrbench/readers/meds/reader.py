@@ -10,21 +10,19 @@ Times that have a zone, in the data or as a ``prediction_time``, are put into UT
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import model_validator
 
 from ehrbench.errors import MissingError, UsageError
-from ehrbench.jsonl import parse
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.readers.meds.extract import Meds, open_meds
 from ehrbench.readers.meds.labels import Labels, find_labels, read_labels, read_splits
 from ehrbench.readers.reader import ReaderOptions, reader
-from ehrbench.records.record import Record
+from ehrbench.readers.subject_questions import load_subject, questions_file, read_asked, subject_item
 
 TRAINING = "train"
 """The part of a data set that worked examples are drawn from."""
@@ -64,7 +62,7 @@ def recognises(root: Path, options: Options) -> bool:
     """Whether a folder has MEDS shards and the questions' file."""
     if not (root / "data").is_dir():
         return False
-    return bool(find_labels(root, options.labels)) if options.labels else _questions(root, options).is_file()
+    return bool(find_labels(root, options.labels)) if options.labels else questions_file(root, options.file, "meds").is_file()
 
 
 @reader(Options, recognises=recognises, meta=None)
@@ -75,7 +73,7 @@ def read(root: Path, options: Options) -> Dataset:
         MissingError: the data set, the questions or a file that the options name are not there.
         UsageError: a row is malformed or names a subject whom the data set does not have.
     """
-    questions = _questions(root, options)
+    questions = questions_file(root, options.file, "meds")
     if options.labels is None and not questions.is_file():
         raise MissingError(f"{questions} is not there: the questions about the MEDS data set")
     data = open_meds(root, options.dictionaries, options.modifiers)
@@ -87,7 +85,7 @@ def read(root: Path, options: Options) -> Dataset:
         files += labels.files
         warnings += labels.warnings
     else:
-        items = [_item(place, row, data, options.meta) for place, row in _asked(questions)]
+        items = [subject_item(*asked, data.block_of, "MEDS data set", options.meta) for asked in read_asked(questions)]
         files.append(questions)
     examples: list[Item] | None = [] if options.labels is not None else None
     if options.split is not None:
@@ -103,18 +101,11 @@ def read(root: Path, options: Options) -> Dataset:
         root=root,
         items=items,
         files=files,
-        load_record=lambda record_id: _load(data, record_id),
+        load_record=lambda record_id: load_subject(record_id, data.record),
         warnings=warnings,
         examples=examples,
         version=_VERSION,
     )
-
-
-def _questions(root: Path, options: Options) -> Path:
-    path = root / options.file
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise UsageError(f"data.options of meds name '{options.file}', which leads out of the data folder")
-    return path
 
 
 def _shortcomings(data: Meds) -> Iterator[str]:
@@ -126,11 +117,6 @@ def _shortcomings(data: Meds) -> Iterator[str]:
         )
     if told.with_unit < 0.9 * told.numeric:
         yield f"{told.with_unit / told.numeric:.0%} of {told.numeric:,} events with a number have a unit"
-
-
-def _load(data: Meds, record_id: str) -> Record:
-    subject, _, until = record_id.partition("@")
-    return data.record(int(subject), datetime.fromisoformat(until) if until else None, record_id)
 
 
 def _subject(item: Item) -> int:
@@ -145,51 +131,4 @@ def _labelled(label_id: str, subject: int, answer: str, question: str, labels: L
         references=(answer,),
         choices=labels.choices,
         group=str(subject),
-    )
-
-
-def _asked(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                row = parse(line.decode("utf-8-sig"))
-            except ValueError:
-                row = None
-            if not isinstance(row, dict) or not all(isinstance(row.get(key), str) and row[key] for key in ("id", "question")):
-                raise UsageError(f"{path}:{number}: expected an object with the texts 'id' and 'question'")
-            answers = row.get("answers", row.get("answer"))
-            answers = [answers] if isinstance(answers, str) else answers
-            if not isinstance(answers, list) or not answers or not all(isinstance(answer, str) for answer in answers):
-                raise UsageError(
-                    f"{path}:{number}: expected the gold as a text under 'answer' or a list of texts under 'answers'"
-                )
-            yield f"{path}:{number}", {**row, "answers": answers}
-
-
-def in_utc_without_zone(moment: datetime) -> datetime:
-    """A time without its zone, which is UTC."""
-    return moment if moment.tzinfo is None else moment.astimezone(timezone.utc).replace(tzinfo=None)
-
-
-def _item(place: str, row: Mapping[str, Any], data: Meds, meta: Sequence[str]) -> Item:
-    subject, until = row.get("subject_id"), row.get("prediction_time")
-    if not isinstance(subject, int) or subject not in data.block_of:
-        raise UsageError(f"{place}: 'subject_id' is not a subject of the MEDS data set")
-    if until is not None:
-        try:
-            until = in_utc_without_zone(datetime.fromisoformat(str(until).replace("Z", "+00:00"))).isoformat()
-        except ValueError:
-            raise UsageError(
-                f"{place}: 'prediction_time' is not a time (YYYY-MM-DDThh:mm:ss, with or without an offset)"
-            ) from None
-    return Item(
-        id=row["id"],
-        question=row["question"],
-        record_id=f"{subject}@{until}" if until else str(subject),
-        references=tuple(row["answers"]),
-        choices=tuple(row.get("choices") or ()),
-        group=str(subject),
-        meta={key: row[key] for key in meta if key in row},
     )
