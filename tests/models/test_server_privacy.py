@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ehrbench.errors import UsageError
+from ehrbench import evaluate
+from ehrbench.errors import PolicyError, UsageError
 from ehrbench.models.loading import load_model
 from ehrbench.models.protocol import ChoiceRequest, Message, Request
 from ehrbench.models.server.endpoint import is_loopback, parse_base_url
 from ehrbench.records import Entry
+from tests.acceptance.chart import write_release
 from tests.support.server import Server
 
 KEY = "sk-canary-0123456789abcdef"
@@ -75,6 +77,21 @@ def test_making_a_model_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (remote.is_remote, azure.is_remote, local.is_remote) == (True, True, False)
     assert (remote.endpoint, azure.endpoint) == ("https://api.openai.com/v1", "https://x.openai.azure.com")
     assert threading.active_count() == threads
+
+
+def test_the_address_of_the_environment_is_taken_and_falls_under_the_policy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://models.example.org/v1")
+    model = load_model("openai:stub", {}, None)
+    assert (model.endpoint, model.is_remote) == ("https://models.example.org/v1", True)
+    model.close()
+    write_release(tmp_path / "data", patients=1, questions=1, entries=1)
+    with pytest.raises(PolicyError, match=r"models\.example\.org"):
+        evaluate("openai:stub", "medalign", data_dir=tmp_path / "data", out=tmp_path / "out", metrics=["rouge_l"])
+    local = load_model("openai:stub", {"base_url": "http://127.0.0.1:9/v1"}, None)
+    assert (local.endpoint, local.is_remote) == ("http://127.0.0.1:9/v1", False), "what is given comes first"
+    local.close()
 
 
 def test_a_missing_key_is_said_at_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ehrbench import evaluate
+from ehrbench import Study, evaluate
 from ehrbench.results.schema import MetricResult
 from tests.acceptance.chart import command, ehrbench, environment
 from tests.support.server import Server
@@ -60,34 +60,29 @@ def single(out: Path, task: str, model: str, **options: Any) -> list[MetricResul
 
 def test_killed_five_times_the_tables_are_those_of_the_single_commands(tmp_path: Path) -> None:
     draw = random.Random(17)
-    with Server(answer=answer, latency=0.05) as server:
-        file, home = tmp_path / "study.yaml", tmp_path / "home"
+    file, home = tmp_path / "study.yaml", tmp_path / "home"
+    # An answer takes far longer than the draw, so that a process is killed within its first calls, and the fifth still has some.
+    with Server(answer=answer, latency=0.5) as server:
         file.write_text(STUDY.format(url=server.url, facts=FACTS, risk=RISK))
         for _ in range(KILLS):
-            process = subprocess.Popen(
-                command("study", "run", file, "--quiet"),
-                env=environment(home),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+            silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            process = subprocess.Popen(command("study", "run", file, "--quiet"), env=environment(home), **silent)
             begun = server.stats()["calls"]
             while process.poll() is None and server.stats()["calls"] == begun:
                 time.sleep(0.005)
-            time.sleep(draw.uniform(0, 0.05))
+            time.sleep(draw.uniform(0, 0.4))
             assert process.poll() is None, "the study is long enough to be killed five times"
             process.send_signal(signal.SIGKILL)
             process.wait()
-        seen = ehrbench("study", "status", file, "--json", home=home)
-        states = {one["state"] for one in json.loads(seen.stdout)["cells"]}
-        assert "interrupted" in states and "running" not in states
+    assert "interrupted" in {one.state for one in Study.load(file).status()}
+    with Server(answer=answer, port=server.port) as server:
         last = ehrbench("study", "run", file, "--quiet", "--json", home=home)
         assert last.returncode == 0, last.stderr
         assert {one["state"] for one in json.loads(last.stdout)["cells"]} == {"done"}
         calls = server.stats()["calls"]
-        assert ehrbench("study", "run", file, "--quiet", home=home).returncode == 0
+        assert {one.state for one in Study.load(file).run()} == {"done"}
         assert server.stats()["calls"] == calls, "what is done is not asked again"
-        report = ehrbench("study", "report", file, home=home)
-        assert report.returncode == 0, report.stderr
+        Study.load(file).report()
         arguments = {"base_url": server.url, "concurrency": 2}
         expected: dict[tuple[Any, ...], list[MetricResult]] = {}
         for name, model, args in (("stub", "openai:stub", arguments), ("bm25", "baseline:bm25", {})):

@@ -20,7 +20,8 @@ from ehrbench.models.thinking import TAGS, Tags
 from ehrbench.models.thinking_tags import find_tags, read_tags
 
 ARGUMENTS = {
-    "base_url": f"address of the server, up to /v1 (openai: default {OPENAI_URL}; azure: default $AZURE_OPENAI_ENDPOINT)",
+    "base_url": "address of the server, up to /v1 (openai: default $OPENAI_BASE_URL, or "
+    f"{OPENAI_URL}; azure: default $AZURE_OPENAI_ENDPOINT)",
     "api": "chat (default) or completions, for base models",
     "api_key_env": "environment variable that holds the key",
     "check_counts": "on (default): an answer to fewer tokens than the prompt has is an overflow; off: it stands",
@@ -57,7 +58,7 @@ def openai(name: str, args: Mapping[str, str], max_model_len: int | None) -> Ser
     """
     arguments = Arguments("openai", args, ARGUMENTS)
     api = arguments.choice("api", ("chat", "completions"), "chat") or "chat"
-    base_url = arguments.text("base_url", OPENAI_URL) or OPENAI_URL
+    base_url = arguments.text("base_url") or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
     endpoint = openai_endpoint(base_url, api, arguments.text("api_key_env", "OPENAI_API_KEY") or "")
     at_openai = endpoint.base_url == OPENAI_URL
     return _model("openai", name, arguments, endpoint, max_model_len, newest_fields=at_openai, template_switch=not at_openai)
