@@ -44,7 +44,8 @@ def test_weights_that_are_missing_are_refused(part: str, tmp_path: Path) -> None
     without(folder, part)
     model = load(str(folder), ENGINE, 512)
     try:
-        with pytest.raises(UsageError, match="lack . of the model's weights"):
+        # Without accelerate ours looks for the output layer alone, which vLLM does not miss; of the others it says so itself.
+        with pytest.raises(UsageError, match=rf"(lack \d of the model's weights|not initialized from checkpoint).*{part}"):
             list(model.generate(ASKED))
     finally:
         model.close()
