@@ -248,6 +248,14 @@ def rows(*pairs):
     return [(answer, gold) for gold, answer in pairs]
 
 
+@pytest.mark.parametrize("name", ["ner_f1", "ner_precision", "ner_recall"])
+@pytest.mark.parametrize(("answer", "expected"), [("None", 1), ("There is no related entity.", 1), ("sodium.", 0)])
+def test_an_answer_that_rightly_names_no_entity_is_right(name, answer, expected):
+    metric = METRICS.get(name)
+    (statistics,) = metric.score([Scorable("1", answer, ("There is no related enetity.",))])
+    assert metric.item_score(statistics) == expected
+
+
 def test_worked_examples_of_ner():
     # three rows: both right; one of three right and one wrong; none expected and one found: TP 3, FP 2, FN 2
     three = rows(
