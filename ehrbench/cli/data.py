@@ -58,6 +58,9 @@ def status(
         print_table(header, rows, numbers=(2,))
         if not read and any(state.state == "here" for state in states):
             typer.echo("note: 'here' goes by the files' names; --read opens them and counts the items", err=True)
+        for state in states:
+            if state.coverage:
+                typer.echo(f"{state.task}: {state.coverage}")
         for warning in dict.fromkeys(warning for state in states for warning in state.warnings):
             typer.echo(f"note: {warning}", err=True)
     if any(state.state == "unreadable" for state in states):

@@ -31,6 +31,8 @@ class DataState:
     n_expected: int | None = None
     """Items of the full release."""
     warnings: tuple[str, ...] = ()
+    coverage: str = ""
+    """What share of the records' events has a name and a unit, where it is known and somebody looked."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -58,4 +60,6 @@ def _state(task: TaskSpec, data_dir: str | None, read: bool) -> DataState:
         return state("unreadable", problem=str(error))
     if not dataset.items:
         return state("missing", problem=f"{folder} has no item of this task", warnings=tuple(dataset.warnings))
-    return state("here", folder=str(folder), n_items=len(dataset.items), warnings=tuple(dataset.warnings))
+    return state(
+        "here", folder=str(folder), n_items=len(dataset.items), warnings=tuple(dataset.warnings), coverage=dataset.coverage
+    )

@@ -35,6 +35,9 @@ class Dataset:
     warnings: Sequence[str] = field(default_factory=tuple)
     """What was odd but harmless, counted ("3 files in ehrs/ have no number for a name"); printed once."""
 
+    coverage: str = ""
+    """What share of the records' events has a name and a unit, where the reader knows; `data status --read` shows it."""
+
     examples: Sequence[Item] | None = None
     """Items that may stand in a prompt as worked examples and are not asked (a training part); None: ``items`` may."""
     derived_from: str | None = None

@@ -177,8 +177,8 @@ def test_what_is_lacking_is_said(root: Path) -> None:
     shard(root, "train/1.parquet", [(7, NOON, "LOINC/1234-5", 1.0, None)] * 30)
     labels(root, "0.parquet", [3], boolean_value=[True])
     warnings = " ".join(read(root, ASKED).warnings)
-    assert "0% of 42 events have a name" in warnings
-    assert "29% of 42 events with a number have a unit" in warnings
+    assert "0 % of 42 events have a name" in warnings
+    assert "29 % of 42 events with a number have a unit" in warnings
 
 
 def test_rows_that_are_not_in_order(root: Path) -> None:

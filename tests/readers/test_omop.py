@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from ehrbench.cli import app
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.readers import Dataset
 from ehrbench.readers.omop.reader import read
@@ -142,9 +144,11 @@ def test_unknown_persons_and_twin_tables_are_refused(root: Path) -> None:
 
 
 def test_shares_with_names_and_units_are_said(root: Path) -> None:
-    assert read(root, {}).warnings == [
-        "75% of 8 events have a name in the table concept",
-        "67% of 3 events with a number have a unit",
+    data = read(root, {})
+    assert data.coverage == "75 % of 8 events have a name, 67 % of 3 events with a number have a unit"
+    assert [warning.partition(":")[0] for warning in data.warnings] == [
+        "75 % of 8 events have a name",
+        "67 % of 3 events with a number have a unit",
     ]
 
 
@@ -155,3 +159,26 @@ def test_a_few_unusable_rows_are_counted(root: Path) -> None:
     assert any(
         "1 of 203 rows have no time that can be read (first: row 203); they are left out" in w for w in read(root, {}).warnings
     )
+
+
+def test_data_status_shows_the_shares(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    task = tmp_path_factory.mktemp("task") / "ward.yaml"
+    data = f"{{reader: omop, path: {root.name}, policy: open}}"
+    lines = (
+        "task: ward",
+        "version: 1",
+        f"data: {data}",
+        "record: {context: truncate, keep: end}",
+        "prompt: {user: '{{ record }} {{ question }}'}",
+        "metrics: [rouge_l]",
+        "primary: rouge_l",
+    )
+    task.write_text("\n".join(lines), encoding="utf-8")
+    words = ["data", "status", "ward", "--include-path", str(task), "--data-dir", str(root.parent), "--read"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert "ward: 75 % of 8 events have a name, 67 % of 3 events with a number have a unit" in done.stdout
+    assert "note: 75 % of 8 events have a name: the other codes are shown as they are" in done.stderr
+    assert '"coverage": "75 %' in CliRunner().invoke(app, [*words, "--json"]).stdout
+    validated = CliRunner().invoke(app, ["tasks", "validate", str(task), "--data-dir", str(root.parent)])
+    assert validated.exit_code == 0, validated.output

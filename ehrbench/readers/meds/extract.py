@@ -23,6 +23,7 @@ import polars as pl
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.jsonl import parse
 from ehrbench.parquet import readable_parquet
+from ehrbench.readers.coverage import Told
 from ehrbench.readers.meds.codes import UNKNOWN, Codebook, Meaning, read_codebook
 from ehrbench.readers.meds.rendering import MODIFIERS, Lines, render
 from ehrbench.records import Record
@@ -40,18 +41,6 @@ class Block(NamedTuple):
     first: int
     """Their first row."""
     n_rows: int
-
-
-class Told(NamedTuple):
-    """How many events there are, and what their codes and columns say of them."""
-
-    n: int
-    named: int
-    """Events whose code is described, or has a name of its own beside numbers."""
-    numeric: int
-    """Events with a number."""
-    with_unit: int
-    """Those of them whose unit is known."""
 
 
 @dataclass(frozen=True)

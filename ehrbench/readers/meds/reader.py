@@ -10,7 +10,6 @@ Times that have a zone, in the data or as a ``prediction_time``, are put into UT
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -19,11 +18,12 @@ from pydantic import model_validator
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
-from ehrbench.readers.meds.extract import Meds, open_meds
+from ehrbench.readers.meds.extract import open_meds
 from ehrbench.readers.meds.labels import Labels, find_labels, read_labels, read_splits
 from ehrbench.readers.reader import ReaderOptions, reader
 from ehrbench.readers.subject_questions import load_subject, questions_file, read_asked, subject_item
 
+_ADVICE = "name files that describe them in data.options.dictionaries"
 TRAINING = "train"
 """The part of a data set that worked examples are drawn from."""
 
@@ -77,7 +77,7 @@ def read(root: Path, options: Options) -> Dataset:
     if options.labels is None and not questions.is_file():
         raise MissingError(f"{questions} is not there: the questions about the MEDS data set")
     data = open_meds(root, options.dictionaries, options.modifiers)
-    warnings = [*data.warnings, *_shortcomings(data)]
+    warnings = [*data.warnings, *data.told.shortcomings(_ADVICE)]
     files = data.files
     if options.labels is not None and options.question is not None:
         labels = read_labels(root, options.labels, data.block_of)
@@ -103,20 +103,10 @@ def read(root: Path, options: Options) -> Dataset:
         files=files,
         load_record=lambda record_id: load_subject(record_id, data.record),
         warnings=warnings,
+        coverage=data.told.sentence(),
         examples=examples,
         version=_VERSION,
     )
-
-
-def _shortcomings(data: Meds) -> Iterator[str]:
-    told = data.told
-    if told.named < 0.9 * told.n:
-        yield (
-            f"{told.named / told.n:.0%} of {told.n:,} events have a name: the other codes are shown as they are; name files that "
-            "describe them in data.options.dictionaries"
-        )
-    if told.with_unit < 0.9 * told.numeric:
-        yield f"{told.with_unit / told.numeric:.0%} of {told.numeric:,} events with a number have a unit"
 
 
 def _subject(item: Item) -> int:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from ehrbench.errors import UsageError
+from ehrbench.readers.coverage import Told
 from ehrbench.readers.meds.codes import Meaning, one_line
 from ehrbench.readers.omop.tables import ROW, Table, find_table, moment, need_table, number, text, whole
 
@@ -90,6 +91,7 @@ class Events:
     rows: pl.DataFrame
     """As ``meds.rendering.render`` takes them."""
     meanings: Mapping[str, Meaning]
+    told: Told = Told(0, 0, 0, 0)
     files: list[Path] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -121,7 +123,7 @@ def read_events(root: Path, persons: Sequence[int]) -> Events:
     files.append(concepts)
     rows = pl.concat([pl.DataFrame(schema={"numeric_value": pl.Float64, "concept": pl.Int64}), *parts], how="diagonal_relaxed")
     named = _concepts(concepts, rows)
-    return _named(rows, named, Events(rows, {}, files, warnings))
+    return _named(rows, named, Events(rows, {}, files=files, warnings=warnings))
 
 
 def _people(table: Table, wanted: pl.Series) -> pl.DataFrame:
@@ -253,15 +255,11 @@ def _named(rows: pl.DataFrame, concepts: pl.DataFrame, events: Events) -> Events
     }
     events.meanings = meanings
     clinical = rows.filter(pl.col("time").is_not_null() & ~pl.col("kind").is_in(["MEDS_BIRTH", "NOTE"]))
-    described = clinical["code"].replace_strict({c: m.described for c, m in meanings.items()}, return_dtype=pl.Boolean).sum()
+    described = [code for code, meaning in meanings.items() if meaning.described]
     numeric = clinical.filter(pl.col("numeric_value").is_not_null())
-    with_unit = (numeric["unit"] != "").sum()
-    if clinical.height and described < 0.9 * clinical.height:
-        events.warnings.append(
-            f"{described / clinical.height:.0%} of {clinical.height:,} events have a name in the table concept"
-        )
-    if numeric.height and with_unit < 0.9 * numeric.height:
-        events.warnings.append(f"{with_unit / numeric.height:.0%} of {numeric.height:,} events with a number have a unit")
+    with_unit = numeric.filter(pl.col("unit") != "").height
+    events.told = Told(clinical.height, clinical.filter(pl.col("code").is_in(described)).height, numeric.height, with_unit)
+    events.warnings += events.told.shortcomings("complete the table concept, or the concepts of the other tables")
     keep = ["subject_id", "time", "code", "numeric_value", "text_value", "unit", *MODIFIERS]
     events.rows = rows.select(keep)
     return events

@@ -65,6 +65,7 @@ def read(root: Path, options: Options) -> Dataset:
         files=[*events.files, questions],
         load_record=lambda record_id: load_subject(record_id, lambda subject, until, name: lines(subject).record(name, until)),
         warnings=events.warnings,
+        coverage=events.told.sentence(),
     )
 
 
