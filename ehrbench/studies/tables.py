@@ -81,11 +81,9 @@ def csv(table: Table) -> str:
 
 def html(table: Table) -> str:
     """One section of a page."""
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.header)
+    head = "".join(f'<th scope="col"{_right(table, i)}>{escape(cell)}</th>' for i, cell in enumerate(table.header))
     rows = "".join(
-        "<tr>"
-        + "".join(f"<td{' class=n' if i in table.numbers else ''}>{escape(cell)}</td>" for i, cell in enumerate(row))
-        + "</tr>"
+        "<tr>" + "".join(f"<td{_right(table, i)}>{escape(cell)}</td>" for i, cell in enumerate(row)) + "</tr>"
         for row in table.rows
     )
     notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
@@ -93,6 +91,10 @@ def html(table: Table) -> str:
         f"<section><h2>{escape(table.title)}</h2><div class=scroll><table><thead><tr>{head}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>{f'<ul>{notes}</ul>' if notes else ''}</section>\n"
     )
+
+
+def _right(table: Table, column: int) -> str:
+    return " class=n" if column in table.numbers else ""
 
 
 WRITERS: Mapping[str, tuple[str, Callable[[Table], str]]] = {
@@ -109,7 +111,7 @@ def page(title: str, sections: Sequence[str]) -> str:
         "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}"
         "body{color:#1c1d1f;background:#fdfdfb}"
         "table{border-collapse:collapse;border-top:2px solid;border-bottom:2px solid}th{border-bottom:1px solid;text-align:left}"
-        "th,td{padding:.25rem .7rem;vertical-align:top}.n{text-align:right;font-variant-numeric:tabular-nums}"
+        "th,td{padding:.25rem .7rem;vertical-align:top}.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}"
         ".scroll{overflow-x:auto}ul{font-size:.9rem;color:#5a5d63}svg{max-width:100%;height:auto}"
     )
     return (

@@ -1,0 +1,130 @@
+"""The tables beside the questions': what judges said, and whether one of two models is better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ehrbench.correlation.compare import compare
+from ehrbench.correlation.run_pairs import match_runs
+from ehrbench.errors import EhrbenchError
+from ehrbench.results.schema import Result
+from ehrbench.results.store import read_results
+from ehrbench.runs.folder import slug
+from ehrbench.studies.numbers import FIELDS, fields_of, number
+from ehrbench.studies.state import CellState
+from ehrbench.studies.study import Cell, Study, settings_text
+from ehrbench.studies.tables import Table
+
+
+def judge_tables(study: Study, states: Sequence[CellState]) -> Iterator[Table]:
+    """What each judge said: its relative scores, one row per run."""
+    for name, entry in study.spec.judges.items():
+        judged = [one for one in states if one.judge == name]
+        header = ["task", "model", "settings", "relative score", "items"]
+        fields = ["judge", "reference", "task", "model", "settings", *FIELDS]
+        rows, records, notes = [], [], [f"answers beside those of {entry.reference}, {entry.protocol} protocol"]
+        for one in judged:
+            result = _verdict(one, entry.model) if one.state in ("done", "incomplete") else None
+            metric = result.metric(result.primary) if result is not None else None
+            items = str(result.n_items) if result is not None else f"({one.state})"
+            rows.append([one.task, one.model, settings_text(one.settings), number(metric), items])
+            if result is not None:
+                notes += result.caveats
+                place = [name, entry.reference, one.task, one.model, settings_text(one.settings)]
+                records += [[*place, *fields_of(found, result, one)] for found in result.metrics]
+            if one.said:
+                notes.append(f"{one.task}, {one.model}: {one.state}: {one.said}")
+        if rows:
+            title = f"Judged by {name}"
+            yield Table(f"judge-{name}", title, header, rows, frozenset({3, 4}), list(dict.fromkeys(notes)), (fields, records))
+
+
+def _verdict(one: CellState, spec: str) -> Result | None:
+    """The judge's result beside the run that it judged, the newest where it has judged several times."""
+    if one.folder is None:
+        return None
+    own = slug(spec.partition(":")[2] or spec)
+    found = sorted(one.folder.glob(f"judge-{own}-*.results.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    return read_results(found[-1])[0] if found else None
+
+
+def comparison_tables(study: Study, runs: Mapping[str, CellState]) -> Iterator[Table]:
+    """Paired tests of two models under the same settings, adjusted over the rows of a table."""
+    header = ["task", "settings", "metric", "A", "B", "A − B", "95 % interval", "n", "p", "Holm"]
+    fields = [
+        "a",
+        "b",
+        "task",
+        "settings",
+        "metric",
+        "value_a",
+        "value_b",
+        "difference",
+        "low",
+        "high",
+        "n",
+        "p",
+        "p_holm",
+        "test",
+        "caution",
+    ]
+    for entry in study.spec.comparisons:
+        pairs, said, notes = (
+            [],
+            [],
+            [f"A: {entry.a}, B: {entry.b}; p: sign-flip test by patient, two-sided; Holm: over this table"],
+        )
+        for a, b in _matched(study, entry.a, entry.b, entry.questions):
+            folders = runs[a.id].folder, runs[b.id].folder
+            if folders[0] is None or folders[1] is None:
+                notes.append(f"{a.task}, {a.said or 'default settings'}: not both are there")
+                continue
+            try:
+                pairs += match_runs(folders[0], folders[1])
+                said.append(a.said)
+            except EhrbenchError as error:
+                notes.append(str(error))
+        if not pairs:
+            yield Table(f"{entry.a}-vs-{entry.b}", f"{entry.a} and {entry.b}", header, [], frozenset(), notes, (fields, []))
+            continue
+        try:
+            report = compare(pairs, entry.metrics or None)
+        except EhrbenchError as error:
+            yield Table(
+                f"{entry.a}-vs-{entry.b}", f"{entry.a} and {entry.b}", header, [], frozenset(), [*notes, str(error)], (fields, [])
+            )
+            continue
+        rows: list[list[str]] = []
+        records: list[list[object]] = []
+        for index, one in enumerate(report.rows):
+            settings = said[index // max(1, len(entry.metrics))]
+            ends = "" if one.low is None or one.high is None else f"{one.low:+.4f} to {one.high:+.4f}{'!' if one.caution else ''}"
+            numbers = [*map(_four, (one.value_a, one.value_b)), "" if one.difference is None else f"{one.difference:+.4f}", ends]
+            rows.append([one.task, settings, one.label, *numbers, str(one.n), *map(_p, (one.p, one.p_holm))])
+            values: list[Any] = [one.value_a, one.value_b, one.difference, one.low, one.high, one.n, one.p, one.p_holm]
+            records.append([entry.a, entry.b, one.task, settings, one.metric, *values, one.test, one.caution])
+        notes += [*report.warnings, *(f"! {one.caution}" for one in report.rows if one.caution)]
+        title = f"{entry.a} and {entry.b} on the items that both answered"
+        yield Table(
+            *(f"{entry.a}-vs-{entry.b}", title, header, rows, frozenset(range(3, 10))),
+            list(dict.fromkeys(notes)),
+            (fields, records),
+        )
+
+
+def _matched(study: Study, a: str, b: str, questions: Sequence[str]) -> Iterator[tuple[Cell, Cell]]:
+    """Cells of two models that differ in nothing else."""
+    chosen = [cell for one in study.questions if not questions or one.name in questions for cell in one.cells]
+    other = {(cell.task, cell.said): cell for cell in chosen if cell.model == b}
+    for cell in {cell.id: cell for cell in chosen if cell.model == a}.values():
+        if (cell.task, cell.said) in other:
+            yield cell, other[cell.task, cell.said]
+
+
+def _four(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
