@@ -144,7 +144,7 @@ def _task_file(written: dict[str, list[Question]], names: dict[str, str], record
         "  version: 1",
         "  description: The input is one patient's record and a clinician's question. The answer is compared with a clinician's.",
         f"  data: {{reader: {records.reader}, path: {_said(records.root.resolve().name)}, policy: {plan.policy}}}",
-        f"  record: {{context: truncate, keep: end, cut: {'entries' if records.reader == 'meds' else 'tokens'}}}",
+        f"  record: {{context: truncate, keep: end, cut: {'entries' if records.cut else 'tokens'}}}",
         "  prompt:",
         "    user: |-",
         "      Answer the following question based on the patient's record.",

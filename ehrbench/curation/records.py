@@ -1,8 +1,8 @@
-"""The records that questions are asked about: a MEDS data set, or a folder with a file per patient."""
+"""The records that questions are asked about: a MEDS data set, an OMOP database, or a folder with a file per patient."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 from ehrbench.errors import MissingError
 from ehrbench.readers.meds.extract import open_meds
+from ehrbench.readers.omop.events import read_events
+from ehrbench.readers.omop.reader import known_persons, lines_of
+from ehrbench.readers.omop.tables import find_table
 from ehrbench.records import RECORD_FILES, Record
 from ehrbench.records.plain_text import text_record
 from ehrbench.records.safe_xml import read_text
@@ -31,7 +34,8 @@ class Records:
     """The reader that opens the folder with the questions in it."""
     find: Callable[[str], str | int | None]
     """A name in the table to the record's own; None where there is none."""
-    load: Callable[[str | int], Record]
+    opened: Callable[[Collection[str | int]], Callable[[str | int], Record]]
+    """Opens some records together; the function that it gives loads each."""
     order: Callable[[str | int], int]
     """Records in this order are read fastest."""
     key: str
@@ -43,8 +47,10 @@ class Records:
     def spans(self, names: Iterable[str | int]) -> dict[str | int, Span | None]:
         """When each record begins and ends; None for a record without a dated entry."""
         spans: dict[str | int, Span | None] = {}
-        for name in sorted(set(names), key=self.order):
-            times = [entry.time for entry in self.load(name).entries if entry.time is not None]
+        wanted = sorted(set(names), key=self.order)
+        load = self.opened(wanted)
+        for name in wanted:
+            times = [entry.time for entry in load(name).entries if entry.time is not None]
             spans[name] = Span(min(times), max(times)) if times else None
         return spans
 
@@ -57,35 +63,61 @@ def find_records(root: Path) -> Records:
     """Look at a folder of records.
 
     Args:
-        root: a MEDS data set (``data/**/*.parquet``), or a folder with a text or XML file per record.
+        root: a MEDS data set (``data/**/*.parquet``), an OMOP database (``person.csv`` …), or a folder with a text or XML file
+            per record.
 
     Raises:
         MissingError: the folder is not there or has no records.
         UsageError: a data set that cannot be read.
     """
     if not root.is_dir():
-        raise MissingError(f"the folder of records {root} is not there; expected a MEDS data set, or a folder of record files")
-    return _meds(root) if any((root / "data").rglob("*.parquet")) else _files(root)
+        raise MissingError(
+            f"the folder of records {root} is not there; expected a MEDS data set, an OMOP database, or a folder of record files"
+        )
+    if any((root / "data").rglob("*.parquet")):
+        return _meds(root)
+    return _omop(root) if find_table(root, "person") is not None else _files(root)
 
 
 def _meds(root: Path) -> Records:
     data = open_meds(root)
     position = {subject: at for at, subject in enumerate(data.block_of)}
 
-    def find(name: str) -> int | None:
-        digits = name.removesuffix(".0")
-        subject = int(digits) if digits.isdecimal() and len(digits) < 20 else None
-        return subject if subject in position else None
-
     return Records(
         root=root,
         reader="meds",
-        find=find,
-        load=lambda name: data.record(int(name)),
+        find=lambda name: _numbered(name, position),
+        opened=lambda _: lambda name: data.record(int(name)),
         order=lambda name: position[int(name)],
         key="subject_id",
         cut=True,
         n=len(position),
+    )
+
+
+def _numbered(name: str, known: Container[int]) -> int | None:
+    """A subject's number, which a spreadsheet may have given a ``.0``."""
+    digits = name.removesuffix(".0")
+    subject = int(digits) if digits.isdecimal() and len(digits) < 20 else None
+    return subject if subject in known else None
+
+
+def _omop(root: Path) -> Records:
+    known = known_persons(root)
+
+    def opened(persons: Collection[str | int]) -> Callable[[str | int], Record]:
+        lines = lines_of(read_events(root, [int(person) for person in persons]))
+        return lambda name: lines(int(name)).record(str(name), None)
+
+    return Records(
+        root=root,
+        reader="omop",
+        find=lambda name: _numbered(name, known),
+        opened=opened,
+        order=int,
+        key="person_id",
+        cut=True,
+        n=len(known),
     )
 
 
@@ -94,7 +126,8 @@ def _files(root: Path) -> Records:
     files = [path for path in sorted(root.iterdir()) if path.suffix.lower() in suffixes and not path.name.startswith(".")]
     if not files:
         raise MissingError(
-            f"{root} has no records: expected data/ with Parquet files (MEDS), or files ending in {', '.join(sorted(suffixes))}"
+            f"{root} has no records: expected data/ with Parquet files (MEDS), a table person (OMOP), or files ending in "
+            f"{', '.join(sorted(suffixes))}"
         )
     names = _names(files)
 
@@ -105,7 +138,7 @@ def _files(root: Path) -> Records:
             return RECORD_FILES.get(kind)(path, str(name), "raw")
         return text_record(str(name), read_text(path, "the record"))
 
-    return Records(root, "jsonl", names.get, load, lambda _: 0, "record_file", False, len(files))
+    return Records(root, "jsonl", names.get, lambda _: load, lambda _: 0, "record_file", False, len(files))
 
 
 def _names(files: Iterable[Path]) -> Mapping[str, str]:

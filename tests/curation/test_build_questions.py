@@ -16,6 +16,7 @@ from ehrbench.errors import MissingError, UsageError
 from ehrbench.readers.data_dir import open_dataset
 from ehrbench.tasks.catalog import load_catalog
 from tests.readers.test_meds import EVENING, NOON, shard
+from tests.readers.test_omop import TABLES
 
 GOOD = "Question,Patient,Gold,Date\nWhich drugs does she take?,1,Aspirin,2150-01-01\nDid the fever fall?,2,Yes,2150-01-01 12:30\n"
 
@@ -156,3 +157,19 @@ def test_columns_are_named_by_what_is_missing_or_twice(meds: Path, tmp_path: Pat
         read_questions(table(tmp_path, "question,patient id,Patient-ID,gold\nDrugs?,1,1,x\n"), records, {})
     found = read_questions(table(tmp_path, "question,patient,Consensus view\nDrugs?,1,x\n"), records, {"gold": "Consensus view"})
     assert found.asked[0].gold == "x" and found.asked[0].date is None
+
+
+def test_an_omop_database_is_a_place_of_records(tmp_path: Path) -> None:
+    root = tmp_path / "cdm"
+    root.mkdir()
+    for name, text in TABLES.items():
+        (root / name).write_text(text, encoding="utf-8")
+    records = find_records(root)
+    text = "question,patient,answer,date\nDrug?,1.0,Heparin,2020-05-01\nDrug?,2,None,2020-04-01\nDrug?,3,None,\n"
+    found = read_questions(table(tmp_path, text), records, {})
+    assert [(problem.kind, problem.row) for problem in found.problems] == [("date", 2), ("record", 3)]
+    build(found, records, Plan("cdm_questions"), tmp_path / "t.yaml")
+    data = open_dataset(load_catalog([tmp_path / "t.yaml"]).get("cdm_questions"), str(tmp_path))
+    assert data.load_record is not None
+    text = data.load_record(str(data.items[0].record_id)).text
+    assert text.endswith("CONDITION: Type 2 diabetes [SNOMED/44054006, E11.9]"), "the record ends with the day of the question"
