@@ -18,7 +18,7 @@ from ehrbench.studies.numbers import FIELDS, fields_of, number
 from ehrbench.studies.side_tables import comparison_tables, judge_tables
 from ehrbench.studies.state import CellState
 from ehrbench.studies.study import Cell, QuestionCells, Study, settings_text
-from ehrbench.studies.tables import WRITERS, Table, html, page
+from ehrbench.studies.tables import WRITERS, Table, file_names, html, page, without_folders
 
 _PUBLIC = 0o644
 
@@ -68,6 +68,7 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
             if study.spec.report.figures:
                 pictures |= _figures(tables[-1], question, own)
     tables += [*judge_tables(study, states), *comparison_tables(study, runs)]
+    tables = [without_folders(table) for table in tables]
     files = _write(study, out, tables, pictures)
     if study.spec.report.leaderboard:
         built = build(
@@ -173,7 +174,7 @@ def _figures(table: Table, question: QuestionCells, lines: Sequence[_Line]) -> d
         for name in names:
             pairs = [(cell, metric) for cell, result in own if (metric := result.metric(name)) and metric.value is not None]
             if pairs:
-                rows = [Row(_named(cell, varying), m.value or 0.0, m.low, m.high) for cell, m in pairs]
+                rows = [Row(file_names(_named(cell, varying)), m.value or 0.0, m.low, m.high) for cell, m in pairs]
                 suffix = f"-{task}" if len(tasks) > 1 else ""
                 found[f"{table.name}{suffix}.svg"] = dots(f"{pairs[0][1].label} on {task}, with 95 % intervals", rows)
                 break

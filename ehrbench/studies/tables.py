@@ -23,6 +23,9 @@ _LATEX = {
 }
 
 
+_FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+")
+
+
 class Table(NamedTuple):
     """What a question is answered with."""
 
@@ -36,6 +39,21 @@ class Table(NamedTuple):
     notes: Sequence[str]
     records: tuple[Sequence[str], Sequence[Sequence[object]]]
     """Header and rows for programs, one number a row and nothing rounded: what the CSV holds."""
+
+
+def without_folders(table: Table) -> Table:
+    """A table to be shown to others: where a folder lies on this machine is nobody's business."""
+    header, records = table.records
+    return table._replace(
+        rows=[[file_names(cell) for cell in row] for row in table.rows],
+        notes=list(dict.fromkeys(map(file_names, table.notes))),
+        records=(header, [[file_names(cell) if isinstance(cell, str) else cell for cell in row] for row in records]),
+    )
+
+
+def file_names(text: str) -> str:
+    """A text in which absolute paths have lost their folders; addresses stay whole."""
+    return _FOLDERS.sub("", text)
 
 
 def markdown(table: Table) -> str:

@@ -17,7 +17,7 @@ from ehrbench.models.words import WordTokenizer
 from ehrbench.runs.events import ItemFinished
 from ehrbench.studies import running
 from ehrbench.studies.figure import Row, dots
-from ehrbench.studies.tables import Table, csv, html, latex, markdown
+from ehrbench.studies.tables import Table, csv, file_names, html, latex, markdown
 from tests.acceptance.chart import ehrbench as command
 from tests.acceptance.chart import rows, write_release
 from tests.conftest import ROOT
@@ -137,6 +137,9 @@ def test_cells_without_data_or_that_break_leave_the_others_alone(tmp_path: Path)
     assert states["bm25", "meds_bench.fact_verification.pubmedqa"].state == "waiting"
     assert states["bad", "medalign"].state in ("failed", "waiting") and "answers.jsonl" in states["bad", "medalign"].said
     assert made.status() == made.run()
+    files = [path for path in made.report().files if path.suffix != ".svg"]
+    assert all(str(tmp_path) not in path.read_text(encoding="utf-8") for path in files), "no folder of this machine"
+    assert "answers.jsonl" in (made.out / "report" / "q.md").read_text(encoding="utf-8")
     shown = command("study", "run", tmp_path / "study.yaml", "--quiet", home=tmp_path / "home")
     assert shown.returncode == 5 and "waiting" in shown.stdout
 
@@ -280,6 +283,11 @@ def test_every_form_of_a_table_writes_its_own_signs_out() -> None:
     assert written.count("{") == written.count("}")
     assert csv(TABLE) == "model,value\n'=1+1,0.123456789\n"
     assert "<td>a_b|c&lt;d&gt;</td>" in html(TABLE) and "<it>" not in html(TABLE)
+
+
+def test_paths_lose_their_folders_and_addresses_do_not() -> None:
+    text = "see /data/x/answers.jsonl and '/models/a/b', https://host/a/b, 3/4 and a / b"
+    assert file_names(text) == "see answers.jsonl and 'b', https://host/a/b, 3/4 and a / b"
 
 
 def test_a_figure_is_an_svg_of_its_own() -> None:
