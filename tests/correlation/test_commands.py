@@ -59,6 +59,8 @@ def test_correlate_on_the_sample(tmp_path):
     assert found.inter_rater.n == 7
     assert found.command.startswith("ehrbench correlate --task medalign --data-dir sample --metrics rouge_l,")
     assert str(tmp_path) not in found.command
+    assert found.population == "other items like these and these 6 systems"
+    assert f"they speak of {found.population}" in result.stdout
     human = HumanStats.model_validate_json((tmp_path / "human.json").read_text())
     assert [m.judge for m in human.head_to_head] == ["clinicians", *(m.name for m in found.metrics)]
     drawing = ElementTree.parse(tmp_path / "correlation.svg").getroot()
@@ -70,6 +72,15 @@ def test_correlate_on_the_sample(tmp_path):
     assert all(float(row["low"]) <= float(row["difference"]) <= float(row["high"]) for row in pairs)
     again = json.loads(ehrbench("correlate", *SAMPLE, *asked, "--json").stdout)
     assert again["metrics"] == [m.model_dump(mode="json") for m in found.metrics], "the same seed gives the same numbers"
+
+
+@pytest.mark.parametrize(
+    ("unit", "whom"),
+    [("patients", "other patients like these and these 6 systems"), ("both", "other items and other systems like these")],
+)
+def test_whom_the_intervals_speak_of_follows_what_is_resampled(unit, whom):
+    shown = ehrbench("correlate", *SAMPLE, "--metrics", "rouge_l", "--resamples", 100, "--resample", unit, "--json")
+    assert json.loads(shown.stdout)["population"] == whom
 
 
 def test_the_sample_needs_no_records(tmp_path):
