@@ -104,7 +104,8 @@ def _judge_one(
         record(study, one.start._replace(state="waiting", said="the run to be judged is not there yet"), digest)
         return
     if reference is None or reference.folder is None:
-        said = f"the reference '{one.entry.reference}' has no run of this task under the same settings"
+        there = "has no run of this task under the same settings" if reference is None else "has not been run here yet"
+        said = f"the reference '{one.entry.reference}' {there}"
         record(study, one.start._replace(state="waiting", said=said), digest)
         return
     begun = one.start._replace(state="running", folder=candidate.folder)

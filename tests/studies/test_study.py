@@ -144,6 +144,23 @@ def test_cells_without_data_or_that_break_leave_the_others_alone(tmp_path: Path)
     assert shown.returncode == 5 and "waiting" in shown.stdout
 
 
+def test_a_remote_model_of_credentialed_data_waits_for_its_approval(tmp_path: Path) -> None:
+    write_release(tmp_path / "data", patients=1, questions=2, entries=2)
+    served = "args: {base_url: 'https://models.example.org/v1'}"
+    made = study(
+        tmp_path,
+        "study: s\ndata_dir: data\nquestions: {q: {tasks: medalign, metrics: rouge_l}}\n"
+        f"models:\n  far: {{model: 'openai:x', {served}}}\n  bm25: baseline:bm25\n"
+        f"judges:\n  by_far: {{model: 'openai:y', {served}, reference: bm25}}\n"
+        f"  of_far: {{model: 'openai:y', {served}, reference: far}}\n",
+    )
+    states = {(one.model, one.judge): one for one in made.run()}
+    assert states["bm25", ""].state == "done"
+    assert states["far", ""].state == "waiting" and "ehrbench approve https://models.example.org" in states["far", ""].said
+    assert states["far", "by_far"].said == "the run to be judged is not there yet"
+    assert states["bm25", "of_far"].said == "the reference 'far' has not been run here yet"
+
+
 def test_a_dry_run_sums_what_the_run_takes(tmp_path: Path) -> None:
     study(
         tmp_path, TWO + "questions:\n  q: {tasks: medalign, settings: {budget_tokenizer: words, max_model_len: [2048, 4096]}}\n"
