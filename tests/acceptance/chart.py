@@ -56,9 +56,11 @@ def environment(home: Path | None = None) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", **home_dir}
 
 
-def ehrbench(*arguments: object, home: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(command(*arguments), env=environment(home), capture_output=True, text=True, timeout=300, check=False)
+def ehrbench(*arguments: object, home: Path | None = None, seconds: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; one that takes longer than ``seconds`` hangs."""
+    return subprocess.run(
+        command(*arguments), env=environment(home), capture_output=True, text=True, timeout=seconds, check=False
+    )
 
 
 def run_folders(out: Path) -> list[Path]:
