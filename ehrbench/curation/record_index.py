@@ -30,6 +30,8 @@ PORTION = 4_000_000
 _MANIFEST = "index.jsonl"
 _RECORDS = "records.jsonl"
 _TERMS = "terms.txt"
+_POSTINGS = ("records.i4", "counts.i4")
+"""Of each term in turn, the numbers of the records that have it, and how often: 32-bit integers of the machine."""
 _VERSION = 1
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}\Z")
 
@@ -45,11 +47,13 @@ class Hit(NamedTuple):
 
 
 class _Portion(NamedTuple):
-    """A part of the postings, sorted by term and then by record."""
+    """A part of the postings on disk, by term and then by record."""
 
+    folder: Path
     terms: Ints
-    records: Ints
-    counts: Ints
+    """Those that occur in it, ascending."""
+    ends: NDArray[np.int64]
+    """Of each of them, the end of its postings."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +68,16 @@ class RecordIndex:
     idf: NDArray[np.float64]
     discount: NDArray[np.float64]
     """Of each record: k1 * (1 - b + b * its length / the mean length)."""
-    postings: Ints
-    """Records of each term, on disk."""
-    counts: Ints
-    """How often, on disk."""
+    folder: Path
+    """Holds the postings: the records of each term, and how often each has it."""
 
     def scores(self, query: str) -> NDArray[np.float64]:
         """BM25 of each record, shape ``(len(records),)``; a word that the query repeats counts each time."""
         total = np.zeros(len(self.records))
         for term, times in Counter(token for token in tokenize(query) if token in self.terms).items():
             number = self.terms[term]
-            span = slice(int(self.ends[number - 1]) if number else 0, int(self.ends[number]))
-            where, counts = self.postings[span], self.counts[span]
+            start, end = int(self.ends[number - 1]) if number else 0, int(self.ends[number])
+            where, counts = (_read(self.folder / name, start, end) for name in _POSTINGS)
             total[where] += times * self.idf[number] * counts * (K1 + 1) / (counts + self.discount[where])
         return total
 
@@ -122,7 +124,7 @@ def build_index(
     numbers: dict[str, int] = {}
     ids: dict[str, None] = {}
     lengths: list[int] = []
-    portions: list[Path] = []
+    portions: list[_Portion] = []
     held: list[tuple[Ints, Ints]] = []
     first = n_held = 0
 
@@ -182,50 +184,55 @@ def open_index(folder: Path, signature: str) -> RecordIndex | None:
         ends=ends,
         idf=np.where(idf < 0, EPSILON * idf.mean(), idf),
         discount=K1 * (1 - B + B * lengths / lengths.mean()),
-        postings=np.load(folder / "postings.npy", mmap_mode="r"),
-        counts=np.load(folder / "counts.npy", mmap_mode="r"),
+        folder=folder,
     )
 
 
-def _write_portion(folder: Path, held: Sequence[tuple[Ints, Ints]], first: int) -> Path:
+def _read(path: Path, start: int, end: int) -> Ints:
+    """Part of a file of numbers. Not mapped into memory, where all that was ever read would count."""
+    return np.fromfile(path, np.int32, end - start, offset=4 * start)
+
+
+def _write_portion(folder: Path, held: Sequence[tuple[Ints, Ints]], first: int) -> _Portion:
     folder.mkdir(mode=0o700)
     terms = np.concatenate([terms for terms, _ in held])
     order = np.argsort(terms, kind="stable")
     numbers = np.arange(first, first + len(held), dtype=np.int32)
-    np.save(folder / "terms.npy", terms[order])
-    np.save(folder / "records.npy", np.repeat(numbers, [len(terms) for terms, _ in held])[order])
-    np.save(folder / "counts.npy", np.concatenate([counts for _, counts in held])[order])
-    return folder
+    records = np.repeat(numbers, [len(terms) for terms, _ in held])
+    for name, values in zip(_POSTINGS, (records, np.concatenate([counts for _, counts in held])), strict=True):
+        values[order].tofile(folder / name)
+    found, frequency = np.unique(terms, return_counts=True)
+    return _Portion(folder, found, np.cumsum(frequency))
 
 
-def _merge(folder: Path, portions: Sequence[Path], n_terms: int, size: int) -> None:
+def _merge(folder: Path, portions: Sequence[_Portion], n_terms: int, size: int) -> None:
     """One file of postings, by term and then by record, from sorted portions; about ``size`` of them in memory at a time."""
-    parts = [_Portion(*(np.load(one / f"{name}.npy", mmap_mode="r") for name in _Portion._fields)) for one in portions]
     frequency = np.zeros(n_terms, np.int64)
-    for part in parts:
-        frequency += np.bincount(part.terms, minlength=n_terms)
+    for one in portions:
+        frequency[one.terms] += np.diff(one.ends, prepend=0)
     ends = np.cumsum(frequency)
     np.save(folder / "ends.npy", ends)
-    total = int(ends[-1])
-    written = [np.lib.format.open_memmap(folder / f"{n}.npy", "w+", np.int32, (total,)) for n in ("postings", "counts")]
-    cursors, start, done = [0] * len(parts), 0, 0
-    while start < n_terms:
-        stop = max(start + 1, int(np.searchsorted(ends, done + size, "right")))
-        stretches = []
-        for number, part in enumerate(parts):
-            end = int(np.searchsorted(part.terms, stop))
-            stretches.append([column[cursors[number] : end] for column in part])
-            cursors[number] = end
-        terms, records, counts = (np.concatenate(columns) for columns in zip(*stretches, strict=True))
-        order = np.argsort(terms, kind="stable")  # portions come in the records' order, so a term's records do too
-        for file, values in zip(written, (records, counts), strict=True):
-            file[done : done + len(order)] = values[order]
-        done += len(order)
-        start = stop
-    for file in written:
-        file.flush()
-    del written, parts
+    start = 0
+    with (folder / _POSTINGS[0]).open("wb") as to_records, (folder / _POSTINGS[1]).open("wb") as to_counts:
+        while start < n_terms:
+            done = int(ends[start - 1]) if start else 0
+            stop = max(start + 1, int(np.searchsorted(ends, done + size, "right")))
+            stretches = [_stretch(one, start, stop) for one in portions]
+            terms, records, counts = (np.concatenate(columns) for columns in zip(*stretches, strict=True))
+            order = np.argsort(terms, kind="stable")  # portions come in the records' order, so a term's records do too
+            records[order].tofile(to_records)
+            counts[order].tofile(to_counts)
+            start = stop
     for one in portions:
-        shutil.rmtree(one)
-    for path in folder.glob("*.npy"):
+        shutil.rmtree(one.folder)
+    for path in (folder / "ends.npy", *(folder / name for name in _POSTINGS)):
         path.chmod(PRIVATE)
+
+
+def _stretch(portion: _Portion, start: int, stop: int) -> tuple[Ints, Ints, Ints]:
+    """The postings of the terms from ``start`` to before ``stop``: terms, records and counts."""
+    first, last = (int(i) for i in np.searchsorted(portion.terms, (start, stop)))
+    edges = np.concatenate([portion.ends[first - 1 : first] if first else [0], portion.ends[first:last]]).astype(np.int64)
+    terms = np.repeat(portion.terms[first:last], np.diff(edges))
+    records, counts = (_read(portion.folder / name, int(edges[0]), int(edges[-1])) for name in _POSTINGS)
+    return terms, records, counts

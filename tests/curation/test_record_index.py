@@ -53,7 +53,7 @@ def test_an_index_is_private_and_serves_its_own_collection_only(tmp_path: Path) 
     folder = tmp_path / "index"
     assert open_index(folder, "another") is None
     assert {path.name for path in folder.iterdir()} == {
-        ".gitignore", "counts.npy", "ends.npy", "index.jsonl", "postings.npy", "records.jsonl", "terms.txt"
+        ".gitignore", "counts.i4", "ends.npy", "index.jsonl", "records.i4", "records.jsonl", "terms.txt"
     }  # fmt: skip
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
