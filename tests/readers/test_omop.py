@@ -182,3 +182,21 @@ def test_data_status_shows_the_shares(root: Path, tmp_path_factory: pytest.TempP
     assert '"coverage": "75 %' in CliRunner().invoke(app, [*words, "--json"]).stdout
     validated = CliRunner().invoke(app, ["tasks", "validate", str(task), "--data-dir", str(root.parent)])
     assert validated.exit_code == 0, validated.output
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("measurement.parquet", b"PAR1 cut off"),
+        ("measurement.csv.gz", b"\x1f\x8b\x08 cut off"),
+        ("measurement.csv", b"person_id,measurement_date\n1,\xff\xfe\xe4\n"),
+        ("measurement.csv", b""),
+        ("measurement.csv", b'person_id,measurement_date\n1,"open\n'),
+        ("measurement.csv", b"person_id,measurement_date\n1,2020-01-01,too,many\n"),
+    ],
+)
+def test_damaged_tables_are_named(root: Path, name: str, content: bytes) -> None:
+    (root / "measurement.csv").unlink()
+    (root / name).write_bytes(content)
+    with pytest.raises(UsageError, match=rf"OMOP: .*{name}"):
+        load_all(read(root, {}))
