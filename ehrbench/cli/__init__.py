@@ -101,7 +101,7 @@ def main() -> None:
         sys.exit(3 if isinstance(error, FileNotFoundError) else 2)
     except SystemExit:
         raise
-    except BaseException as error:  # a panic of polars is no Exception, and its text may quote a value, too
+    except BaseException as error:  # a panic of polars is not an Exception, and its text may quote a value, too
         _report_bug(error)
         sys.exit(1)
 

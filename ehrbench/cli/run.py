@@ -93,7 +93,7 @@ class Run(ScoreOptions):
 
             return RayModel(model, Spec(options.model, options.model_args, options.model_window), Layout(*placed))
         if placed != (None, None, None):
-            raise UsageError("--ray-address, --ray-actors and --ray-gpus mean something with --executor ray only")
+            raise UsageError("--ray-address, --ray-actors and --ray-gpus have a meaning only with --executor ray")
         return model
 
 

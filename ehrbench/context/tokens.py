@@ -26,7 +26,7 @@ AGREEING_TOKENS = 32
 """Tokens in a row that must be the same, ids and places, before two tokenisations count as in step."""
 
 # A letter or digit, then white space or a mark: every pre-tokenizer ends a word there. A run of one repeated mark, of digits or
-# of letters may agree by accident of alignment and is no proof.
+# of letters may agree by accident of alignment and proves nothing.
 WORD_END = re.compile(r"[^\W_][\s,.;:()<>/=。，；：、（）]")
 
 

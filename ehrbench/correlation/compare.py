@@ -104,7 +104,7 @@ def _patients(pair: RunPair, data_dir: str | None) -> tuple[Mapping[str, str | N
     try:
         return {item.id: item.group for item in load_run(pair.a.folder, data_dir).items}, None
     except EhrbenchError as error:
-        return None, f"{pair.task}: items are taken for independent, for their patients are not known here ({error})"
+        return None, f"{pair.task}: items are taken as independent, because their patients are not known here ({error})"
 
 
 def _one(pair: RunPair, name: str, patients: Mapping[str, str | None] | None, resamples: int, seed: int) -> Comparison:

@@ -158,7 +158,7 @@ def inter_rater_values(rankings: Rankings, variant: Variant) -> FloatArray:
         table[item, place[item]] = -rankings.ranks[row]
         place[item] += 1
     values = rater_tau(table, variant)
-    # The WMT variant treats its two sides unlike, and neither rater is the metric.
+    # The WMT variant treats its two sides differently, and neither rater is the metric.
     return (values + rater_tau(table[:, ::-1], variant)) / 2 if variant == "wmt" else values
 
 

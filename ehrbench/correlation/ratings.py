@@ -96,11 +96,11 @@ class Judged(NamedTuple):
 def read_ratings(source: Path | Table) -> Rankings:
     """Read a table ``item, rater, system, rank``; columns ``correct``, ``cluster``, ``used`` and ``length`` may be there.
 
-    A rank that is no number counts as missing and is counted; the same row twice counts once and is counted.
+    A rank that is not a number counts as missing and is counted; the same row twice counts once and is counted.
 
     Raises:
         MissingError: there is no such file.
-        UsageError: a name is empty, one rater ranks one answer twice unlike, an item has two clusters, or there is one system
+        UsageError: a name is empty, one rater gives one answer two ranks, an item has two clusters, or there is one system
             only; the message names file and row.
     """
     sheet = Sheet(source, "the table of ratings", COLUMNS, ("item", "rater", "system", "rank"))
@@ -120,7 +120,7 @@ def read_ratings(source: Path | Table) -> Rankings:
             if not _same(rows[key], values):
                 raise UsageError(
                     f"{sheet.place(row)}: rater {shown(key[1])} judges system {shown(key[2])} on item {shown(key[0])} a "
-                    f"second time and otherwise than in row {places[key]}; keep one of the two rows"
+                    f"second time and differently from row {places[key]}; keep one of the two rows"
                 )
             sheet.notes.add("the row repeats an earlier one and counts once", row.number)
         rows[key], places[key] = values, places.get(key, row.number)

@@ -37,7 +37,7 @@ def read_run_scores(folders: Sequence[RunFolder], metrics: Sequence[str] | None 
         metrics: which; None: all that every run has.
 
     Raises:
-        UsageError: unlike tasks, two runs of one model, or a metric that a run lacks.
+        UsageError: different tasks, two runs of one model, or a metric that a run lacks.
         MissingError: a run has no scores.
     """
     manifests = [read_manifest(folder) for folder in folders]
@@ -46,7 +46,9 @@ def read_run_scores(folders: Sequence[RunFolder], metrics: Sequence[str] | None 
     for name in names:
         if names.count(name) > 1:
             places = " and ".join(str(f.path) for f, n in zip(folders, names, strict=True) if n == name)
-            raise UsageError(f"two runs are of model {shown(name)}: {places}; name one of them, for a rating is of one system")
+            raise UsageError(
+                f"two runs are of model {shown(name)}: {places}; name one of them, because a rating is of one system"
+            )
     tables: list[dict[str, dict[str, float]]] = []
     lengths: dict[tuple[str, str], float] = {}
     for folder, name in zip(folders, names, strict=True):

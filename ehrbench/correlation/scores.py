@@ -50,7 +50,7 @@ def read_scores(source: Path | Table, lower_is_better: Collection[str] = ()) -> 
 
     Raises:
         MissingError: there is no such file.
-        UsageError: a name is empty, or one answer has two unlike scores of one metric; the message names file and row.
+        UsageError: a name is empty, or one answer has two different scores of one metric; the message names file and row.
     """
     sheet = Sheet(source, "the table of scores", COLUMNS, ("item", "system", "metric", "score"))
     found: dict[str, dict[tuple[str, str], float]] = {}

@@ -57,7 +57,7 @@ class Sheet:
 
         Raises:
             MissingError: there is no such file.
-            UsageError: it is no table, is ragged, or lacks a column.
+            UsageError: it is not a table, is ragged, or lacks a column.
         """
         self.table = source if isinstance(source, Table) else _read(source, what)
         path = self.table.path
@@ -104,7 +104,7 @@ class Sheet:
         elif comma:
             kind = "has a decimal comma; write it with a point"
         else:
-            kind = "is not a finite number" if text.lower().strip("+-") in _UNFINITE else "is no number"
+            kind = "is not a finite number" if text.lower().strip("+-") in _UNFINITE else "is not a number"
         self.notes.add(f"the {meaning} {kind}, so the row counts as missing", row.number)
         return math.nan
 

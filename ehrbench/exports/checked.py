@@ -31,6 +31,6 @@ def checked_results(
     searched = search_sources({str(one.path): dumps(one.result) for one in stored}, folders, data_dir)
     if searched.findings:
         shown = "; ".join(str(finding) for finding in searched.findings[:5])
-        raise PolicyError(f"not exported: {shown}. Mend the result and try again")
+        raise PolicyError(f"not exported: {shown}. Correct the result and try again")
     results, withheld = publishable_all(stored, searched.runs, reviewed_by)
     return results, [*(problem.message for problem in problems), *filter(None, [searched.warning()]), *withheld]

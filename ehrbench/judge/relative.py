@@ -51,7 +51,7 @@ def summarise_judgement(judgement: Judgement, protocol: Protocol, signature: str
         reason = "no item has a readable verdict in every order"
         return [_without_value(protocol, reason, common)]
     if max(map(abs, [*ratios, 0.0])) > MAX_RANGE / 10:
-        reason = f"an item's ratio goes beyond {MAX_RANGE / 10:g} %: the judge wrote numbers that are no scores"
+        reason = f"an item's ratio goes beyond {MAX_RANGE / 10:g} %: the judge wrote numbers that are not scores"
         return [_without_value(protocol, reason, common)]
     if protocol == "paper":
         mean, half = mean_interval(ratios)

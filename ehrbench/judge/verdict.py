@@ -11,7 +11,7 @@ from ehrbench.judge.prompt import Order
 
 LOWEST, HIGHEST = 1.0, 10.0
 MOST_CHARACTERS = 300
-"""Of the lines with the two scores; a longer text is no verdict, and is not searched for one."""
+"""Of the lines with the two scores; a longer text is not a verdict, and is not searched for one."""
 
 Way = Literal["line", "labelled", "json", "paper"]
 """How a verdict was written: numbers alone on a line; labelled by assistant; as JSON; or read as the paper's code does."""
@@ -68,7 +68,7 @@ def read_verdict(text: str, order: Order, strict: bool) -> Verdict | None:
         text: what the judge wrote, thinking taken out.
         order: which answer was shown first.
         strict: True reads as the paper's code does: what stands before the first newline, split at single blanks, the first two
-            parts as numbers; a score of the reference that is not above 0 cannot be divided by and is no verdict. False takes
+            parts as numbers; a score of the reference that is not above 0 cannot be divided by and is not a verdict. False takes
             two numbers from 1 to 10 that are the whole first line, or are labelled by assistant in the first line or two, or are
             the values of a JSON object or list. Numbers within a sentence are never taken.
     """

@@ -62,7 +62,7 @@ def refuse(findings: list[Finding]) -> None:
     if findings:
         shown = "; ".join(str(finding) for finding in findings[:5])
         more = f"; and {len(findings) - 5} more" if len(findings) > 5 else ""
-        raise PolicyError(f"the site is not published: {shown}{more}. Mend the results it is made from and build again")
+        raise PolicyError(f"the site is not published: {shown}{more}. Correct the results it is made from and build again")
 
 
 def _small_cells(files: Mapping[str, str]) -> Iterator[Finding]:

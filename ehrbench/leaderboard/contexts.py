@@ -1,4 +1,4 @@
-"""Score against context length: the one place where unlike windows stand side by side, as a figure and its table."""
+"""Score against context length: the one place where different windows stand side by side, as a figure and its table."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ MIN_GROUPS = 11
 
 
 class Setting(NamedTuple):
-    """Under what conditions numbers were made: numbers of unlike settings never share a table."""
+    """Under what conditions numbers were made: numbers of different settings never share a table."""
 
     synthetic: bool
     protocol: str

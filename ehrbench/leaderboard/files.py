@@ -63,7 +63,7 @@ def may_replace(out: Path) -> None:
     if not out.is_dir():
         raise UsageError(f"{out} is a file; name a folder for the site with --out")
     if any(out.iterdir()) and not (out / MARKER).is_file():
-        raise UsageError(f"{out} is not empty and no site of ehrbench: name another folder with --out, or empty it")
+        raise UsageError(f"{out} is not empty and not a site that ehrbench made: name another folder with --out, or empty it")
 
 
 def write_site(out: Path, texts: Mapping[str, str], pictures: Mapping[str, bytes]) -> Written:

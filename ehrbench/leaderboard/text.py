@@ -35,7 +35,7 @@ def slugs(names: Iterable[str]) -> dict[str, str]:
     """A file name (without its ending) for each name.
 
     Lower-case letters, digits, ``-``, ``_`` and single dots only, at most 73 long, no two alike on any file system. A name that
-    had to be changed carries a piece of its hash, so that unlike names never meet in one file.
+    had to be changed carries a piece of its hash, so that different names never meet in one file.
     """
     bases = {name: _clean(name) for name in sorted(set(names))}
     shared = {base for base, count in Counter(bases.values()).items() if count > 1}
@@ -47,7 +47,7 @@ def slugs(names: Iterable[str]) -> dict[str, str]:
 
 @lru_cache(maxsize=1 << 12)
 def slug(name: str) -> str:
-    """The name of a place for a name that does not know its neighbours: unlike names never meet, nor do ``v1`` and ``V1``."""
+    """The name of a place for a name that does not know its neighbours: different names never meet, nor do ``v1`` and ``V1``."""
     base = _clean(name)
     return base if base == name and base not in _RESERVED else f"{base}-{_short_hash(name)}"
 

@@ -96,7 +96,7 @@ class Quantity(NamedTuple):
     """A number in a text, and the unit written after it."""
 
     value: float
-    """NaN for what is no bare number: an end of a range or a ratio, or a bound."""
+    """NaN for what is not a bare number: an end of a range or a ratio, or a bound."""
     unit: str
     """In normal form; empty where no known unit follows."""
     decimals: int

@@ -2,7 +2,7 @@
 
 MedAlign's setting (``evaluate``'s meteor). Tokens are those of NLTK's ``word_tokenize`` with the English Punkt model, in lower
 case. NLTK looks the *stems* of unmatched words up in WordNet, which other METEORs do not, and is kept. Without WordNet there
-is no METEOR: a variant without synonyms would have the same name and other numbers. An empty answer or reference scores 0.
+is not METEOR: a variant without synonyms would have the same name and other numbers. An empty answer or reference scores 0.
 """
 
 from __future__ import annotations

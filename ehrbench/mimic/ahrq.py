@@ -249,7 +249,7 @@ def _table(lines: Sequence[str], form: _Form) -> dict[str, Category]:
 
 
 def _columns(header: Sequence[str], form: _Form) -> list[tuple[int, int]]:
-    """Where a category and its title stand, the preferred ones first; nothing: this line is no header."""
+    """Where a category and its title stand, the preferred ones first; nothing: this line is not a header."""
     place = {name.upper(): i for i, name in enumerate(header)}
     pairs = [(place[a], place[b]) for a, b in _CATEGORY[form.subject, form.refined] if a in place and b in place]
     return pairs if header and header[0].upper().startswith(("ICD-9-CM", "ICD-10-CM", "ICD-10-PCS")) else []

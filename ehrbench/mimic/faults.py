@@ -143,7 +143,7 @@ def _rows(path: Path, header: Header) -> Iterator[tuple[int, list[str]]]:
                 f"MIMIC-IV: {path}: the file ends or breaks inside a quoted text after row {number}; {_AGAIN}"
             ) from None
         except MemoryError:
-            raise UsageError(f"MIMIC-IV: {path}: the row after row {number} does not fit into the memory; {_AGAIN}") from None
+            raise UsageError(f"MIMIC-IV: {path}: the row after row {number} does not fit in memory; {_AGAIN}") from None
         except (EOFError, zlib.error, gzip.BadGzipFile):
             raise UsageError(f"MIMIC-IV: {path}: the compressed file breaks off after row {number}; {_AGAIN}") from None
 

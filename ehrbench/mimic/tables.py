@@ -47,7 +47,7 @@ class Mimic:
             cache: a folder for one-time Parquet copies of CSV tables. It holds patients' data: keep it where the release is.
 
         Raises:
-            MissingError: ``root``, ``ed`` or ``note`` is no folder.
+            MissingError: ``root``, ``ed`` or ``note`` is not a folder.
         """
         for folder in (root, ed, note):
             if folder is not None and not folder.is_dir():

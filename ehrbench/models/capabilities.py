@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from ehrbench.errors import UsageError
-from ehrbench.models.protocol import Finish
+from ehrbench.models.protocol import Finish, Usage
 
 
 class NoProbabilitiesError(UsageError):
@@ -76,15 +77,14 @@ class LikelihoodRequest(NamedTuple):
     """Each ``(context, continuation)``, or ``(text,)`` for a whole text from its first token on."""
 
 
-class LikelihoodResponse(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LikelihoodResponse(Usage):
     """In the order of the request's texts."""
 
     id: str
     likelihoods: tuple[Likelihood, ...] = ()
     finish: Finish = "stop"
     error: str | None = None
-    prompt_tokens: int | None = None
-    seconds: float = 0.0
 
 
 @runtime_checkable

@@ -136,7 +136,7 @@ class LmEvalModel:
                 try:
                     text = self.prompt_text(request.messages)
                     n = self._count(text)
-                except EhrbenchError:  # the model cannot be made: that is no fault of the item
+                except EhrbenchError:  # the model cannot be made: which is not the item's fault
                     raise
                 except Exception as error:
                     yield Response(request.id, finish="error", error=failure(error))
@@ -313,7 +313,16 @@ class LmEvalModel:
             return Response(request.id, finish="reasoning_length", reasoning=reasoning, prompt_tokens=n, seconds=seconds)
         text, _ = cut_at_stop(answer, request.stop)
         full = made is not None and made >= request.max_tokens
-        return Response(request.id, text, "length" if full else "stop", reasoning, None, n, made, 0, None, seconds)
+        return Response(
+            request.id,
+            text,
+            "length" if full else "stop",
+            reasoning,
+            prompt_tokens=n,
+            answer_tokens=made,
+            reasoning_tokens=0,
+            seconds=seconds,
+        )
 
 
 def _settings(request: Request) -> dict[str, Any]:

@@ -25,7 +25,7 @@ CHAT_ARGUMENTS = {
     "chat_template_kwargs": "JSON object of further template variables",
     "template_date": "YYYY-MM-DD or today: what a template that asks for the date is told",
     "prompt_suffix": "text after the template's cue for the answer; \\n is a new line",
-    "think_tags": "the markers round the model's thinking, as <thought>,</thought>, where its files do not show them",
+    "think_tags": "the markers around the model's thinking, as <thought>,</thought>, where its files do not show them",
     "window": "tokens that the model holds, where its files say another number",
 }
 """The ``--model-arg`` names that this module reads."""

@@ -6,7 +6,7 @@ A backend implements ``Model``. It never raises for one bad request: a failure i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from ehrbench.records.record import Entry
@@ -63,8 +63,37 @@ Finish = Literal["stop", "length", "reasoning_length", "overflow", "refused", "e
 ``refused``: a provider's content filter. ``error``: no answer after the retries."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a call took. A count is None where nobody says it."""
+
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    """Prompt tokens that the engine took from its prefix cache."""
+    seconds: float = 0.0
+    cost: float | None = None
+    """In US dollars, where prices are known."""
+    attempts: int = 1
+
+
+_USAGE = tuple(one.name for one in fields(Usage))
+
+
+def usage_of(one: Usage) -> dict[str, Any]:
+    """The counts of a response or step by name, for another that the same call made."""
+    return {name: getattr(one, name) for name in _USAGE}
+
+
+def usage_of_all(several: Sequence[Usage]) -> dict[str, Any]:
+    """Sums of counts, None where none is known; of attempts the most."""
+    added = {name: [value for one in several if (value := getattr(one, name)) is not None] for name in _USAGE}
+    return {name: (max if name == "attempts" else sum)(known) if known else None for name, known in added.items()}
+
+
 @dataclass(frozen=True, slots=True)
-class Response:
+class Response(Usage):
     """The outcome of one call."""
 
     id: str
@@ -76,15 +105,6 @@ class Response:
     """The thinking, where there was any."""
     error: str | None = None
     """Class of a failure ("HTTP 500", "ConnectionReset"): never the body, which may quote the prompt."""
-    prompt_tokens: int | None = None
-    answer_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
-    """Prompt tokens that the engine took from its prefix cache."""
-    seconds: float = 0.0
-    cost: float | None = None
-    """In US dollars, where prices are known."""
-    attempts: int = 1
     probabilities: tuple[float, ...] | None = None
     """Of the item's choices, where they were asked for."""
     hard: bool = False
@@ -110,21 +130,15 @@ class ChoiceRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class ChoiceResponse:
+class ChoiceResponse(Usage):
     """Probabilities of the choices at the first answer token, normalised to sum to 1 over them."""
 
     id: str
     probabilities: tuple[float, ...] = ()
     finish: Finish = "stop"
     error: str | None = None
-    prompt_tokens: int | None = None
-    cached_tokens: int | None = None
-    seconds: float = 0.0
     mass: float | None = None
     """How much of the whole distribution the choices held, before normalising; None where unknown."""
-    cost: float | None = None
-    """In US dollars, where prices are known."""
-    attempts: int = 1
     doubts: tuple[Doubt, ...] = ()
 
 

@@ -61,7 +61,7 @@ def read_tags(text: str) -> Tags:
     """
     opening, comma, closing = (part.strip() for part in text.partition(","))
     if not opening or (comma and not closing) or opening == closing:
-        raise UsageError(f"--model-arg think_tags={text}: expected the two markers round the thinking, as <thought>,</thought>")
+        raise UsageError(f"--model-arg think_tags={text}: expected the two markers around the thinking, as <thought>,</thought>")
     return Tags(opening, closing or closing_of(opening))
 
 

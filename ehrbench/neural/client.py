@@ -148,7 +148,7 @@ class Worker:
         if not isinstance(message, dict):
             self.close()
             raise WorkerError(
-                f"the metrics' worker wrote something else than its protocol while {what}: run `ehrbench metrics setup comet "
+                f"the metrics' worker wrote something other than its protocol while {what}: run `ehrbench metrics setup comet "
                 "--force`"
             )
         return message

@@ -126,7 +126,7 @@ def _keep_layers(model: Any, layer: int, folder: Path) -> None:
         setattr(owner, name, layers[:layer])
         return
     raise UsageError(
-        f"the model in {folder} ({type(model).__name__}) is no BERT, DistilBERT, RoBERTa or DeBERTa: use such an encoder"
+        f"the model in {folder} ({type(model).__name__}) is not a BERT, DistilBERT, RoBERTa or DeBERTa: use such an encoder"
     )
 
 

@@ -100,7 +100,7 @@ def _check_python(python: str) -> None:
         )
         version = tuple(map(int, found.stdout.split()))
     except (OSError, ValueError, subprocess.SubprocessError):
-        raise UsageError(f"'{python}' is no Python that can be run: name one with --python") from None
+        raise UsageError(f"'{python}' is not a Python that can be run: name one with --python") from None
     oldest, newest = PYTHONS
     if not oldest <= version <= newest:
         raise UsageError(

@@ -23,7 +23,7 @@ def read_sheet(path: Path, what: str) -> list[list[str]]:
 
     Raises:
         MissingError: there is no such file, or fastexcel is not installed.
-        UsageError: it is no workbook, is empty, or holds an identifier of more digits than Excel keeps.
+        UsageError: it is not a workbook, is empty, or holds an identifier of more digits than Excel keeps.
     """
     if not path.is_file():
         raise MissingError(f"{what} {path} is not there")

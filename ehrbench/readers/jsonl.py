@@ -40,7 +40,7 @@ def _inside(root: Path, name: str) -> Path | None:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether a file is there; a name that is too long for the disk is no file's."""
+    """Whether a file is there; a name that is too long for the disk names no file."""
     try:
         return path.is_file()
     except OSError:

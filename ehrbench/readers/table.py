@@ -131,13 +131,13 @@ def _checked(path: Path, columns: Sequence[str], rows: Iterator[tuple[int, list[
             sign = _NAMES[separator]
             raise UsageError(
                 f"{path}:{line}: row {number} has {len(values)} fields, the header has {len(columns)}, split at each {sign}; "
-                f"a {sign} or newline inside a field needs quotation marks round the field"
+                f"a {sign} or newline inside a field needs quotation marks around the field"
             )
         yield Row(number, line, values)
 
 
 def _shown(columns: Sequence[str]) -> str:
-    """Column names for a message; what is no plain name is counted only, for a file without a header has a row's text there."""
+    """Column names for a message; a name that is not plain is only counted: a file without a header has a row there."""
     names = [column for column in columns if _NAME.match(column)]
     others = len(columns) - len(names)
     return ", ".join([*names[:30], *([f"{others} that are not plain names"] if others else [])])

@@ -215,7 +215,7 @@ class Result(_Part):
     def n_whole(self) -> int | None:
         """Items of a whole run: as many as the release or the data have, whichever is more; None: not known.
 
-        The synthetic sample is no part of a release, so only the items of its data count.
+        The synthetic sample is not part of a release, so only the items of its data count.
         """
         known = [n for n in (None if self.synthetic else self.n_expected, self.n_available) if n is not None]
         return max(known, default=None)

@@ -105,7 +105,7 @@ def search_data(search: Search, folder: Path) -> Iterator[Finding]:
             continue
         parts = dict.fromkeys([path.name.partition(".")[0], *path.relative_to(folder).parent.parts])
         for part in (part for part in parts if not is_layout_name(part)):
-            search.identifier(part, "", 0, "holds an identifier, which is also the name of a file of the data")
+            search.identifier(part, "", 0, "holds an identifier that is also a file name in the data")
         try:
             yield from _search_file(search, path)
         except (*zips.UNREADABLE, *UNREADABLE) as error:

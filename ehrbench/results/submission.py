@@ -43,7 +43,7 @@ def pack(
     searched = search_sources({"the submission.json": dumps(results), path.name: ""}, folders, data_dir)
     if searched.findings:
         shown = "; ".join(str(finding) for finding in searched.findings[:5])
-        raise PolicyError(f"not packed: {shown}. Mend the result and try again")
+        raise PolicyError(f"not packed: {shown}. Correct the result and try again")
     if any(map(guarded, results)) and (warning := searched.warning()):
         say(warning)
     packed = []

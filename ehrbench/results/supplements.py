@@ -212,7 +212,7 @@ class Comparison(_Part):
 
 
 class Fact(_Part):
-    """One number about a dataset that is no model's score."""
+    """One number about a dataset that is not a model's score."""
 
     group: str
     label: str

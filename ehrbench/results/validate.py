@@ -18,7 +18,7 @@ _GROUPS = re.compile(r"(?:jackknife over|one trial for each of|^Wilson,) (\d+) "
 """How many groups an interval rests on; that of earlier versions ("percentile bootstrap …") did not match and had no cautions."""
 MIN_GROUPS = 11
 MAX_TEXT = 2_000
-"""No text of a result is longer: a longer one is no name, note or command."""
+"""No text of a result is longer: a longer one is not a name, note or command."""
 
 
 def validate_paths(paths: Iterable[Path]) -> tuple[int, list[Problem]]:

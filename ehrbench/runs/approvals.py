@@ -44,7 +44,7 @@ def origin(url: str) -> str:
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
-        raise UsageError(f"'{url}' has no legal port: expected https://host[:port]") from None
+        raise UsageError(f"'{url}' has no valid port: expected https://host[:port]") from None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname.lower()
     return f"{parts.scheme}://{host}:{port}"
 

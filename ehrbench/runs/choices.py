@@ -8,7 +8,7 @@ from dataclasses import replace
 from ehrbench.errors import UsageError
 from ehrbench.models.capabilities import MeetsServerByFile, NoProbabilitiesError
 from ehrbench.models.finite import NOT_A_NUMBER
-from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Model, Request, Response
+from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Model, Request, Response, usage_of
 from ehrbench.readers.item import Item
 from ehrbench.runs.likelihoods import WithLikelihoods
 from ehrbench.runs.repeats import WithRepeats, answers_wanted
@@ -88,7 +88,7 @@ def choice_spellings(task: TaskSpec, item: Item) -> tuple[tuple[str, ...], ...]:
 
 
 def likeliest(request: Request, response: ChoiceResponse) -> Response:
-    """Probabilities of the choices as a response whose text is the likeliest choice; an error where one is no probability."""
+    """Probabilities of the choices as a response whose text is the likeliest choice; an error where one is not a probability."""
     if not all(0 <= share <= 1 + _SLACK for share in response.probabilities):  # NaN is neither
         response = replace(response, probabilities=(), finish="error", error=NOT_A_NUMBER)
     text = ""
@@ -99,14 +99,10 @@ def likeliest(request: Request, response: ChoiceResponse) -> Response:
         text=text,
         finish=response.finish,
         error=response.error,
-        prompt_tokens=response.prompt_tokens,
-        cached_tokens=response.cached_tokens,
-        seconds=response.seconds,
-        cost=response.cost,
-        attempts=response.attempts,
         probabilities=response.probabilities or None,
         mass=response.mass,
         doubts=response.doubts,
+        **usage_of(response),
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from math import isfinite
 
 from ehrbench.errors import UsageError
 from ehrbench.models.capabilities import GivesLikelihoods, LikelihoodRequest
 from ehrbench.models.finite import NOT_A_NUMBER
-from ehrbench.models.protocol import Model, Request, Response
+from ehrbench.models.protocol import Model, Request, Response, usage_of
 from ehrbench.runs.wrapped import Wrapped
 
 
@@ -36,13 +37,11 @@ class WithLikelihoods(Wrapped):
         asked = (LikelihoodRequest(request.id, request.spellings) for request in requests)
         for found in self._scorer.log_likelihoods(asked):
             if not all(isfinite(one.value) for one in found.likelihoods):
-                found = found._replace(likelihoods=(), finish="error", error=NOT_A_NUMBER)
+                found = replace(found, likelihoods=(), finish="error", error=NOT_A_NUMBER)
             yield Response(
                 id=found.id,
                 text=json.dumps([[one.value, one.greedy] for one in found.likelihoods]) if found.finish == "stop" else "",
                 finish=found.finish,
                 error=found.error,
-                prompt_tokens=found.prompt_tokens,
-                answer_tokens=0,
-                seconds=found.seconds,
+                **{**usage_of(found), "answer_tokens": 0},
             )

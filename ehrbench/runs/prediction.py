@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ehrbench.models.protocol import Finish, Response
+from ehrbench.models.protocol import Finish, Response, Usage, usage_of
 from ehrbench.models.thinking import looks_like_thought
 from ehrbench.results.schema import Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One finished call of a model."""
+class Step(Usage):
+    """One finished call of a model.
+
+    ``seconds``, ``cached_tokens`` and ``attempts`` depend on what ran beside it: they are not part of what makes two runs equal.
+    """
 
     key: str
     """Hash of everything that decides the answer (``runs.keys``): the same key is never called twice."""
@@ -21,10 +24,6 @@ class Step:
     finish: Finish
     reasoning: str | None = None
     error: str | None = None
-    prompt_tokens: int | None = None
-    answer_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cost: float | None = None
     probabilities: Sequence[float] | None = None
     """Of the item's choices, in their order."""
     hard: bool = False
@@ -33,10 +32,6 @@ class Step:
     """How much of the distribution the choices held, before normalising."""
     doubts: Sequence[str] = ()
     """See ``models.protocol.Doubt``."""
-    cached_tokens: int | None = None
-    """Depends on what ran before it, as ``seconds`` and ``attempts`` do: not part of what makes two runs equal."""
-    seconds: float = 0.0
-    attempts: int = 1
 
     @classmethod
     def of(cls, response: Response, key: str) -> Step:
@@ -47,17 +42,11 @@ class Step:
             finish=response.finish,
             reasoning=response.reasoning,
             error=response.error,
-            prompt_tokens=response.prompt_tokens,
-            answer_tokens=response.answer_tokens,
-            reasoning_tokens=response.reasoning_tokens,
-            cost=response.cost,
             probabilities=response.probabilities,
             hard=response.hard,
             mass=response.mass,
             doubts=(*response.doubts, *(("thinking_tags",) if looks_like_thought(response.text) else ())),
-            cached_tokens=response.cached_tokens,
-            seconds=response.seconds,
-            attempts=response.attempts,
+            **usage_of(response),
         )
 
     def row(self) -> dict[str, Any]:
@@ -77,8 +66,11 @@ class Step:
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> Step:
         """The step of a stored row."""
-        values = {name: value for name, value in row.items() if name in cls.__slots__}
+        values = {name: value for name, value in row.items() if name in _STEP}
         return cls(**values, **row.get("clock", {}))
+
+
+_STEP = frozenset(one.name for one in fields(Step))
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,7 +268,7 @@ class RayModel:
             return
         if key != model_key(self.identity):
             raise UsageError(
-                f"'{self._spec.spec}' is another model on a machine of the cluster than on this one; put the same checkpoint and "
+                f"'{self._spec.spec}' is not the same model on every machine of the cluster; put the same checkpoint and "
                 "the same versions on all"
             )
         if self._golds is not None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ehrbench.errors import UsageError
 from ehrbench.models.capabilities import MeetsServerByFile
-from ehrbench.models.protocol import Model, Request, Response
+from ehrbench.models.protocol import Model, Request, Response, usage_of_all
 from ehrbench.runs.wrapped import Wrapped
 from ehrbench.tasks.schema import TaskSpec
 
@@ -60,21 +60,10 @@ class WithRepeats(Wrapped):
             text="" if whole else json.dumps(texts, ensure_ascii=False),
             finish=whole.finish if whole else "stop",
             error=whole.error if whole else None,
-            prompt_tokens=_sum([one.prompt_tokens for one in answers]),
-            answer_tokens=_sum([one.answer_tokens for one in answers]),
-            reasoning_tokens=_sum([one.reasoning_tokens for one in answers]),
-            cached_tokens=_sum([one.cached_tokens for one in answers]),
-            seconds=sum(one.seconds for one in answers),
-            cost=sum(costs) if (costs := [one.cost for one in answers if one.cost is not None]) else None,
-            attempts=max(one.attempts for one in answers),
             doubts=tuple(dict.fromkeys(doubt for one in answers for doubt in one.doubts)),
+            **usage_of_all(answers),
         )
 
 
 def _again(request: Request, k: int) -> Request:
     return replace(request, id=f"{request.id}#{k}", seed=None if request.seed is None else request.seed + k)
-
-
-def _sum(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None

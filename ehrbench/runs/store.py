@@ -20,7 +20,7 @@ def read_predictions(path: Path) -> dict[str, Prediction]:
     """The predictions of a file by item id; of two for one item the later counts.
 
     Raises:
-        UsageError: a line is no prediction.
+        UsageError: a line is not a prediction.
     """
     found = {}
     for number, row in enumerate(read_rows(path), 1):

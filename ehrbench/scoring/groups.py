@@ -277,7 +277,7 @@ def _score(
 
 def _unlike(metrics: Sequence[MetricResult]) -> str:
     names = dict.fromkeys(metric.name for metric in metrics)
-    return f"over tasks with unlike metrics: {', '.join(names)}" if len(names) > 1 else ""
+    return f"over tasks with different metrics: {', '.join(names)}" if len(names) > 1 else ""
 
 
 def _combined(units: Sequence[TaskStatistics], suite: SuiteGroups) -> Estimate:

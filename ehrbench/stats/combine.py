@@ -29,10 +29,10 @@ class TaskStatistics(NamedTuple):
 
 
 def pool(tasks: Sequence[TaskStatistics], *, shared: bool = False) -> TaskStatistics:
-    """The items of several tasks as those of one; clusters of unlike tasks stay apart unless they are ``shared``.
+    """The items of several tasks as those of one; clusters of different tasks stay apart unless they are ``shared``.
 
     Raises:
-        ValueError: the tasks have unlike aggregates.
+        ValueError: the tasks have different aggregates.
     """
     if len({task.aggregate for task in tasks}) != 1:
         raise ValueError("tasks with different aggregates cannot be pooled")

@@ -89,7 +89,7 @@ def compare_metrics(
     gaps = values[first] - values[second]
     absent = np.isnan(metrics)
     for k, (a, b) in enumerate(which):
-        if (absent[a] != absent[b]).any():  # agreement over other systems is no fair comparison
+        if (absent[a] != absent[b]).any():  # agreement over other systems is not a fair comparison
             one, two = (agreement(np.where(absent[a] | absent[b], np.nan, metrics[m])) for m in (a, b))
             gaps[k] = one - two
     observed, n = mean(gaps), (~np.isnan(gaps)).sum(axis=1)

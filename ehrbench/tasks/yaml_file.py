@@ -80,7 +80,7 @@ def read_yaml(path: Path) -> YamlFile:
     """Read one file.
 
     Raises:
-        TaskFileError: the file cannot be read, is no YAML of the kind above, or gives a key twice; each
+        TaskFileError: the file cannot be read, is not YAML of the kind above, or gives a key twice; each
             problem names file and line.
     """
     text = _read_text(path)

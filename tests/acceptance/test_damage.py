@@ -131,7 +131,7 @@ def torn_pickle(folder: Path) -> None:
         (without_head, 2, r"lack 1 of the model's weights \(lm_head.weight\), which would be random"),
         (tied_without_head, 0, ""),
         (without_a_layer, 2, r"lack 9 of the model's weights \(model.layers.1.input_layernorm.weight, "),
-        (of_another_width, 2, r"6 weights in .* are of another shape than config.json says \(model.layers.0.mlp.down_proj"),
+        (of_another_width, 2, r"6 weights in .* have another shape than config.json says \(model.layers.0.mlp.down_proj"),
         (of_a_smaller_model, 0, r"9 weights in .* have no place in the model that its config.json describes \(model.layers.1."),
         (cut_short, 3, r"model.safetensors has [\d,]+ of its [\d,]+ bytes: the copy is not complete"),
         (pointer_for_weights, 3, r"model.safetensors is a Git LFS pointer of \d+ bytes, not the weights: run `git lfs pull`"),

@@ -160,7 +160,7 @@ def test_constant_ranks_are_counted():
 
 @pytest.mark.parametrize(
     ("rank", "why"),
-    [("", "is empty"), ("first", "is no number"), ("nan", "is not a finite number"), ('"1,5"', "has a decimal comma")],
+    [("", "is empty"), ("first", "is not a number"), ("nan", "is not a finite number"), ('"1,5"', "has a decimal comma")],
 )
 @pytest.mark.parametrize("command", [["human-stats"], ["agreement"], ["correlate", "--scores", "s.csv"]])
 def test_no_rank_that_can_be_read_is_an_error(command, rank, why, tmp_path, monkeypatch):

@@ -40,7 +40,7 @@ def test_ranks_that_are_no_numbers_are_counted_with_their_rows(tmp_path):
     found = read_ratings(write(tmp_path / "r.csv", text))
     assert np.isnan(found.ranks).sum() == 7, "with the two pairs of q3 that have no row"
     notes = "\n".join(found.notes)
-    assert "r.csv: the rank is no number, so the row counts as missing: 2 (rows 2, 7)" in notes
+    assert "r.csv: the rank is not a number, so the row counts as missing: 2 (rows 2, 7)" in notes
     assert "the rank is empty, so the row counts as missing: 1 (row 3)" in notes
     assert "the rank is not a finite number, so the row counts as missing: 2 (rows 5, 6)" in notes
     assert "r.csv: 7 of 9 answers have no rank" in notes
@@ -92,7 +92,7 @@ def test_scores_and_what_does_not_fit(tmp_path):
     found, notes = read_scores(write(tmp_path / "s.csv", text), ["wer"])
     assert [one.metric for one in found] == ["m", "wer"]
     assert "s.csv: the row repeats an earlier one and counts once: 1 (row 7)" in notes
-    assert "s.csv: the score is no number, so the row counts as missing: 1 (row 9)" in notes
+    assert "s.csv: the score is not a number, so the row counts as missing: 1 (row 9)" in notes
     matrix, odd = align(found[0], ("q1", "q2"), ("A", "B"))
     np.testing.assert_array_equal(matrix, [[0.5, 0.25], [1, 0]])
     assert "s.csv: m: 1 systems were not rated and are left out: 'C'" in odd

@@ -9,7 +9,7 @@ import pytest
 from ehrbench.models.loading import load_model
 from ehrbench.models.protocol import ChoiceRequest, Message, Request, Response
 from ehrbench.models.server.prompt_cut import CountReader
-from ehrbench.models.server.reply import Usage
+from ehrbench.models.server.reply import TokenCounts
 from tests.support.server import Server
 
 TOKENIZER = str(Path(__file__).parent.parent / "tiny" / "tokenizers" / "llama3")
@@ -58,29 +58,29 @@ def test_probabilities_of_part_of_a_prompt_are_none() -> None:
 @pytest.mark.parametrize(
     ("usage", "reading"),
     [
-        (Usage(), "whole"),
-        (Usage(0), "whole"),
-        (Usage(999), "unclear"),
-        (Usage(1000), "whole"),
-        (Usage(200, cached_tokens=800), "whole"),
-        (Usage(200, cached_tokens=799), "unclear"),
-        (Usage(26), "uncached"),  # no window is so small
+        (TokenCounts(), "whole"),
+        (TokenCounts(0), "whole"),
+        (TokenCounts(999), "unclear"),
+        (TokenCounts(1000), "whole"),
+        (TokenCounts(200, cached_tokens=800), "whole"),
+        (TokenCounts(200, cached_tokens=799), "unclear"),
+        (TokenCounts(26), "uncached"),  # no window is so small
     ],
 )
-def test_a_server_that_says_nothing_is_not_accused(usage: Usage, reading: str) -> None:
+def test_a_server_that_says_nothing_is_not_accused(usage: TokenCounts, reading: str) -> None:
     assert CountReader().read(usage, 1000) == reading
 
 
 def test_what_a_small_count_means_follows_from_what_else_was_counted() -> None:
     counts = CountReader()
-    assert counts.read(Usage(1100), 1000) == "whole"
-    assert counts.read(Usage(600), 1000) == "uncached", "its window is 1,100 at least"
-    assert counts.read(Usage(600), 5000) == "uncached", "and it would have filled it"
-    assert counts.read(Usage(1100), 5000) == "unclear"
-    counts.learn(Usage(1100), Usage(1100))
-    assert counts.read(Usage(1100), 5000) == "cut"
-    counts.learn(Usage(1100), Usage(4))
-    assert counts.read(Usage(1100), 5000) == "uncached"
+    assert counts.read(TokenCounts(1100), 1000) == "whole"
+    assert counts.read(TokenCounts(600), 1000) == "uncached", "its window is 1,100 at least"
+    assert counts.read(TokenCounts(600), 5000) == "uncached", "and it would have filled it"
+    assert counts.read(TokenCounts(1100), 5000) == "unclear"
+    counts.learn(TokenCounts(1100), TokenCounts(1100))
+    assert counts.read(TokenCounts(1100), 5000) == "cut"
+    counts.learn(TokenCounts(1100), TokenCounts(4))
+    assert counts.read(TokenCounts(1100), 5000) == "uncached"
 
 
 @pytest.mark.parametrize("args", [{}, {"tokenizer": TOKENIZER}, {"tokenizer": "words"}, {"concurrency": "1"}])

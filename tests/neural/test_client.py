@@ -65,7 +65,7 @@ def test_a_large_request_to_a_worker_that_does_not_read_does_not_block(tmp_path:
         ("time.sleep(60)", "no sign of life for 1 s while scoring with 'comet' and was stopped"),
         ("print(request['rows'], file=sys.stderr); os.kill(os.getpid(), 9)", "was killed by SIGKILL while scoring with 'comet'"),
         ("sys.stderr.write(str(request)); sys.exit(3)", "ended with status 3 while scoring"),
-        ("print(request['rows'][0]['mt'], flush=True)", "wrote something else than its protocol"),
+        ("print(request['rows'][0]['mt'], flush=True)", "wrote something other than its protocol"),
         ("send({'id': request['id'], 'error': 'ValueError', 'kind': 'score'})", r"failed in the metrics' worker \(ValueError\)"),
         ("send({'id': request['id'], 'error': 'x', 'kind': 'memory'})", "memory is short; give smaller batches"),
         ("send({'id': request['id'], 'error': 'cannot import comet', 'kind': 'environment'})", "setup comet --force"),

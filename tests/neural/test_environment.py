@@ -130,7 +130,7 @@ def test_setup_hands_pip_its_options_and_replaces_requirements(tmp_path: Path) -
 
 def test_setup_names_what_is_wrong(tmp_path: Path) -> None:
     place = Environment(tmp_path / "env", own=False)
-    with pytest.raises(UsageError, match="is no Python that can be run"):
+    with pytest.raises(UsageError, match="is not a Python that can be run"):
         make_environment(place, str(tmp_path / "python"), Sources(), say=lambda line: None)
     with pytest.raises(UsageError, match="yours to fill"):
         make_environment(Environment(tmp_path, own=True), sys.executable, Sources(), say=lambda line: None)

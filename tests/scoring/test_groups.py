@@ -88,7 +88,7 @@ def test_values_by_hand(ward: Path) -> None:
     mean = groups["ward.mean"]
     assert mean.scores[0].interval == "mean of 2 tasks' intervals, jackknife over 4 patients which the tasks share"
     assert (mean.n_tasks, mean.n_items, mean.n_groups, mean.partial) == (2, 6, 4, False)
-    assert mean.scores[0].note == "over tasks with unlike metrics: exact_match, exact_match_strict"
+    assert mean.scores[0].note == "over tasks with different metrics: exact_match, exact_match_strict"
     assert mean.data_policy == "credentialed"
 
 

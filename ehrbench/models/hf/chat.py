@@ -138,7 +138,7 @@ def load_chat(
         extra: further variables of the template, for instance ``{"reasoning_effort": "low"}``.
         suffix: text added after the template's cue for the answer, for instance an empty block of thinking.
         template: Jinja source to use in place of the checkpoint's own; ``none`` takes none (a base model).
-        tags: the markers round the model's thinking, where nothing of the checkpoint shows them.
+        tags: the markers around the model's thinking, where nothing of the checkpoint shows them.
 
     Raises:
         UsageError: the template cannot be used, or thinking is to be turned on and the template has no switch.

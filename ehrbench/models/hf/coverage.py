@@ -96,7 +96,7 @@ def require_covered(folder: Path, report: Mapping[str, Any], needed: Callable[[s
     if wrong:
         name, found, expected = wrong[0]
         raise UsageError(
-            f"{len(wrong)} weights in {folder} are of another shape than config.json says ({name}: found {list(found)}, expected "
+            f"{len(wrong)} weights in {folder} have another shape than config.json says ({name}: found {list(found)}, expected "
             f"{list(expected)}): the configuration and the weights are of different models; copy the checkpoint again"
         )
     surplus = sorted(report.get("unexpected_keys", ()))

@@ -32,7 +32,7 @@ class Dialect:
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further fields, as they are."""
     tags: Sequence[Tags] = TAGS
-    """The markers round the model's thinking, where it stands in the answer."""
+    """The markers around the model's thinking, where it stands in the answer."""
 
     @property
     def allowance(self) -> bool:

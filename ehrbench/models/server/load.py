@@ -34,7 +34,7 @@ ARGUMENTS = {
     "reasoning_effort": "passed to the server",
     "retry_seconds": "no attempt begins later than this after the first, and so long is waited for a server (default 600)",
     "stop_after": "first calls that may all fail in the same way before the run stops (default 10); 0: any number",
-    "think_tags": "the markers round the model's thinking, as <thought>,</thought>",
+    "think_tags": "the markers around the model's thinking, as <thought>,</thought>",
     "thinking": "on or off: told to the server's chat template; on adds the reasoning allowance",
     "timeout": "seconds of one attempt (default 900)",
     "token_field": "max_tokens or max_completion_tokens",
@@ -165,7 +165,7 @@ def _versions() -> dict[str, str]:
 
 
 def _tags(given: str | None, tokenizer: Tokenizer | None) -> tuple[Tags, ...]:
-    """The markers round the model's thinking: the user's, those of the tokenizer's folder, and those that are always known."""
+    """The markers around the model's thinking: the user's, those of the tokenizer's folder, and those that are always known."""
     known = TAGS
     if isinstance(tokenizer, HFTokenizer):
         known = find_tags(tokenizer.chat_template, tokenizer.config, tokenizer.added_tokens)

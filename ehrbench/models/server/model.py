@@ -28,11 +28,19 @@ from ehrbench.models.server.loop import background_loop
 from ehrbench.models.server.prices import Prices
 from ehrbench.models.server.prompt_cut import CountReader, least_tokens
 from ehrbench.models.server.pump import pump
-from ehrbench.models.server.reply import MOST_TOKENS, Answer, Usage, choice_masses, read_answer, read_first_token, read_usage
+from ehrbench.models.server.reply import (
+    MOST_TOKENS,
+    Answer,
+    TokenCounts,
+    choice_masses,
+    read_answer,
+    read_first_token,
+    read_usage,
+)
 from ehrbench.models.server.transport import Outcome, Patience, Transport
 from ehrbench.models.words import WORDS
 
-FirstToken = tuple[dict[str, float] | None, Usage]
+FirstToken = tuple[dict[str, float] | None, TokenCounts]
 """Log-probabilities of the likeliest first tokens, and what the call used."""
 
 _CLOSE_SECONDS = 5.0
@@ -106,7 +114,7 @@ class ServerModel:
 
     def price(self, prompt_tokens: int, answer_tokens: int) -> float | None:
         """US dollars for so many tokens, none of them cached; None without ``--model-arg prices=FILE``."""
-        return self._prices.cost(Usage(prompt_tokens, answer_tokens)) if self._prices else None
+        return self._prices.cost(TokenCounts(prompt_tokens, answer_tokens)) if self._prices else None
 
     def describe(self) -> dict[str, Any]:
         """Ask the server what it serves and how long its window is.
@@ -195,7 +203,7 @@ class ServerModel:
             await self._ask_again(body, outcome.value.usage)
         return self.response_of(id_, outcome, least)
 
-    async def _ask_again(self, body: bytes, usage: Usage) -> None:
+    async def _ask_again(self, body: bytes, usage: TokenCounts) -> None:
         """Make a call a second time, for a single token, to learn what the server's count of the first means."""
         async with self._asking_again:
             if self._counts.counts_uncached is None:
@@ -250,7 +258,7 @@ class ServerModel:
         """The answer in a reply; raises ``Malformed`` where there is none."""
         return read_answer(data, self.dialect.thinking, self.dialect.tags)
 
-    def _doubts(self, usage: Usage, least: int) -> tuple[Doubt, ...] | None:
+    def _doubts(self, usage: TokenCounts, least: int) -> tuple[Doubt, ...] | None:
         """What is doubtful about an answer for the tokens that the server counted; None: it answered a part of the prompt."""
         reading = self._counts.read(usage, least)
         if reading == "whole":

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.jsonl import parse
-from ehrbench.models.server.reply import Usage
+from ehrbench.models.server.reply import TokenCounts
 
 
 class Prices(NamedTuple):
@@ -17,7 +17,7 @@ class Prices(NamedTuple):
     output: float
     cached_input: float
 
-    def cost(self, usage: Usage) -> float | None:
+    def cost(self, usage: TokenCounts) -> float | None:
         """Dollars of one call; None where the server does not say how many tokens it had."""
         if usage.prompt_tokens is None or usage.completion_tokens is None:
             return None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ehrbench.models.protocol import Message, Tokenizer
-from ehrbench.models.server.reply import Usage
+from ehrbench.models.server.reply import TokenCounts
 
 _MOST_CHARACTERS_PER_TOKEN = 8
 """Blanks not counted; long texts have three or four, and no vocabulary comes near this many."""
@@ -39,7 +39,7 @@ def least_tokens(messages: Sequence[Message], tokenizer: Tokenizer | None) -> in
     return (len(text) - text.count(" ") - text.count("\n")) // _MOST_CHARACTERS_PER_TOKEN
 
 
-def counted(usage: Usage) -> int:
+def counted(usage: TokenCounts) -> int:
     """Prompt tokens that a server says it read, those from its cache included where it names them apart."""
     return (usage.prompt_tokens or 0) + (usage.cached_tokens or 0)
 
@@ -54,7 +54,7 @@ class CountReader:
         self.counts_uncached: bool | None = None
         """Whether asking the same again was counted as fewer tokens; None: not asked."""
 
-    def read(self, usage: Usage, least: int) -> Reading:
+    def read(self, usage: TokenCounts, least: int) -> Reading:
         """What a count means for a prompt that has ``least`` tokens or more."""
         n = counted(usage)
         known = self.largest
@@ -67,6 +67,6 @@ class CountReader:
             return "unclear"
         return "uncached" if self.counts_uncached else "cut"
 
-    def learn(self, first: Usage, again: Usage) -> None:
+    def learn(self, first: TokenCounts, again: TokenCounts) -> None:
         """Settle it, from the counts of one call that was made twice: a server that cuts counts the same again."""
         self.counts_uncached = 0 <= counted(again) < _ABOUT_A_WINDOW * counted(first)

@@ -48,8 +48,8 @@ _BROKEN_OFF = frozenset(
 )
 
 
-class Usage(NamedTuple):
-    """Tokens of one call, each None where the server does not say."""
+class TokenCounts(NamedTuple):
+    """Tokens of one call as a server counts them, each None where it does not say."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -64,7 +64,7 @@ class Answer(NamedTuple):
     text: str
     finish: Finish
     reasoning: str | None
-    usage: Usage
+    usage: TokenCounts
 
 
 def read_answer(data: Any, thinking: bool | None, tags: Sequence[Tags] = TAGS) -> Answer:
@@ -73,7 +73,7 @@ def read_answer(data: Any, thinking: bool | None, tags: Sequence[Tags] = TAGS) -
     Args:
         data: the decoded reply.
         thinking: whether the model was asked to think; then a text that ran out of tokens without any tag is thinking.
-        tags: the markers round the model's thinking.
+        tags: the markers around the model's thinking.
 
     Raises:
         Malformed: no choices, null content, or a generation that the server broke off.
@@ -105,15 +105,15 @@ def read_answer(data: Any, thinking: bool | None, tags: Sequence[Tags] = TAGS) -
     return Answer(answer, "length" if out_of_tokens else "stop", reasoning, usage)
 
 
-def read_usage(data: Any) -> Usage:
+def read_usage(data: Any) -> TokenCounts:
     """The token counts of a reply, wherever the server puts them."""
     usage = data.get("usage") if isinstance(data, dict) else None
     if not isinstance(usage, dict):
-        return Usage()
+        return TokenCounts()
     prompt_details = usage.get("prompt_tokens_details")
     details = usage.get("completion_tokens_details")
     cached = _count(prompt_details.get("cached_tokens")) if isinstance(prompt_details, dict) else None
-    return Usage(
+    return TokenCounts(
         _count(usage.get("prompt_tokens")),
         _count(usage.get("completion_tokens")),
         _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None,

@@ -188,7 +188,7 @@ def _answers(task: Any, scorable: Scorable) -> list[list[Any]]:
 
 
 def _written(scorables: Sequence[Scorable]) -> list[Statistics | None]:
-    """1 where the answer is the gold choice, or begins with it and goes on with something that is no letter or digit."""
+    """1 where the answer is the gold choice, or begins with it and goes on with something neither letter nor digit."""
     return [(float(_choice(s.answer, s.choices) in s.references),) for s in scorables]
 
 

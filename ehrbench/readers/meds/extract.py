@@ -213,7 +213,7 @@ def _index(shard: Path, schema: pl.Schema, block_of: dict[int, Block], warnings:
     for subject, first in zip(subjects, firsts, strict=True):
         if subject in block_of:
             raise UsageError(
-                f"MEDS: subject {subject} stands in {block_of[subject].shard} and in {shard}; a subject belongs into one file"
+                f"MEDS: subject {subject} stands in {block_of[subject].shard} and in {shard}; a subject belongs in one file"
             )
         if subject in seen:
             raise UsageError(

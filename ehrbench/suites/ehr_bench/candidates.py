@@ -1,6 +1,6 @@
 """Candidates of decision-making tasks from lists of similar items (protocol page, section 1.4).
 
-The release draws them from one stream of random numbers that depends on the order of rows, so its own draw cannot be had again:
+The release draws them from one stream of random numbers that depends on the order of rows, so its own draw cannot be repeated:
 only the JSONL has it. Here a row's draw depends on the row alone.
 """
 

@@ -77,7 +77,7 @@ def _merge(
         if not one.question:
             raise UsageError(f"{table.place(row)}: instruction {key} has no question")
         if columns.get(row, "question") != one.question:
-            odd["rows word the question of their instruction otherwise than its first row, whose wording is used"] += 1
+            odd["rows word the question of their instruction differently from its first row, whose wording is used"] += 1
         one.authors.update(filter(None, (columns.get(row, "author"), columns.get(row, "gold_author"))))
         _add_answer(one, table, columns, row, from_reviews, odd)
     return list(found.values())

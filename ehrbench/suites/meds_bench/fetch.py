@@ -60,7 +60,7 @@ def fetch_release(
 
     Raises:
         MissingError: huggingface_hub is not installed, or the hub ($HF_ENDPOINT) cannot be reached or has no such dataset.
-        UsageError: a file that came is no file of the release; it is not placed.
+        UsageError: a file that came is not one of the release; it is not placed.
     """
     try:
         from huggingface_hub import HfApi
@@ -104,7 +104,8 @@ def _asked(call: Callable[[], T], repo: str, endpoint: str) -> T:
     except Exception as error:  # the hub's client raises classes of several packages
         kind = type(error).__name__
         raise MissingError(
-            f"{repo} cannot be had from {endpoint} ({kind}); see the connection, $HF_ENDPOINT and $HF_HUB_OFFLINE, then try again"
+            f"{repo} cannot be downloaded from {endpoint} ({kind}); check the network, "
+            "$HF_ENDPOINT and $HF_HUB_OFFLINE, then try again"
         ) from None
 
 

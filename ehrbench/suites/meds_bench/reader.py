@@ -104,7 +104,7 @@ def read_release_file(path: Path) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def test_what_the_hub_lacks_and_a_hub_that_is_not_there(tmp_path: Path, files: d
         assert "task125_test_bc4chem_named_enetity_recognition.json is not on the hub" in done.stderr
         no_such = ehrbench(tmp_path, *arguments, "--full", endpoint=hub.url)
         assert no_such.returncode == 3
-        assert "Henrychur/MedS-Bench cannot be had" in no_such.stderr
+        assert "Henrychur/MedS-Bench cannot be downloaded" in no_such.stderr
     gone = ehrbench(tmp_path, *arguments)
     assert gone.returncode == 3
     assert "$HF_ENDPOINT" in gone.stderr

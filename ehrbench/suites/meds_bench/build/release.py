@@ -32,7 +32,7 @@ class Draw(Generic[T]):
     """A seeded sample of at most n things that does not depend on the order in which they come."""
 
     def __init__(self, n: int, seed: int, name: str) -> None:
-        """Draw n; ``name`` makes draws of unlike things independent."""
+        """Draw n; ``name`` makes draws of different things independent."""
         self._n, self._salt = n, f"{seed}\0{name}\0"
         self._kept: list[tuple[int, str, T]] = []
         self.seen = 0

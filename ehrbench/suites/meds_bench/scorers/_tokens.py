@@ -63,7 +63,7 @@ def tokenizer(name: Tokenizer) -> Tokenize:
 
 
 def missing(name: Tokenizer) -> str | None:
-    """Why a tokeniser cannot be had here, in one sentence with the next step; None when it can."""
+    """Why a tokeniser cannot be used here, in one sentence with the next step; None when it can."""
     for module, language in (("jieba", "Chinese"), ("janome", "Japanese")):
         if name.endswith(module) and find_spec(module) is None:
             return f"{language} words need {module}, which is not installed: pip install 'ehrbench[meds-bench]'"

@@ -62,7 +62,7 @@ def read_submission(path: Path) -> dict[str, list[SubmittedRow]]:
                 if len(values) != len(header):
                     raise UsageError(
                         f"{path}:{line}: row {number} has {len(values)} fields, the header has {len(header)}; "
-                        "a comma or newline inside a field needs quotation marks round the field"
+                        "a comma or newline inside a field needs quotation marks around the field"
                     )
                 task, prompt, gold, output = (values[place] for place in places)
                 if not task.strip():
@@ -72,7 +72,7 @@ def read_submission(path: Path) -> dict[str, list[SubmittedRow]]:
     except csv.Error as error:
         raise UsageError(f"{path}:{line}: row {number + 1} is not a row of a CSV ({error})") from None
     if not found:
-        raise UsageError(f"{path}: the file has no rows; expected one an instance")
+        raise UsageError(f"{path}: the file has no rows; expected one per instance")
     return dict(found)
 
 
@@ -102,7 +102,7 @@ def _text(path: Path) -> str:
         raise UsageError(f"{path} {not_utf8(data)}")
     if (at := data.find(b"\0")) >= 0:
         line = data.count(b"\n", 0, at) + 1
-        raise UsageError(f"{path}:{line}: a NUL byte stands in this line, so the file is damaged or no CSV; write it again")
+        raise UsageError(f"{path}:{line}: a NUL byte stands in this line, so the file is damaged or not CSV; write it again")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -28,7 +28,7 @@ PROMPT = PromptSpec(user="{{ question }}", note="The submission's own prompts, w
 
 
 class Submitted:
-    """A submission's answers in the clothes of a model."""
+    """A submission's answers in the form of a model."""
 
     endpoint: str | None = None
     is_remote = False
