@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -87,10 +87,7 @@ def require_covered(folder: Path, report: Mapping[str, Any], needed: Callable[[s
     """
     missing = sorted(name for name in report.get("missing_keys", ()) if needed(name) and not name.endswith(_COMPUTED))
     if missing:
-        raise UsageError(
-            f"the weight files in {folder} lack {len(missing)} of the model's weights ({listed(missing)}), which would be random "
-            "numbers: copy the checkpoint again, or correct its config.json"
-        )
+        raise UsageError(lacking(folder, missing))
     wrong = sorted((name, tuple(found), tuple(expected)) for name, found, expected in report.get("mismatched_keys", ()))
     wrong = [one for one in wrong if needed(one[0])]
     if wrong:
@@ -105,6 +102,14 @@ def require_covered(folder: Path, report: Mapping[str, Any], needed: Callable[[s
             "%d weights in %s have no place in the model that its config.json describes (%s): they are not used",
             *(len(surplus), folder, listed(surplus)),
         )
+
+
+def lacking(folder: Path, missing: Sequence[str]) -> str:
+    """What to say of a checkpoint whose files lack weights of these names."""
+    return (
+        f"the weight files in {folder} lack {len(missing)} of the model's weights ({listed(missing)}), which would be random "
+        "numbers: copy the checkpoint again, or correct its config.json"
+    )
 
 
 def listed(names: Iterable[str]) -> str:

@@ -12,9 +12,11 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ehrbench.errors import EhrbenchError, UsageError
+from ehrbench.models.hf.coverage import lacking
 from ehrbench.models.vllm.calls import Calls, Done, Engine, Job, Progress, engine_stopped
 from ehrbench.models.vllm.copies import CopiedEngine
 
@@ -43,7 +45,7 @@ def start(arguments: Mapping[str, Any], eos: Sequence[int], lora: str | None) ->
     except EhrbenchError:
         raise
     except Exception as error:
-        raise UsageError(_why(error)) from None
+        raise UsageError(_why(error, Path(str(arguments["model"])))) from None
 
 
 def quiet() -> None:
@@ -174,12 +176,15 @@ class _SteppedEngine:
             self._settle(id_, self._stopped)
 
 
+_LACKING = re.compile(r"not initialized from checkpoint: \{([^}]*)\}")
 _ESTIMATE = re.compile(r"estimated maximum model length is (\d+)")
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, folder: Path) -> str:
     """Why the engine did not start, in one sentence with the next step."""
     text = " ".join(str(error).split())
+    if found := _LACKING.search(text):
+        return lacking(folder, sorted(re.findall(r"'([^']+)'", found[1])))
     if found := _ESTIMATE.search(text):
         return (
             f"the memory left for vLLM's cache holds a window of {found[1]} tokens, and a larger one was asked for: give "
