@@ -45,7 +45,7 @@ def test_weights_that_are_missing_are_refused(part: str, tmp_path: Path) -> None
     model = load(str(folder), ENGINE, 512)
     try:
         # Without accelerate ours looks for the output layer alone, which vLLM does not miss; of the others it says so itself.
-        with pytest.raises(UsageError, match=rf"(lack \d of the model's weights|not initialized from checkpoint).*{part}"):
+        with pytest.raises(UsageError, match=rf"lack \d of the model's weights.*{part}"):
             list(model.generate(ASKED))
     finally:
         model.close()
