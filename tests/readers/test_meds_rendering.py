@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,46 @@ def line(code: str, *, book: Codebook | None = None, time: datetime = NOON, dtyp
 )
 def test_what_a_line_says(code: str, values: dict[str, Any], shown: str) -> None:
     assert line(code, **values) == shown
+
+
+LATER = [
+    ("end", "2150-03-05 10:00:00", pl.String),
+    ("end_time", "2150-03-05T10:00", pl.String),
+    ("outtime", datetime(2150, 3, 5, 10), pl.Datetime("us")),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "dtype"), LATER)
+def test_a_record_that_stops_before_an_end_does_not_tell_it(column: str, value: object, dtype: Any) -> None:
+    start = datetime(2150, 3, 4, 8)
+    row = pl.DataFrame(
+        [{"subject_id": 1, "time": start, "code": "INFUSION//1", "numeric_value": 5.0, column: value}],
+        schema=COLUMNS | {"numeric_value": pl.Float64, column: dtype},
+    )
+    lines = render(row, Codebook().meanings({"INFUSION//1": True}), [column])[1]
+    before = lines.record("1", datetime(2150, 3, 5, 9, 59))
+    assert before.text == "2150-03-04 08:00, INFUSION: 1 = 5"
+    after = lines.record("1", datetime(2150, 3, 5, 10))
+    assert after.text.splitlines()[1] == f"2150-03-05 10:00, INFUSION: 1; {column.replace('_', ' ')}, of 2150-03-04 08:00"
+
+
+def test_a_day_is_told_when_it_is_over() -> None:
+    row = pl.DataFrame(
+        [{"subject_id": 1, "time": datetime(2150, 3, 4, 8), "code": "X", "stop": date(2150, 3, 5)}],
+        schema=COLUMNS | {"numeric_value": pl.Float64, "stop": pl.Date},
+    )
+    lines = render(row, Codebook().meanings({"X": False}), ["stop"])[1]
+    assert lines.record("1", datetime(2150, 3, 5, 23, 59, 58)).text == "2150-03-04 08:00, X"
+    assert lines.text.endswith("2150-03-05 23:59:59, X; stop, of 2150-03-04 08:00")
+
+
+def test_an_end_that_is_known_at_its_start_is_a_modifier() -> None:
+    row = pl.DataFrame(
+        [{"subject_id": 1, "time": datetime(2150, 3, 4, 8), "code": "X", "end": end} for end in ("2150-03-04 08:00", "unknown")],
+        schema=COLUMNS | {"numeric_value": pl.Float64, "end": pl.String},
+    )
+    lines = render(row, Codebook().meanings({"X": False}), ["end"])[1].text
+    assert lines.splitlines() == ["2150-03-04 08:00, X; end 2150-03-04 08:00", "2150-03-04 08:00, X; end unknown"]
 
 
 def test_a_template_says_which_part_is_the_unit() -> None:

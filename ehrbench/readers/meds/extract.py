@@ -101,7 +101,9 @@ def _read(block: Block, modifiers: Sequence[str]) -> pl.DataFrame:
         columns = [column for column in (*REQUIRED, "numeric_value", "text_value", *modifiers) if column in schema]
         rows = scan.slice(block.first, block.n_rows).select(columns).collect()
     absent = [pl.lit(None, pl.String).alias(column) for column in modifiers if column not in schema]
-    return rows.with_columns(in_utc("time", rows.schema["time"]), pl.col("code").cast(pl.String), *absent)
+    clocks = {"time", *(column for column in modifiers if isinstance(rows.schema.get(column), pl.Datetime))}
+    times = [in_utc(column, rows.schema[column]) for column in sorted(clocks)]
+    return rows.with_columns(*times, pl.col("code").cast(pl.String), *absent)
 
 
 def open_meds(root: Path, dictionaries: Sequence[str] = (), modifiers: Sequence[str] | None = None) -> Meds:

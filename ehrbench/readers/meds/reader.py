@@ -27,8 +27,8 @@ _ADVICE = "name files that describe them in data.options.dictionaries"
 TRAINING = "train"
 """The part of a data set that worked examples are drawn from."""
 
-_VERSION = 2
-"""Of the rendering; before it, a code's description stood in the code's place."""
+_VERSION = 3
+"""Of the rendering. In 1 a code's description stood in the code's place; in 2 an event's line told when it would end."""
 
 
 class Options(ReaderOptions):

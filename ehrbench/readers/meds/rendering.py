@@ -3,7 +3,10 @@
     2180-05-06 22:23, LAB RESULT: Hematocrit [Volume Fraction] of Body fluid [51115] = 35 %
     2180-05-06 22:30, MEDICATION START: Heparin, 63323026201; route IV; frequency Q8H
 
-A text of several lines stands below its event, each line behind a bar, so that none can be taken for an event.
+A text of several lines stands below its event, each line behind a bar, so that none can be taken for an event. A modifier that
+tells a later time is an event of its own at that time, so that a record which stops before it does not tell it:
+
+    2180-05-07 10:00, INFUSION: Heparin; end, of 2180-05-06 22:30
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ MODIFIERS = (
 )
 """Columns that are shown where the data set's own metadata do not name its modifiers (``code_modifier_columns``)."""
 _UNITS = ("unit", "units")
+_ENDS = ("end", "end_time")
+_TIME = r"(\d{4}-\d{2}-\d{2})[ T]?(\d{2}:\d{2}(?::\d{2})?)?"
 _LONG = 200
 """Characters of a text that may stand in an event's line."""
 _BAR = "    | "
@@ -108,7 +113,7 @@ def render(rows: pl.DataFrame, meanings: Mapping[str, Meaning], modifiers: Seque
         meanings: what each of the codes says.
         modifiers: columns of ``rows`` to show, in this order.
     """
-    rows = rows.sort("subject_id", "time", nulls_last=False, maintain_order=True)
+    rows = _with_later_times(rows, modifiers).sort("subject_id", "time", nulls_last=False, maintain_order=True)
     codes = rows["code"].unique().to_list()
     told = pl.DataFrame(
         {
@@ -125,6 +130,38 @@ def render(rows: pl.DataFrame, meanings: Mapping[str, Meaning], modifiers: Seque
         .with_columns(line=pl.concat_str(_when(), "fact"))
     )
     return {key[0]: _of_subject(part) for key, part in lines.group_by("subject_id", maintain_order=True)}
+
+
+def _with_later_times(rows: pl.DataFrame, modifiers: Sequence[str]) -> pl.DataFrame:
+    """The rows with each later time that a modifier tells as a row of its own, whose ``later`` says what it is."""
+    told = rows.with_columns(later=pl.lit(None, pl.String))
+    parts = []
+    for column in modifiers:
+        if (moment := _moment(column, rows.schema[column])) is None or rows[column].null_count() == rows.height:
+            continue
+        is_later = moment.is_not_null() & (pl.col("time").is_null() | (moment > pl.col("time")))
+        of = (pl.lit(", of ") + pl.col("time").dt.strftime("%Y-%m-%d %H:%M")).fill_null("")
+        parts.append(
+            rows.filter(is_later).select(
+                "subject_id", "code", time=moment.cast(rows.schema["time"]), later=pl.lit(f"; {_name(column)}") + of
+            )
+        )
+        told = told.with_columns(pl.when(~is_later.fill_null(False)).then(pl.col(column)).alias(column))
+    return pl.concat([told, *parts], how="diagonal") if parts else told
+
+
+def _moment(column: str, dtype: pl.DataType) -> pl.Expr | None:
+    """The times of a modifier that tells any, a day without a time as its end; None for others."""
+    if dtype == pl.Date:
+        return pl.col(column).cast(pl.Datetime("us")) + pl.duration(hours=24) - pl.duration(seconds=1)
+    if dtype.is_temporal():
+        return pl.col(column).cast(pl.Datetime("us")) if isinstance(dtype, pl.Datetime) else None
+    if column not in _ENDS or dtype != pl.String:
+        return None
+    day, clock = pl.col(column).str.extract(_TIME, 1), pl.col(column).str.extract(_TIME, 2).fill_null("23:59:59")
+    return (day + " " + clock + pl.when(clock.str.len_chars() == 5).then(pl.lit(":00")).otherwise(pl.lit(""))).str.to_datetime(
+        "%Y-%m-%d %H:%M:%S", time_unit="us", strict=False
+    )
 
 
 def _of_subject(lines: pl.DataFrame) -> Lines:
@@ -169,7 +206,7 @@ def _what(schema: Mapping[str, pl.DataType], modifiers: Sequence[str]) -> pl.Exp
     shown = pl.when(value == "").then(pl.lit("")).otherwise(pl.lit(" = ") + value)
     others = [_modifier(column, schema[column]) for column in modifiers if column not in _UNITS]
     below = pl.when(block).then(pl.lit("\n" + _BAR) + text.str.replace_all("\n", "\n" + _BAR, literal=True)).otherwise(pl.lit(""))
-    return pl.concat_str(pl.col("head"), alone, shown, *others, below)
+    return pl.concat_str(pl.col("head"), alone, shown, *others, pl.col("later").fill_null(""), below)
 
 
 def _clean(column: pl.Expr) -> pl.Expr:
@@ -204,12 +241,15 @@ def _unit(columns: Sequence[pl.Expr]) -> pl.Expr:
 
 def _modifier(column: str, dtype: pl.DataType) -> pl.Expr:
     value = _in_one_line(column, dtype)
-    name = _WORDS.get(column, column.replace("_", " "))
-    return pl.when(value == "").then(pl.lit("")).otherwise(pl.lit(f"; {name} ") + value)
+    return pl.when(value == "").then(pl.lit("")).otherwise(pl.lit(f"; {_name(column)} ") + value)
+
+
+def _name(column: str) -> str:
+    return _WORDS.get(column, column.replace("_", " "))
 
 
 def _in_one_line(column: str, dtype: pl.DataType) -> pl.Expr:
-    text = pl.col(column).cast(pl.String)
+    text = pl.col(column).dt.strftime("%Y-%m-%d %H:%M") if isinstance(dtype, pl.Datetime) else pl.col(column).cast(pl.String)
     if dtype.is_float():
         text = text.str.strip_suffix(".0")
     return text.fill_null("").str.replace_all(r"\s+", " ").str.strip_chars()
