@@ -5,6 +5,7 @@ Its licence is Google's Gemma terms: nothing of it is kept in this repository. `
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from pathlib import Path
 
@@ -22,11 +23,29 @@ def gguf(folder: Path) -> Path:
     return path
 
 
+def unpacked(folder: Path) -> Path:
+    """The same weights as float32, for llama.cpp: what it multiplies packed weights with, it rounds to 8 bits; 1.07 GB."""
+    import llama_cpp
+
+    packed = gguf(folder)
+    path = packed.with_name("gemma-3-270m-float32.gguf")
+    if not path.is_file():
+        unfinished = path.with_suffix(".part")
+        options = llama_cpp.llama_model_quantize_default_params()
+        options.ftype, options.allow_requantize = llama_cpp.LLAMA_FTYPE_ALL_F32, True
+        code = llama_cpp.llama_model_quantize(str(packed).encode(), str(unfinished).encode(), ctypes.byref(options))
+        if code:
+            raise RuntimeError(f"llama.cpp cannot unpack {packed} (code {code})")
+        unfinished.replace(path)
+    return path
+
+
 def checkpoint(folder: Path) -> Path:
     """The same weights, unpacked to float32, as a folder with ``config.json``, safetensors and tokenizer; 1.07 GB."""
-    path = folder / "gemma-3-270m"
+    path = folder / "gemma-3-270m-float32"
     if (path / "config.json").is_file():
         return path
+    from tokenizers.processors import TemplateProcessing
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     name = gguf(folder).name
@@ -38,7 +57,13 @@ def checkpoint(folder: Path) -> Path:
     model = AutoModelForCausalLM.from_config(config, dtype=packed.dtype)
     model.load_state_dict(packed.state_dict())
     model.tie_weights()
-    AutoTokenizer.from_pretrained(folder, gguf_file=name).save_pretrained(path)
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    # The file says that texts begin with <bos>, and transformers does not read that.
+    begin = (tokenizer.bos_token, tokenizer.bos_token_id)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{begin[0]} $A", pair=f"{begin[0]} $A {begin[0]}:1 $B:1", special_tokens=[begin]
+    )
+    tokenizer.save_pretrained(path)
     model.save_pretrained(path)
     return path
 
