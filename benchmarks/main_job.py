@@ -3,8 +3,8 @@
     python benchmarks/main_job.py
     python benchmarks/main_job.py --source CHECKOUT     # of another version, side by side
 
-`run --model baseline:bm25 --tasks medalign --data-dir sample --limit 1` in a process of its own: once under a profile that counts,
-then `--rounds` times without it for CPU seconds (user and system, imports included; the smallest and the largest).
+`run --model baseline:bm25 --tasks medalign --data-dir sample --limit 1` in a process of its own: once under a profile,
+which counts, then `--rounds` times without it for CPU seconds (user and system, imports included; the smallest and the largest).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from ehrbench.models.offline.replay import read_answers
 from ehrbench.models.server.batch_file import read_replies
 from ehrbench.models.server.prices import read_prices
 from ehrbench.readers import jsonl
-from ehrbench.readers.meds.reader import _asked as read_meds
+from ehrbench.readers.subject_questions import read_asked as read_meds
 from ehrbench.results.store import load_json
 from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.manifest import read_manifest

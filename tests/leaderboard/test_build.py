@@ -207,7 +207,7 @@ def test_what_is_not_a_site_is_not_replaced(tmp_path: Path) -> None:
     write_result(tmp_path / "in/result.json", make_result())
     (tmp_path / "home").mkdir()
     (tmp_path / "home/thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match="no site of ehrbench"):
+    with pytest.raises(UsageError, match="not a site that ehrbench made"):
         build([tmp_path / "in"], tmp_path / "home")
     build([tmp_path / "in"], tmp_path / "site")
     write_result(tmp_path / "in/result.json", make_result("other"))

@@ -95,7 +95,7 @@ def test_records_questions_and_columns_of_the_data_are_searched(tmp_path: Path) 
         SENTENCE: r"quotes 8 or more words of EHR_900000001.xml, line 3",
         "which drug was begun for the high pressure": r"quotes 8 or more words of questions.tsv.gz, line 2",
         "see 55501234": r"holds an identifier of questions.tsv.gz, line 2",
-        "see 900000001": r"also the name of a file of the data",
+        "see 900000001": r"also a file name in the data",
     }
     for k, (note, said) in enumerate(cases.items()):
         runs = tmp_path / f"runs{k}"
