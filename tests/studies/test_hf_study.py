@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
-
 from ehrbench import Study, evaluate
 from ehrbench.models.loading import load_model
 from ehrbench.studies import running
