@@ -90,7 +90,9 @@ def arguments(engine: str, checkpoint: Path, url: str = "") -> list[str]:
     if engine == "vllm":
         settings = [part for setting in ("dtype=float32", *VLLM) for part in ("--model-arg", setting)]
         return ["--model", f"vllm:{checkpoint}", *settings]
-    settings = [f"base_url={url}", "api=completions", f"tokenizer={checkpoint}", "top_logprobs=20000", "concurrency=1"]
+    # This server lowers what was said before unless it is told not to.
+    settings = [f"base_url={url}", "api=completions", f"tokenizer={checkpoint}", 'extra_body={"repeat_penalty": 1}']
+    settings += ["top_logprobs=20000", "concurrency=1"]
     return ["--model", "openai:gemma", *(part for setting in settings for part in ("--model-arg", setting))]
 
 
