@@ -15,10 +15,14 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+K1, B, EPSILON = 1.5, 0.75, 0.25
+"""How slowly a repeated term saturates; how much a long document is discounted; the share of the mean idf that a term in most
+documents gets. rank_bm25's own."""
 _RUN = re.compile(r"[^\W_]+")
 
 Scores = NDArray[np.float64]
@@ -29,11 +33,23 @@ def tokenize(text: str) -> list[str]:
     return _RUN.findall(text.lower())
 
 
+def idf_of(n_documents: int, document_frequency: NDArray[np.int64], epsilon: float = EPSILON) -> Scores:
+    """The idf of terms that so many of the documents hold; at least one term."""
+    idf: Scores = np.log(n_documents - document_frequency + 0.5) - np.log(document_frequency + 0.5)
+    return np.where(idf < 0, epsilon * idf.mean(), idf)
+
+
+def discount_of(lengths: NDArray[Any], k1: float = K1, b: float = B) -> Scores:
+    """What a count is held against in each document: the more, the longer the document is."""
+    discount: Scores = k1 * (1 - b + b * lengths / lengths.mean())
+    return discount
+
+
 class Okapi:
     """Documents indexed for BM25."""
 
     def __init__(
-        self, documents_tokens: Sequence[Sequence[str]], *, k1: float = 1.5, b: float = 0.75, epsilon: float = 0.25
+        self, documents_tokens: Sequence[Sequence[str]], *, k1: float = K1, b: float = B, epsilon: float = EPSILON
     ) -> None:
         """Index documents.
 
@@ -57,10 +73,8 @@ class Okapi:
         document_frequency = np.bincount(terms, minlength=len(vocabulary))
         self._ends = np.cumsum(document_frequency)
         self._starts = self._ends - document_frequency
-        idf = np.log(self.n_documents - document_frequency + 0.5) - np.log(document_frequency + 0.5)
-        self._idf = np.where(idf < 0, epsilon * idf.mean(), idf)
-        discount = k1 * (1 - b + b * lengths / lengths.mean())
-        self._saturation = counts * (k1 + 1) / (counts + discount[self._documents])
+        self._idf = idf_of(self.n_documents, document_frequency, epsilon)
+        self._saturation = counts * (k1 + 1) / (counts + discount_of(lengths, k1, b)[self._documents])
 
     def scores(self, query_tokens: Sequence[str]) -> Scores:
         """Score every document; a term that the query repeats counts each time, an unknown one not at all."""

@@ -10,9 +10,7 @@ from ehrbench.errors import MissingError, UsageError
 from ehrbench.hashing import hash_data
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.meds.extract import open_meds
-from ehrbench.records import RECORD_FILES, Record
-from ehrbench.records.plain_text import text_record
-from ehrbench.records.safe_xml import read_text
+from ehrbench.records import Record, is_record_file, read_record_file
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def open_collection(root: Path) -> Collection:
         return Collection(
             root, [str(subject) for subject in data.block_of], lambda one: data.record(int(one)), _signature(data.files)
         )
-    found = {folder: files for folder in _folders(root) if (files := sorted(filter(_is_record, folder.iterdir())))}
+    found = {folder: files for folder in _folders(root) if (files := sorted(filter(is_record_file, folder.iterdir())))}
     if root in found:
         return _of_files(root, found[root])
     if len(found) > 1:
@@ -88,11 +86,6 @@ def collection_of(dataset: Dataset) -> Collection:
     return Collection(dataset.root, list(patients), load, _signature(dataset.files), patients.__getitem__)
 
 
-def _is_record(path: Path) -> bool:
-    kind = path.suffix.lower().lstrip(".")
-    return not path.name.startswith(".") and (kind == "txt" or kind in RECORD_FILES) and path.is_file()
-
-
 def _of_files(folder: Path, files: Sequence[Path]) -> Collection:
     paths: dict[str, Path] = {}
     for path in files:
@@ -100,14 +93,7 @@ def _of_files(folder: Path, files: Sequence[Path]) -> Collection:
             raise UsageError(f"{folder}: {other.name} and {path.name} would be one record; rename or remove one")
         paths[path.stem] = path
 
-    def load(one: str) -> Record:
-        path = paths[one]
-        kind = path.suffix.lower().lstrip(".")
-        if kind in RECORD_FILES:
-            return RECORD_FILES.get(kind)(path, one, "raw")
-        return text_record(one, read_text(path, "the record"))
-
-    return Collection(folder, list(paths), load, _signature(files), file_of=paths.get)
+    return Collection(folder, list(paths), lambda one: read_record_file(paths[one], one), _signature(files), file_of=paths.get)
 
 
 def _signature(files: Sequence[Path]) -> str:

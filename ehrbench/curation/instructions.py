@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ehrbench.curation.near_duplicates import THRESHOLD, near_duplicates
 from ehrbench.errors import UsageError
-from ehrbench.readers.table import Row, Table, read_table
+from ehrbench.readers.table import Columns, read_table
 
 NAMES = {
     "instruction_id": ("instruction_id", "id"),
@@ -17,7 +17,7 @@ NAMES = {
     "patient_characteristics": ("patient_characteristics", "characteristics"),
     "clinical_context": ("clinical_context", "context"),
 }
-"""Meaning to the column's names, letter case aside."""
+"""Meaning to the column's names, letter case aside; in the order of an instruction's fields."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
@@ -49,37 +49,6 @@ class Removed:
     """Their ROUGE-L, F measure, above the threshold, up to 1."""
 
 
-def column_of(table: Table, meaning: str, names: Sequence[str]) -> int | None:
-    """The place of a column that may have several names; None where the table has none of them.
-
-    Raises:
-        UsageError: it has two of them.
-    """
-    found = [index for index, column in enumerate(table.columns) if column.casefold() in names]
-    if len(found) > 1:
-        raise UsageError(f"{table.path}:1: columns {found[0] + 1} and {found[1] + 1} could both be '{meaning}'; rename one")
-    return found[0] if found else None
-
-
-def columns_of(table: Table, names: Mapping[str, Sequence[str]], required: Sequence[str]) -> dict[str, int]:
-    """Meaning to place of the columns that are there.
-
-    Raises:
-        UsageError: a required one is not; the message names the file and what the column may be called.
-    """
-    places = {meaning: place for meaning, one in names.items() if (place := column_of(table, meaning, one)) is not None}
-    for meaning in required:
-        if meaning not in places:
-            expected = " or ".join(f"'{name}'" for name in names[meaning])
-            raise UsageError(f"{table.path}:1: no column for '{meaning}': expected {expected} in the header; add or rename it")
-    return places
-
-
-def cell(row: Row, place: int | None) -> str:
-    """A row's value without the blanks around it; empty where there is no such column."""
-    return "" if place is None else row.values[place].strip()
-
-
 def read_instructions(path: Path, *, with_context: bool = False) -> list[Instruction]:
     """Read a table of instructions: CSV, TSV or an Excel sheet.
 
@@ -92,11 +61,12 @@ def read_instructions(path: Path, *, with_context: bool = False) -> list[Instruc
         UsageError: a column is not there, or a row has no question, no id or the id of another; file and row are named.
     """
     table = read_table(path, "the table of instructions")
-    places = columns_of(table, NAMES, tuple(NAMES) if with_context else ("instruction_id", "question"))
+    columns = Columns(table, NAMES, option=None)
+    columns.require(NAMES, *(tuple(NAMES) if with_context else ("instruction_id", "question")))
     lines: dict[str, int] = {}
     found = []
     for row in table.rows:
-        one = Instruction(**{meaning: cell(row, place) for meaning, place in _fields(places)})
+        one = Instruction(*(columns.get(row, meaning) for meaning in NAMES))
         if not _ID.match(one.id):
             raise UsageError(
                 f"{table.place(row)}: instruction_id is not 1 to 64 letters, digits, '_' and '-'; give it such an id"
@@ -109,11 +79,6 @@ def read_instructions(path: Path, *, with_context: bool = False) -> list[Instruc
     if not found:
         raise UsageError(f"{path}: the table has no instructions; expected a row for each below the header")
     return found
-
-
-def _fields(places: dict[str, int]) -> Iterator[tuple[str, int]]:
-    for meaning, place in places.items():
-        yield ("id" if meaning == "instruction_id" else meaning), place
 
 
 def dedupe(instructions: Sequence[Instruction], threshold: float = THRESHOLD) -> tuple[list[Instruction], list[Removed]]:

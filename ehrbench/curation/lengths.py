@@ -11,9 +11,6 @@ from ehrbench.errors import UsageError
 from ehrbench.models.protocol import Tokenizer
 from ehrbench.stats.interval import wilson
 
-WINDOWS = (2_048, 4_096, 8_192, 32_768, 131_072)
-"""Tokens: those of MedAlign's table 2 and of models since."""
-
 
 class Fit(NamedTuple):
     """How many records fit into a window."""
@@ -39,7 +36,7 @@ class Lengths(NamedTuple):
     fits: Sequence[Fit]
 
 
-def record_lengths(texts: Iterable[tuple[str, str]], tokenizer: Tokenizer, windows: Sequence[int] = WINDOWS) -> Lengths:
+def record_lengths(texts: Iterable[tuple[str, str]], tokenizer: Tokenizer, windows: Sequence[int]) -> Lengths:
     """Count the tokens of each record, one in memory at a time.
 
     Args:

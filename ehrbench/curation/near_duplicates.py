@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+from ehrbench.bm25 import tokenize
 
 THRESHOLD = 0.7
 """ROUGE-L above which MedAlign's authors took two instructions for near-duplicates (Fleming et al. 2024, appendix)."""
 _ROUNDING = 1e-9
-_WORDS = re.compile(r"[^\W_]+")
 
 
 class Pair(NamedTuple):
@@ -40,7 +40,7 @@ def near_duplicates(texts: Sequence[str], threshold: float = THRESHOLD) -> Itera
     from rapidfuzz.process import cdist
 
     ids: dict[str, int] = {}
-    words = [[ids.setdefault(word, len(ids)) for word in _WORDS.findall(text.lower())] for text in texts]
+    words = [[ids.setdefault(word, len(ids)) for word in tokenize(text)] for text in texts]
     for second, here in enumerate(words):
         if not here or not second:
             continue

@@ -20,11 +20,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ehrbench.bm25 import tokenize
+from ehrbench.bm25 import K1, discount_of, idf_of, tokenize
 from ehrbench.errors import UsageError
 from ehrbench.jsonl import PRIVATE, read_rows, write_atomically, write_private_folder, write_rows
 
-K1, B, EPSILON = 1.5, 0.75, 0.25
 PORTION = 4_000_000
 """Pairs of a term and a record that are held at a time, 16 bytes each while they are sorted."""
 _MANIFEST = "index.jsonl"
@@ -67,7 +66,7 @@ class RecordIndex:
     """Of each term, the end of its postings."""
     idf: NDArray[np.float64]
     discount: NDArray[np.float64]
-    """Of each record: k1 * (1 - b + b * its length / the mean length)."""
+    """Of each record (``bm25.discount_of``)."""
     folder: Path
     """Holds the postings: the records of each term, and how often each has it."""
 
@@ -176,14 +175,12 @@ def open_index(folder: Path, signature: str) -> RecordIndex | None:
     rows = list(read_rows(folder / _RECORDS))
     lengths = np.array([row["words"] for row in rows], np.float64)
     ends: NDArray[np.int64] = np.load(folder / "ends.npy")
-    frequency = np.diff(ends, prepend=0)
-    idf = np.log(len(rows) - frequency + 0.5) - np.log(frequency + 0.5)
     return RecordIndex(
         records=[row["id"] for row in rows],
         terms={term: number for number, term in enumerate((folder / _TERMS).read_text("utf-8").split("\n"))},
         ends=ends,
-        idf=np.where(idf < 0, EPSILON * idf.mean(), idf),
-        discount=K1 * (1 - B + B * lengths / lengths.mean()),
+        idf=idf_of(len(rows), np.diff(ends, prepend=0)),
+        discount=discount_of(lengths),
         folder=folder,
     )
 

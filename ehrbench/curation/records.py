@@ -13,9 +13,7 @@ from ehrbench.readers.meds.extract import open_meds
 from ehrbench.readers.omop.events import read_events
 from ehrbench.readers.omop.reader import known_persons, lines_of
 from ehrbench.readers.omop.tables import find_table
-from ehrbench.records import RECORD_FILES, Record
-from ehrbench.records.plain_text import text_record
-from ehrbench.records.safe_xml import read_text
+from ehrbench.records import RECORD_FILES, Record, is_record_file, read_record_file
 
 
 class Span(NamedTuple):
@@ -122,21 +120,16 @@ def _omop(root: Path) -> Records:
 
 
 def _files(root: Path) -> Records:
-    suffixes = {".txt", *(f".{kind}" for kind in RECORD_FILES)}
-    files = [path for path in sorted(root.iterdir()) if path.suffix.lower() in suffixes and not path.name.startswith(".")]
+    files = sorted(filter(is_record_file, root.iterdir()))
     if not files:
         raise MissingError(
             f"{root} has no records: expected data/ with Parquet files (MEDS), a table person (OMOP), or files ending in "
-            f"{', '.join(sorted(suffixes))}"
+            + ", ".join(sorted((".txt", *(f".{kind}" for kind in RECORD_FILES))))
         )
     names = _names(files)
 
     def load(name: str | int) -> Record:
-        path = root / str(name)
-        kind = path.suffix.lower().lstrip(".")
-        if kind in RECORD_FILES:
-            return RECORD_FILES.get(kind)(path, str(name), "raw")
-        return text_record(str(name), read_text(path, "the record"))
+        return read_record_file(root / str(name), str(name))
 
     return Records(root, "jsonl", names.get, lambda _: load, lambda _: 0, "record_file", False, len(files))
 

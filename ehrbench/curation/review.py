@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ehrbench.curation.instructions import Instruction, cell, columns_of
+from ehrbench.curation.instructions import Instruction
 from ehrbench.curation.matching import DRAWN, Candidate
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.jsonl import write_atomically, write_private_folder
-from ehrbench.readers.table import read_table
+from ehrbench.readers.table import Columns, Table, read_table
 from ehrbench.stats.interval import wilson
 from ehrbench.tables import to_csv
 
@@ -93,10 +93,10 @@ def read_candidates(folder: Path) -> list[Candidate]:
     if not path.is_file():
         raise MissingError(f"{path} is not there: name the folder that `ehrbench data match` wrote")
     table = read_table(path, "the key of the review sheet")
-    places = columns_of(table, {name: (name,) for name in _KEY}, _KEY)
+    columns = _columns(table, _KEY)
     found = []
     for row in table.rows:
-        values = {name: cell(row, place) for name, place in places.items()}
+        values = {name: columns.get(row, name) for name in _KEY}
         try:
             rank, score = int(values["rank"]), float(values["score"])
         except ValueError:
@@ -121,12 +121,12 @@ def read_sheet(path: Path, candidates: Sequence[Candidate]) -> tuple[dict[str, I
             nor no nor empty; an answer is given for a record that is not relevant; or a row is missing.
     """
     table = read_table(path, "the review sheet")
-    places = columns_of(table, {name: (name,) for name in _SHEET}, tuple(name for name in _SHEET if name != "answer"))
+    columns = _columns(table, _SHEET, "answer")
     expected = {(one.instruction, one.record) for one in candidates}
     instructions: dict[str, Instruction] = {}
     judged: dict[tuple[str, str], Judgement] = {}
     for row in table.rows:
-        values = {name: cell(row, places.get(name)) for name in _SHEET}
+        values = {name: columns.get(row, name) for name in _SHEET}
         key = values["instruction_id"], values["record_id"]
         if key not in expected:
             raise UsageError(
@@ -151,6 +151,13 @@ def read_sheet(path: Path, candidates: Sequence[Candidate]) -> tuple[dict[str, I
             "nothing was judged, and keep the row"
         )
     return instructions, judged
+
+
+def _columns(table: Table, names: Sequence[str], dispensable: str = "") -> Columns:
+    aliases = {name: (name,) for name in names}
+    columns = Columns(table, aliases, option=None)
+    columns.require(aliases, *(name for name in names if name != dispensable))
+    return columns
 
 
 def outcomes(candidates: Sequence[Candidate], judged: Mapping[tuple[str, str], Judgement]) -> list[Outcome]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from ehrbench.stats.estimate import FEW_GROUPS
 from ehrbench.stats.interval import wilson
-
-FEW_PATIENTS = 30
-"""Below it the intervals of this package carry a caution."""
 
 
 def sample_size(n_questions: int, n_patients: int) -> str:
@@ -19,8 +17,8 @@ def sample_size(n_questions: int, n_patients: int) -> str:
         f"{n_questions} questions about {n_patients} patients: the 95 % interval of a share near 50 % reaches {reach} points to "
         "either side"
     )
-    if n_patients < FEW_PATIENTS:
-        sentence += f"; with fewer than {FEW_PATIENTS} patients every result carries a caution"
+    if n_patients < FEW_GROUPS:
+        sentence += f"; with fewer than {FEW_GROUPS} patients every result carries a caution"
     return sentence
 
 

@@ -136,7 +136,7 @@ class LmEvalModel:
                 try:
                     text = self.prompt_text(request.messages)
                     n = self._count(text)
-                except EhrbenchError:  # the model cannot be made: which is not the item's fault
+                except EhrbenchError:  # the model cannot be made, which is not the item's fault
                     raise
                 except Exception as error:
                     yield Response(request.id, finish="error", error=failure(error))

@@ -20,9 +20,8 @@ from ehrbench.hashing import hash_text
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.readers.reader import ReaderOptions, reader
-from ehrbench.records import RECORD_FILES, Record
+from ehrbench.records import Record, read_record_file
 from ehrbench.records.plain_text import text_record
-from ehrbench.records.safe_xml import read_text
 from ehrbench.text_files import is_utf16, not_utf8
 
 KEYS = ("id", "question", "answer", "answers", "labels", "choices", "group", "record", "record_file")
@@ -252,9 +251,7 @@ def read(root: Path, options: Options) -> Dataset:
 def _loader(reading: _Reading, rendering: str) -> Callable[[str], Record]:
     def load(record_id: str) -> Record:
         if path := reading.files.get(record_id):
-            if (kind := path.suffix.lower().lstrip(".")) in RECORD_FILES:
-                return RECORD_FILES.get(kind)(path, record_id, rendering)
-            return text_record(record_id, read_text(path, "the record"))
+            return read_record_file(path, record_id, rendering)
         if record_id not in reading.inline:
             raise UsageError(f"record '{record_id}' belongs to no item of {reading.path}")
         with reading.path.open("rb") as file:

@@ -151,7 +151,7 @@ class Columns:
         table: Table,
         aliases: Mapping[str, Sequence[str]],
         chosen: Mapping[str, str] | None = None,
-        option: str = "data.options.columns.{meaning}",
+        option: str | None = "data.options.columns.{meaning}",
     ) -> None:
         """Resolve the columns.
 
@@ -160,7 +160,8 @@ class Columns:
             aliases: meaning to column names, letter case aside. Where the first, the release's own, is there it is taken;
                 otherwise exactly one of the others may be.
             chosen: meaning to column name, as the user decided; overrides ``aliases``.
-            option: how the user names the column of a meaning, for messages.
+            option: how the user names the column of a meaning, for messages. None: they cannot, so a second name beside the
+                release's own is refused, too.
 
         Raises:
             UsageError: two columns could have one meaning, or a chosen column is not there.
@@ -175,20 +176,23 @@ class Columns:
             if chosen and meaning in chosen:
                 if chosen[meaning].casefold() not in folded:
                     raise UsageError(
-                        f"{table.path}: {option.format(meaning=meaning)} names '{chosen[meaning]}', which is not a column there"
+                        f"{table.path}: {self._advice('', meaning, '')} names '{chosen[meaning]}', which is not a column there"
                     )
                 here = [chosen[meaning]]
             else:
                 here = [name for name in names if name.casefold() in folded]
-                if len(here) > 1 and here[0] != names[0]:
+                if len(here) > 1 and (here[0] != names[0] or option is None):
                     raise UsageError(
                         f"{table.path}: the columns {' and '.join(repr(name) for name in here)} could both be '{meaning}'; "
-                        f"say which in {option.format(meaning=meaning)}"
+                        + self._advice("say which in ", meaning, "rename one")
                     )
             if here:
                 self._index[meaning] = folded[here[0].casefold()]
                 if here[0] != names[0]:
                     self.renamed[meaning] = here[0]
+
+    def _advice(self, verb: str, meaning: str, otherwise: str) -> str:
+        return f"{verb}{self._option.format(meaning=meaning)}" if self._option is not None else otherwise
 
     def __contains__(self, meaning: str) -> bool:
         return meaning in self._index
@@ -204,7 +208,7 @@ class Columns:
                 names = " or ".join(repr(name) for name in aliases[meaning])
                 raise UsageError(
                     f"{self.table.path}: no column for '{meaning}': expected {names} in a header of "
-                    f"{_shown(self.table.columns)}; name it in {self._option.format(meaning=meaning)}"
+                    f"{_shown(self.table.columns)}; " + self._advice("name it in ", meaning, "add or rename it")
                 )
 
     def get(self, row: Row, meaning: str) -> str:

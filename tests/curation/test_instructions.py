@@ -55,7 +55,10 @@ def test_the_public_instructions_are_what_the_authors_kept(shared_dir: Path) -> 
         ("instruction_id,question\ni1,\n", r":2: row 1: instruction 'i1' has no question"),
         ("instruction_id,question\na b,What?\n", r":2: row 1: instruction_id is not 1 to 64 letters"),
         ("instruction_id,question\n", r"the table has no instructions"),
-        ("instruction_id,question,instruction\ni1,a,b\n", r"columns 2 and 3 could both be 'question'"),
+        (
+            "instruction_id,question,instruction\ni1,a,b\n",
+            r"'question' and 'instruction' could both be 'question'; rename one",
+        ),
     ],
 )
 def test_a_bad_table_is_named(tmp_path: Path, table: str, says: str) -> None:

@@ -30,7 +30,7 @@ def test_by_hand() -> None:
 
 def test_no_records() -> None:
     with pytest.raises(UsageError, match="no records"):
-        record_lengths([], WordTokenizer())
+        record_lengths([], WordTokenizer(), [2048])
 
 
 def test_the_command(tmp_path: Path) -> None:

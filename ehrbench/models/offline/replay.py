@@ -40,7 +40,7 @@ class Made(NamedTuple):
 
 
 class Replay:
-    """Answers from a file in the form of a model."""
+    """Answers from a file, given as a model gives them."""
 
     endpoint: str | None = None
     is_remote = False

@@ -26,6 +26,7 @@ from ehrbench.parquet import readable_parquet
 from ehrbench.readers.coverage import Told
 from ehrbench.readers.meds.codes import UNKNOWN, Codebook, Meaning, read_codebook
 from ehrbench.readers.meds.rendering import MODIFIERS, Lines, render
+from ehrbench.readers.times import in_utc
 from ehrbench.records import Record
 
 REQUIRED = ("subject_id", "time", "code")
@@ -149,14 +150,6 @@ def open_meds(root: Path, dictionaries: Sequence[str] = (), modifiers: Sequence[
 def _hidden(path: Path, root: Path) -> bool:
     """Whether a file is one of those that other programs leave behind (``._0.parquet``, ``.ipynb_checkpoints/``)."""
     return any(part.startswith(".") for part in path.relative_to(root).parts)
-
-
-def in_utc(column: str, dtype: pl.DataType) -> pl.Expr:
-    """A column of times in microseconds without a zone: one that has a zone is put into UTC."""
-    time = pl.col(column)
-    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
-        time = time.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    return time.cast(pl.Datetime("us"))
 
 
 def _readable(path: Path) -> AbstractContextManager[None]:

@@ -15,7 +15,7 @@ import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.parquet import UNREADABLE, readable_parquet
-from ehrbench.readers.meds.extract import in_utc
+from ehrbench.readers.times import in_utc
 
 VALUES = ("boolean_value", "integer_value", "float_value", "categorical_value")
 SPLITS = ("train", "tuning", "held_out")

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from ehrbench.readers.meds.codes import Meaning
+from ehrbench.readers.times import day_end, moment
 from ehrbench.records import Entry, Record
 
 MODIFIERS = (
@@ -39,7 +40,8 @@ MODIFIERS = (
 """Columns that are shown where the data set's own metadata do not name its modifiers (``code_modifier_columns``)."""
 _UNITS = ("unit", "units")
 _ENDS = ("end", "end_time")
-_TIME = r"(\d{4}-\d{2}-\d{2})[ T]?(\d{2}:\d{2}(?::\d{2})?)?"
+_DAY = r"(\d{4}-\d{2}-\d{2})"
+"""In a text that is not a time as a whole: what it may tell is then taken to come at the end of that day."""
 _LONG = 200
 """Characters of a text that may stand in an event's line."""
 _BAR = "    | "
@@ -152,16 +154,15 @@ def _with_later_times(rows: pl.DataFrame, modifiers: Sequence[str]) -> pl.DataFr
 
 def _moment(column: str, dtype: pl.DataType) -> pl.Expr | None:
     """The times of a modifier that tells any, a day without a time as its end; None for others."""
+    if isinstance(dtype, pl.Datetime):
+        return moment(column, dtype)
     if dtype == pl.Date:
-        return pl.col(column).cast(pl.Datetime("us")) + pl.duration(hours=24) - pl.duration(seconds=1)
-    if dtype.is_temporal():
-        return pl.col(column).cast(pl.Datetime("us")) if isinstance(dtype, pl.Datetime) else None
+        return day_end(pl.col(column))
     if column not in _ENDS or dtype != pl.String:
         return None
-    day, clock = pl.col(column).str.extract(_TIME, 1), pl.col(column).str.extract(_TIME, 2).fill_null("23:59:59")
-    return (day + " " + clock + pl.when(clock.str.len_chars() == 5).then(pl.lit(":00")).otherwise(pl.lit(""))).str.to_datetime(
-        "%Y-%m-%d %H:%M:%S", time_unit="us", strict=False
-    )
+    written = pl.col(column).str.strip_chars()
+    exact = pl.when(written.str.len_chars() > len("2180-05-07")).then(moment(column, dtype))
+    return pl.coalesce(exact, day_end(written.str.extract(_DAY).str.to_date(strict=False)))
 
 
 def _of_subject(lines: pl.DataFrame) -> Lines:

@@ -15,7 +15,8 @@ import polars as pl
 from ehrbench.errors import UsageError
 from ehrbench.readers.coverage import Told
 from ehrbench.readers.meds.codes import Meaning, one_line
-from ehrbench.readers.omop.tables import ROW, Table, find_table, moment, need_table, number, text, whole
+from ehrbench.readers.omop.tables import ROW, Table, find_table, need_table, number, text, whole
+from ehrbench.readers.times import day_end, moment
 
 MAX_UNUSABLE = 0.01
 """Share of a table's rows that may lack a time or a known person."""
@@ -168,10 +169,8 @@ def _events(table: Table, domain: Domain, known: pl.Series, wanted: pl.Series, w
     rows = table.rows(columns, "person_id", wanted)
 
     def when(stem: str) -> pl.Expr:
-        """A day without a time counts to its end: nobody knows what came before what within it."""
         exact = moment(f"{stem}_datetime", rows.schema[f"{stem}_datetime"])
-        day = moment(f"{stem}_date", rows.schema[f"{stem}_date"]).dt.truncate("1d") + pl.duration(days=1, seconds=-1)
-        return pl.coalesce(exact, day)
+        return pl.coalesce(exact, day_end(moment(f"{stem}_date", rows.schema[f"{stem}_date"])))
 
     value = {"numeric_value": number(domain.number)} if domain.number else {}
     spoken = text(domain.text) if domain.text else pl.lit("")

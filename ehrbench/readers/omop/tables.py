@@ -9,13 +9,10 @@ import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.parquet import UNREADABLE
-from ehrbench.readers.meds.extract import in_utc
 
 ROW = "__row"
 """The row of the file that a row is from; 1 for the first after a header."""
 _SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv")
-_FORMS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
-_ZONE = r"(Z|[+-]\d{2}:?\d{2})$"
 
 
 def find_table(root: Path, name: str) -> Path | None:
@@ -109,18 +106,3 @@ def number(column: str) -> pl.Expr:
 def text(column: str) -> pl.Expr:
     """A text, empty for none."""
     return pl.col(column).cast(pl.String).fill_null("").str.strip_chars()
-
-
-def moment(column: str, dtype: pl.DataType) -> pl.Expr:
-    """A time without a zone, which is UTC where it was given with one; null where there is none or it cannot be read."""
-    if dtype.is_temporal():
-        return in_utc(column, dtype)
-    written = text(column).str.replace("T", " ", literal=True)
-    plain = [written.str.to_datetime(form, strict=False, time_unit="us") for form in _FORMS]
-    zoned = written.str.replace(r"\s*Z$", "+0000").str.replace(r"([+-]\d{2}):(\d{2})$", "$1$2")
-    in_zone = zoned.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%z", strict=False, time_unit="us", time_zone="UTC")
-    return (
-        pl.when(written.str.contains(r"\d" + _ZONE) & (written.str.len_chars() > 10))
-        .then(in_zone.dt.replace_time_zone(None))
-        .otherwise(pl.coalesce(*plain))
-    )
