@@ -34,13 +34,14 @@ def agreement(
     """Krippendorff's alpha, Kendall's W and mean pairwise tau of the raters, with a judge beside them where one is named."""
     import json
 
-    from ehrbench.cli.correlation_options import cell, parse_options, print_notes
+    from ehrbench.cli.correlation_options import parse_options, print_notes
     from ehrbench.correlation.judged import judge_agreement
     from ehrbench.correlation.output import write_files
     from ehrbench.correlation.raters import rater_agreement
     from ehrbench.correlation.sources import open_ratings
     from ehrbench.judge.stored import read_judges
     from ehrbench.tables import to_csv
+    from ehrbench.terminal.numbers import decimal
     from ehrbench.terminal.output import print_json, print_table
 
     options = parse_options(tau=tau, unit=resample, units=("items", "patients"))
@@ -75,7 +76,7 @@ def agreement(
         return
     typer.echo(f"{report.n_raters} raters; {report.n_items} items ranked by several\n95 % intervals: {report.interval}\n")
     shown = [
-        (label, cell(value), "" if low is None else f"{low:.3f} to {high:.3f}", n, undefined)
+        (label, decimal(value), "" if low is None else f"{low:.3f} to {high:.3f}", n, undefined)
         for label, value, low, high, n, undefined in rows
     ]
     print_table(("statistic", "value", "interval", "n", "undefined"), shown, numbers=(1, 2, 3, 4))
@@ -84,7 +85,7 @@ def agreement(
         typer.echo("")
         print_table(
             ("rater", "rater", f"tau-{report.variant}", "items"),
-            [(p.a, p.b, cell(p.tau), p.n) for p in report.pairs],
+            [(p.a, p.b, decimal(p.tau), p.n) for p in report.pairs],
             numbers=(2, 3),
         )
     print_notes(report.notes)

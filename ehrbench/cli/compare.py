@@ -56,14 +56,14 @@ def compare(
 
 
 def _print(report: object) -> None:
-    from ehrbench.cli.correlation_options import cell, ends, p_value
     from ehrbench.correlation.compare import CompareReport
+    from ehrbench.terminal.numbers import decimal, ends, p_value
     from ehrbench.terminal.output import print_cautions, print_table
 
     assert isinstance(report, CompareReport)
     typer.echo(f"A: {report.a}\nB: {report.b}\n")
     rows = [
-        (r.task, r.label + ("" if r.higher_is_better else " (lower is better)"), cell(r.value_a, 4), cell(r.value_b, 4))
+        (r.task, r.label + ("" if r.higher_is_better else " (lower is better)"), decimal(r.value_a, 4), decimal(r.value_b, 4))
         + ("" if r.difference is None else f"{r.difference:+.4f}", ends(r), r.n, f"{r.n_groups} {r.unit}")
         + (p_value(r.p), p_value(r.p_holm))
         for r in report.rows

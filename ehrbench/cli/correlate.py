@@ -109,8 +109,9 @@ def _names(text: str | None) -> list[str] | None:
 
 def print_report(report: CorrelationReport, people: HumanReport) -> None:
     """Print the tables."""
-    from ehrbench.cli.correlation_options import cell, ends, p_value, print_notes
+    from ehrbench.cli.correlation_options import print_notes
     from ehrbench.correlation.options import NAN_POLICIES
+    from ehrbench.terminal.numbers import decimal, ends, p_value
     from ehrbench.terminal.output import print_cautions, print_table
 
     typer.echo(
@@ -123,12 +124,18 @@ def print_report(report: CorrelationReport, people: HumanReport) -> None:
     policies = [p for p in NAN_POLICIES if p != report.options.nan_policy]
     rater = report.inter_rater
     rows = [
-        (m.label, cell(m.value.value), ends(m.value), f"{cell(m.value.normal_low)} to {cell(m.value.normal_high)}", m.value.n)
-        + (m.cluster, *(cell(m.policies[p]) for p in policies), m.n_human_constant, m.n_metric_constant, m.n_too_few)
+        (
+            m.label,
+            decimal(m.value.value),
+            ends(m.value),
+            f"{decimal(m.value.normal_low)} to {decimal(m.value.normal_high)}",
+            m.value.n,
+        )
+        + (m.cluster, *(decimal(m.policies[p]) for p in policies), m.n_human_constant, m.n_metric_constant, m.n_too_few)
         for m in report.metrics
     ]
-    normal = "" if rater.value is None else f"{cell(rater.normal_low)} to {cell(rater.normal_high)}"
-    rows.append(("between raters", cell(rater.value), ends(rater), normal, rater.n, "", *("" for _ in policies), "", "", ""))
+    normal = "" if rater.value is None else f"{decimal(rater.normal_low)} to {decimal(rater.normal_high)}"
+    rows.append(("between raters", decimal(rater.value), ends(rater), normal, rater.n, "", *("" for _ in policies), "", "", ""))
     header: tuple[str, ...] = ("metric", f"tau-{report.options.tau}", "interval", "normal interval", "n", "cluster")
     header += (*(f"({p})" for p in policies), "people equal", "metric equal", "too few")
     print_table(header, rows, numbers=(1, 2, 3, 4, *range(6, 6 + len(policies) + 3)))
@@ -140,14 +147,14 @@ def print_report(report: CorrelationReport, people: HumanReport) -> None:
     print_cautions((m.label, m.value.caution) for m in report.metrics)
     typer.echo()
     variants = [
-        (m.label, *(cell(m.variants[v]) for v in ("b", "c", "a", "wmt")), cell(m.accuracy.value), ends(m.accuracy))
-        + (f"{m.epsilon_star:.4g}", cell(m.acc_star), f"{m.calibration.epsilon:.4g}", cell(m.in_sample))
-        + (cell(m.calibrated.value), ends(m.calibrated))
-        + (cell(m.length.value) if m.length else "", ends(m.length))
+        (m.label, *(decimal(m.variants[v]) for v in ("b", "c", "a", "wmt")), decimal(m.accuracy.value), ends(m.accuracy))
+        + (f"{m.epsilon_star:.4g}", decimal(m.acc_star), f"{m.calibration.epsilon:.4g}", decimal(m.in_sample))
+        + (decimal(m.calibrated.value), ends(m.calibrated))
+        + (decimal(m.length.value) if m.length else "", ends(m.length))
         for m in report.metrics
     ]
     if report.human_length is not None:
-        variants.append(("people", *[""] * 12, cell(report.human_length.value), ends(report.human_length)))
+        variants.append(("people", *[""] * 12, decimal(report.human_length.value), ends(report.human_length)))
     header = ("metric", "tau-b", "tau-c", "tau-a", "WMT", "accuracy", "interval", "epsilon*", "acc*eq", "epsilon", "calibrated")
     print_table((*header, "held out", "interval", "length", "interval"), variants, numbers=range(1, 15))
     typer.echo("\naccuracy: pairwise, with ties; acc*eq: differences up to epsilon* called ties, chosen by all items (Deutsch et")
@@ -160,7 +167,7 @@ def print_report(report: CorrelationReport, people: HumanReport) -> None:
             f"PERM-BOTH, another question: of {report.letters.partition(' (')[0]}, {report.tests.permutations} permutations\n"
         )
         pairs = [
-            (f"{names[p.a]} - {names[p.b]}", cell(p.difference), ends(p), p.n)
+            (f"{names[p.a]} - {names[p.b]}", decimal(p.difference), ends(p), p.n)
             + tuple(map(p_value, (p.p, p.p_holm, p.p_permutation, p.p_permutation_holm)))
             for p in report.tests.pairs
         ]
@@ -168,7 +175,11 @@ def print_report(report: CorrelationReport, people: HumanReport) -> None:
         print_table(header, pairs, numbers=range(1, 8))
     place = {name: k for k, name in enumerate(report.systems)}
     rates = [
-        (s.name, cell(s.win_rates["excluded"].value), *(cell(m.win_rates["excluded"][place[s.name]]) for m in report.metrics))
+        (
+            s.name,
+            decimal(s.win_rates["excluded"].value),
+            *(decimal(m.win_rates["excluded"][place[s.name]]) for m in report.metrics),
+        )
         for s in people.systems
     ]
     typer.echo("\nWin rates, ties left out, by people and by each metric")
@@ -177,11 +188,11 @@ def print_report(report: CorrelationReport, people: HumanReport) -> None:
 
 
 def _print_model_level(report: CorrelationReport) -> None:
-    from ehrbench.cli.correlation_options import cell, ends
+    from ehrbench.terminal.numbers import decimal, ends
     from ehrbench.terminal.output import print_table
 
     rows = [
-        (m.label, cell(level.soft.accuracy), ends(level), level.soft.n_items, cell(level.tau))
+        (m.label, decimal(level.soft.accuracy), ends(level), level.soft.n_items, decimal(level.tau))
         for m in report.metrics
         if (level := m.model_level) is not None
     ]

@@ -56,7 +56,8 @@ def human_stats(
 
 def print_report(report: HumanReport) -> None:
     """Print the tables."""
-    from ehrbench.cli.correlation_options import cell, ends, print_notes
+    from ehrbench.cli.correlation_options import print_notes
+    from ehrbench.terminal.numbers import decimal, ends
     from ehrbench.terminal.output import print_cautions, print_table
 
     typer.echo(
@@ -70,13 +71,13 @@ def print_report(report: HumanReport) -> None:
         rows.append(
             (
                 s.name,
-                None if correct is None else f"{cell(correct.value)} ({s.n_correct:g}/{correct.n})",
+                None if correct is None else f"{decimal(correct.value)} ({s.n_correct:g}/{correct.n})",
                 ends(correct),
-                cell(s.win_rates["excluded"].value),
+                decimal(s.win_rates["excluded"].value),
                 ends(s.win_rates["excluded"]),
-                cell(s.win_rates["half"].value),
-                cell(s.win_rates["strict"].value),
-                cell(s.mean_rank.value),
+                decimal(s.win_rates["half"].value),
+                decimal(s.win_rates["strict"].value),
+                decimal(s.mean_rank.value),
                 ends(s.mean_rank),
             )
         )
@@ -90,7 +91,7 @@ def print_report(report: HumanReport) -> None:
         ("Share of ties", report.pairings.ties),
     ):
         typer.echo(f"\n{title}")
-        table = [(f"{letters[i]}  {report.names[i]}", *("" if i == j else cell(matrix[i, j], 2) for j in k)) for i in k]
+        table = [(f"{letters[i]}  {report.names[i]}", *("" if i == j else decimal(matrix[i, j], 2) for j in k)) for i in k]
         print_table(("", *letters), table, numbers=range(1, n + 1))
     if report.tie_share is not None:
         typer.echo(f"\n{report.tie_share:.1%} of all pairings are ties; the win rate leaves them out")
@@ -99,7 +100,7 @@ def print_report(report: HumanReport) -> None:
         typer.echo("Agreement between raters: no item has two rankings that can be compared")
     else:
         typer.echo(
-            f"Agreement between raters: Kendall tau {cell(rater.value)} ({ends(rater)}; normal {cell(rater.normal_low)} to "
-            f"{cell(rater.normal_high)}), {rater.n} items, {report.n_inter_rater_undefined} undefined"
+            f"Agreement between raters: Kendall tau {decimal(rater.value)} ({ends(rater)}; normal {decimal(rater.normal_low)} to "
+            f"{decimal(rater.normal_high)}), {rater.n} items, {report.n_inter_rater_undefined} undefined"
         )
     print_notes(report.notes)

@@ -103,7 +103,8 @@ def serve(
 @app.command()
 def status(study: StudyFolder, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show how far each rater is and how far raters agree so far, without telling one system from another."""
-    from ehrbench.cli.correlation_options import cell, print_notes
+    from ehrbench.cli.correlation_options import print_notes
+    from ehrbench.terminal.numbers import decimal
     from ehrbench.terminal.output import print_json, print_table
     from ehrbench.workbench.rate.serve import open_study
     from ehrbench.workbench.rate.status import study_status
@@ -113,14 +114,19 @@ def status(study: StudyFolder, as_json: Annotated[bool, typer.Option("--json", h
     if as_json:
         print_json({**found._asdict(), "raters": [rater._asdict() for rater in found.raters]})
         return
-    rows = [(r.rater, r.assigned, r.done, r.begun, r.without, cell(r.minutes, 1)) for r in found.raters]
+    rows = [(r.rater, r.assigned, r.done, r.begun, r.without, decimal(r.minutes, 1)) for r in found.raters]
     print_table(("rater", "items", "done", "begun", "not judgeable", "minutes per item"), rows, numbers=range(1, 6))
     one_item = found.n_repeated == 1
     typer.echo(f"\n{found.n_repeated} {'item is' if one_item else 'items are'} finished by several raters")
     labels = {"alpha_ranks": "Krippendorff's alpha of ranks", "alpha_verdicts": "Krippendorff's alpha of verdicts"}
     labels |= {"kendall_w": "Kendall's W", "tau_b": "Kendall's tau-b between raters"}
     rows_ = [
-        (labels[name], cell(one["value"]), "" if one["low"] is None else f"{cell(one['low'])} to {cell(one['high'])}", one["n"])
+        (
+            labels[name],
+            decimal(one["value"]),
+            "" if one["low"] is None else f"{decimal(one['low'])} to {decimal(one['high'])}",
+            one["n"],
+        )
         for name, one in found.agreement.items()
     ]
     if rows_:

@@ -98,7 +98,7 @@ class Run(ScoreOptions):
 
 
 def _print_dry_run(prepared: "Sequence[Prepared]", show_prompt: str | None, as_json: bool) -> None:
-    from ehrbench.runs.dry_run import estimate_run, exact_prompt
+    from ehrbench.runs.dry_run import estimate_run, exact_prompt, total_of
     from ehrbench.terminal.output import print_json
 
     if show_prompt is not None:
@@ -117,9 +117,8 @@ def _print_dry_run(prepared: "Sequence[Prepared]", show_prompt: str | None, as_j
             + (f"; about ${e.cost:.2f}" if e.cost is not None else "; cost unknown: no price is given for this model")
         )
     if len(estimates) > 1:
-        costs = [e.cost for e in estimates if e.cost is not None]
+        total = total_of(estimates)
         typer.echo(
-            f"all {len(estimates)} tasks: {sum(e.items for e in estimates)} items, {sum(e.calls for e in estimates)} calls; "
-            f"{sum(e.prompt_tokens for e in estimates):,} prompt tokens; at most {sum(e.answer_tokens for e in estimates):,} "
-            "answer tokens" + (f"; about ${sum(costs):.2f}" if len(costs) == len(estimates) else "")
+            f"all {len(estimates)} tasks: {total.items} items, {total.calls} calls; {total.prompt_tokens:,} prompt tokens; "
+            f"at most {total.answer_tokens:,} answer tokens" + (f"; about ${total.cost:.2f}" if total.cost is not None else "")
         )

@@ -132,26 +132,20 @@ def _print_states(study: Study, states: Sequence[CellState], as_json: bool) -> N
 
 
 def _print_estimates(study: Study, as_json: bool) -> None:
+    from ehrbench.runs.dry_run import total_of
     from ehrbench.terminal.output import print_json, print_table
 
     found = study.estimate()
     sized = [one for _, one in found if not isinstance(one, str)]
     unsaid = [(cell, one) for cell, one in found if isinstance(one, str)]
-    costs = [one.cost for one in sized if one.cost is not None]
-    cost = sum(costs) if len(costs) == len(found) else None
-    total = {
-        "cells": len(found),
-        "items": sum(one.items for one in sized),
-        "calls": sum(one.calls for one in sized),
-        "prompt_tokens": sum(one.prompt_tokens for one in sized),
-        "answer_tokens": sum(one.answer_tokens for one in sized),
-        "cost": cost,
-    }
+    total = total_of(sized)
+    if unsaid:  # what these cost is not known
+        total = total._replace(cost=None)
     if as_json:
         cells = [
             {**cell._asdict(), **({"error": one} if isinstance(one, str) else {"estimate": one._asdict()})} for cell, one in found
         ]
-        print_json({"cells": cells, "total": total})
+        print_json({"cells": cells, "total": {"cells": len(found), **total._asdict()}})
         return
     rows = [
         (cell.model, cell.task, cell.said, one.items, f"{one.calls:,}", f"{one.prompt_tokens:,}", f"{one.answer_tokens:,}")
@@ -164,9 +158,9 @@ def _print_estimates(study: Study, as_json: bool) -> None:
     for cell, why in unsaid:
         typer.echo(f"{cell.model}, {cell.task}, {cell.said}: {why}", err=True)
     typer.echo(
-        f"\n{len(sized)} of {len(found)} cells: {total['items']:,} items, {total['calls']:,} calls; {total['prompt_tokens']:,} "
-        f"prompt tokens; at most {total['answer_tokens']:,} answer tokens; "
-        + (f"about ${cost:.2f}" if cost is not None else "cost unknown: not every model has a price")
+        f"\n{len(sized)} of {len(found)} cells: {total.items:,} items, {total.calls:,} calls; {total.prompt_tokens:,} "
+        f"prompt tokens; at most {total.answer_tokens:,} answer tokens; "
+        + (f"about ${total.cost:.2f}" if total.cost is not None else "cost unknown: not every model has a price")
     )
     if study.spec.judges:
         typer.echo("Judges come on top: they see answers that are not there yet.")

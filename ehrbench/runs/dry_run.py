@@ -36,6 +36,29 @@ class Estimate(NamedTuple):
     """US dollars at most; None where no prices are known."""
 
 
+class Total(NamedTuple):
+    """The size of several runs together."""
+
+    items: int
+    calls: int
+    prompt_tokens: int
+    answer_tokens: int
+    cost: float | None
+    """None where the price of one is not known."""
+
+
+def total_of(estimates: Sequence[Estimate]) -> Total:
+    """What several runs take together."""
+    costs = [one.cost for one in estimates if one.cost is not None]
+    return Total(
+        items=sum(one.items for one in estimates),
+        calls=sum(one.calls for one in estimates),
+        prompt_tokens=sum(one.prompt_tokens for one in estimates),
+        answer_tokens=sum(one.answer_tokens for one in estimates),
+        cost=sum(costs) if len(costs) == len(estimates) else None,
+    )
+
+
 def estimate_run(run: Prepared) -> Estimate:
     """Make every prompt of a run and count it; a later refinement prompt is counted without the answer it will carry."""
     from ehrbench.models.words import WordTokenizer

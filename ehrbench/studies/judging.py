@@ -41,11 +41,14 @@ def judgement_states(study: Study, cells: Mapping[str, CellState]) -> list[CellS
 
 def run_judges(study: Study, on_event: Listener, recheck: bool) -> None:
     """Have every judge judge what it has not judged yet."""
+    if not study.spec.judges:
+        return
     cells = {cell.id: cell_state(study, cell) for cell in study.cells}
+    judgings = list(_judgings(study))
     for name, entry in study.spec.judges.items():
         pending = [
             one
-            for one in _judgings(study)
+            for one in judgings
             if one.name == name and (recheck or stored_state(study, one.start, _digest(one, cells)).state != "done")
         ]
         if not pending:
@@ -60,12 +63,12 @@ def run_judges(study: Study, on_event: Listener, recheck: bool) -> None:
 
 
 def _judgings(study: Study) -> Iterator[_Judging]:
+    by_place = {(cell.model, cell.task, cell.said): cell for cell in study.cells}
     for name, entry in study.spec.judges.items():
         seen: set[str] = set()
         for question in study.questions:
             if entry.questions and question.name not in entry.questions:
                 continue
-            by_place = {(cell.model, cell.task, cell.said): cell for cell in study.cells}
             for cell in question.cells:
                 if cell.model == entry.reference or cell.id in seen:
                     continue

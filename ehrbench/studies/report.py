@@ -61,9 +61,10 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
     tables: list[Table] = []
     pictures: dict[str, str] = {}
     for question in study.questions:
-        lines = [_line(cell, runs[cell.id]) for cell in question.cells]
-        for protocol in dict.fromkeys(study.options(line.cell).protocol for line in lines):  # no table mixes the two
-            own = [line for line in lines if study.options(line.cell).protocol == protocol]
+        by_protocol: dict[str, list[_Line]] = {}  # no table mixes the two
+        for cell in question.cells:
+            by_protocol.setdefault(study.options(cell).protocol, []).append(_line(cell, runs[cell.id]))
+        for protocol, own in by_protocol.items():
             tables.append(_table(question, own, protocol, protocol != "clean"))
             if study.spec.report.figures:
                 pictures |= _figures(tables[-1], question, own)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from ehrbench.correlation.compare import compare
+from ehrbench.correlation.compare import Comparison, compare
 from ehrbench.correlation.run_pairs import match_runs
 from ehrbench.errors import EhrbenchError
 from ehrbench.results.schema import Result
@@ -15,6 +14,7 @@ from ehrbench.studies.numbers import FIELDS, fields_of, number
 from ehrbench.studies.state import CellState
 from ehrbench.studies.study import Cell, Study, settings_text
 from ehrbench.studies.tables import Table
+from ehrbench.terminal.numbers import decimal, p_value
 
 
 def judge_tables(study: Study, states: Sequence[CellState]) -> Iterator[Table]:
@@ -53,28 +53,12 @@ def comparison_tables(study: Study, runs: Mapping[str, CellState]) -> Iterator[T
     """Paired tests of two models under the same settings, adjusted over the rows of a table."""
     header = ["task", "settings", "metric", "A", "B", "A − B", "95 % interval", "n", "p", "Holm"]
     fields = [
-        "a",
-        "b",
-        "task",
-        "settings",
-        "metric",
-        "value_a",
-        "value_b",
-        "difference",
-        "low",
-        "high",
-        "n",
-        "p",
-        "p_holm",
-        "test",
-        "caution",
+        *("a", "b", "task", "settings", "metric", "value_a", "value_b", "difference", "low", "high", "n", "p", "p_holm"),
+        *("test", "caution"),
     ]
     for entry in study.spec.comparisons:
-        pairs, said, notes = (
-            [],
-            [],
-            [f"A: {entry.a}, B: {entry.b}; p: sign-flip test by patient, two-sided; Holm: over this table"],
-        )
+        notes = [f"A: {entry.a}, B: {entry.b}; p: sign-flip test by patient, two-sided; Holm: over this table"]
+        pairs, said = [], []
         for a, b in _matched(study, entry.a, entry.b, entry.questions):
             folders = runs[a.id].folder, runs[b.id].folder
             if folders[0] is None or folders[1] is None:
@@ -85,32 +69,32 @@ def comparison_tables(study: Study, runs: Mapping[str, CellState]) -> Iterator[T
                 said.append(a.said)
             except EhrbenchError as error:
                 notes.append(str(error))
-        if not pairs:
-            yield Table(f"{entry.a}-vs-{entry.b}", f"{entry.a} and {entry.b}", header, [], frozenset(), notes, (fields, []))
-            continue
-        try:
-            report = compare(pairs, entry.metrics or None)
-        except EhrbenchError as error:
-            yield Table(
-                f"{entry.a}-vs-{entry.b}", f"{entry.a} and {entry.b}", header, [], frozenset(), [*notes, str(error)], (fields, [])
-            )
-            continue
         rows: list[list[str]] = []
         records: list[list[object]] = []
-        for index, one in enumerate(report.rows):
-            settings = said[index // max(1, len(entry.metrics))]
-            ends = "" if one.low is None or one.high is None else f"{one.low:+.4f} to {one.high:+.4f}{'!' if one.caution else ''}"
-            numbers = [*map(_four, (one.value_a, one.value_b)), "" if one.difference is None else f"{one.difference:+.4f}", ends]
-            rows.append([one.task, settings, one.label, *numbers, str(one.n), *map(_p, (one.p, one.p_holm))])
-            values: list[Any] = [one.value_a, one.value_b, one.difference, one.low, one.high, one.n, one.p, one.p_holm]
-            records.append([entry.a, entry.b, one.task, settings, one.metric, *values, one.test, one.caution])
-        notes += [*report.warnings, *(f"! {one.caution}" for one in report.rows if one.caution)]
-        title = f"{entry.a} and {entry.b} on the items that both answered"
-        yield Table(
-            *(f"{entry.a}-vs-{entry.b}", title, header, rows, frozenset(range(3, 10))),
-            list(dict.fromkeys(notes)),
-            (fields, records),
-        )
+        title = f"{entry.a} and {entry.b}"
+        try:
+            report = compare(pairs, entry.metrics or None) if pairs else None
+        except EhrbenchError as error:
+            report = None
+            notes.append(str(error))
+        if report is not None:
+            title += " on the items that both answered"
+            for index, one in enumerate(report.rows):
+                settings = said[index // max(1, len(entry.metrics))]
+                rows.append(_compared(one, settings))
+                values = [one.value_a, one.value_b, one.difference, one.low, one.high, one.n, one.p, one.p_holm]
+                records.append([entry.a, entry.b, one.task, settings, one.metric, *values, one.test, one.caution])
+            notes += [*report.warnings, *(f"! {one.caution}" for one in report.rows if one.caution)]
+        numbers = frozenset(range(3, len(header))) if rows else frozenset()
+        notes = list(dict.fromkeys(notes))
+        yield Table(f"{entry.a}-vs-{entry.b}", title, header, rows, numbers, notes, (fields, records))
+
+
+def _compared(one: Comparison, settings: str) -> list[str]:
+    ends = "" if one.low is None or one.high is None else f"{one.low:+.4f} to {one.high:+.4f}{'!' if one.caution else ''}"
+    difference = "" if one.difference is None else f"{one.difference:+.4f}"
+    about = [one.task, settings, one.label, decimal(one.value_a, 4), decimal(one.value_b, 4)]
+    return [*about, difference, ends, str(one.n), p_value(one.p), p_value(one.p_holm)]
 
 
 def _matched(study: Study, a: str, b: str, questions: Sequence[str]) -> Iterator[tuple[Cell, Cell]]:
@@ -120,11 +104,3 @@ def _matched(study: Study, a: str, b: str, questions: Sequence[str]) -> Iterator
     for cell in {cell.id: cell for cell in chosen if cell.model == a}.values():
         if (cell.task, cell.said) in other:
             yield cell, other[cell.task, cell.said]
-
-
-def _four(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _p(value: float | None) -> str:
-    return "" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"

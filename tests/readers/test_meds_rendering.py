@@ -61,6 +61,7 @@ def test_what_a_line_says(code: str, values: dict[str, Any], shown: str) -> None
 LATER = [
     ("end", "2150-03-05 10:00:00", pl.String),
     ("end_time", "2150-03-05T10:00", pl.String),
+    ("end_time", "2150-03-05 11:00:00+01:00", pl.String),
     ("outtime", datetime(2150, 3, 5, 10), pl.Datetime("us")),
 ]
 
@@ -87,6 +88,16 @@ def test_a_day_is_told_when_it_is_over() -> None:
     lines = render(row, Codebook().meanings({"X": False}), ["stop"])[1]
     assert lines.record("1", datetime(2150, 3, 5, 23, 59, 58)).text == "2150-03-04 08:00, X"
     assert lines.text.endswith("2150-03-05 23:59:59, X; stop, of 2150-03-04 08:00")
+
+
+@pytest.mark.parametrize("end", ["2150-03-05", "probably 2150-03-05", "2150-03-05 at noon"])
+def test_a_text_that_names_a_day_is_told_when_it_is_over(end: str) -> None:
+    row = pl.DataFrame(
+        [{"subject_id": 1, "time": datetime(2150, 3, 4, 8), "code": "X", "end": end}],
+        schema=COLUMNS | {"numeric_value": pl.Float64, "end": pl.String},
+    )
+    lines = render(row, Codebook().meanings({"X": False}), ["end"])[1]
+    assert lines.record("1", datetime(2150, 3, 5, 23, 59, 58)).text == "2150-03-04 08:00, X"
 
 
 def test_an_end_that_is_known_at_its_start_is_a_modifier() -> None:
