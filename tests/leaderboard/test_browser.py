@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ehrbench.assets import asset_dir
 from ehrbench.leaderboard.build import build
 from ehrbench.results.store import write_result
 from ehrbench.results.supplements import HeadToHead, HumanStats, Interval, Pair, SystemJudgement
+from tests.leaderboard.reader import Reader
 from tests.leaderboard.sample import HOSTILE, season
 from tests.leaderboard.test_build import cells_of
 
@@ -28,34 +28,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "in/human.json").write_text(_human().model_dump_json())
     build([folder / "in", asset_dir("published")], folder / "site", reviewed_by="A. Reader")
     return folder / "site"
-
-
-class Reader:
-    """A page, and everything that went wrong on it."""
-
-    def __init__(self, browser: Any, **options: Any) -> None:
-        self.context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900}, **options)
-        self.page = self.context.new_page()
-        self.wrong: list[str] = []
-        self.page.on("console", lambda message: self.wrong.append(message.text))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.wrong.append(f"dialog {dialog.message}"))
-        self.page.on("request", self._request)
-
-    def open(self, path: Path, fragment: str = "") -> Any:
-        self.page.goto(path.as_uri() + fragment)
-        return self.page
-
-    def _request(self, request: Any) -> None:
-        if not request.url.startswith(("file:", "data:")) or request.resource_type != "document":
-            self.wrong.append(f"requested {request.resource_type} {request.url[:80]}")
-
-
-@pytest.fixture
-def reader(browser: Any) -> Iterator[Reader]:
-    one = Reader(browser)
-    yield one
-    one.context.close()
 
 
 TABLE = "#clean_truncate_8192 > .scroll table"

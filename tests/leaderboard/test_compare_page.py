@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,7 +10,7 @@ from ehrbench.leaderboard.build import build
 from ehrbench.results import MetricResult
 from ehrbench.results.store import write_result
 from ehrbench.results.supplements import Comparison, Interval
-from tests.leaderboard.test_browser import Reader
+from tests.leaderboard.reader import Reader
 from tests.results.factory import make_metric, make_result
 
 pytestmark = pytest.mark.browser
@@ -57,13 +55,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "in/x.paired.json").write_text(f"[{test.model_dump_json()}]")
     assert build([folder / "in"], folder / "site").problems == []
     return folder / "site"
-
-
-@pytest.fixture
-def reader(browser: Any) -> Iterator[Reader]:
-    one = Reader(browser)
-    yield one
-    one.context.close()
 
 
 def test_a_stored_test_decides_and_intervals_where_there_is_none(site: Path, reader: Reader) -> None:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import ehrbench
 from ehrbench.leaderboard.build import build
-from tests.leaderboard.test_browser import Reader
+from tests.leaderboard.reader import Reader
+from tests.support.ward import write_ward
 
 pytestmark = pytest.mark.browser
 
-TASK = """
-task: ward
-version: 1
-data: {reader: jsonl, path: ward, policy: open}
-prompt: {user: "{{ question }}"}
-metrics: [exact_match]
-primary: exact_match
-"""
 FULL, LIMITED = 83, 30
 
 
@@ -43,23 +34,12 @@ RUNS = {"whole": (3, None), "weaker": (1, None), "first-part": (6, LIMITED), "se
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("partial")
-    (folder / "tasks").mkdir()
-    (folder / "tasks" / "ward.yaml").write_text(TASK)
-    (folder / "data" / "ward").mkdir(parents=True)
-    items = [json.dumps({"id": str(i), "question": str(i), "answer": "yes"}) + "\n" for i in range(FULL)]
-    (folder / "data" / "ward" / "items.jsonl").write_text("".join(items))
+    tasks, data = write_ward(folder, FULL, "yes")
     for name, (share, limit) in RUNS.items():
-        model, places = right_in(share, name), {"data_dir": folder / "data", "include_paths": [folder / "tasks"]}
-        ehrbench.evaluate(model, "ward", limit=limit, out=folder / "out", **places)
+        places = {"data_dir": data, "include_paths": [tasks], "out": folder / "out"}
+        ehrbench.evaluate(right_in(share, name), "ward", limit=limit, **places)
     assert build([folder / "out"], folder / "site").problems == []
     return folder / "site"
-
-
-@pytest.fixture
-def reader(browser: Any) -> Iterator[Reader]:
-    one = Reader(browser)
-    yield one
-    one.context.close()
 
 
 def test_limited_runs_are_marked_and_the_full_one_keeps_its_rank(site: Path, reader: Reader) -> None:

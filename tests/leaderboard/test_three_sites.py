@@ -7,7 +7,6 @@ paper has every column.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from ehrbench.leaderboard.check import check_site
 from ehrbench.results.store import write_result
 from ehrbench.suites.demo import correlate_sample, run_demo, run_other_suites, run_windows
 from tests.leaderboard.invented import invented, model_names, models_yaml
-from tests.leaderboard.test_browser import AXE, Reader, axe_faults
+from tests.leaderboard.reader import Reader
+from tests.leaderboard.test_browser import AXE, axe_faults
 
 pytestmark = pytest.mark.browser
 
@@ -46,13 +46,6 @@ def pages(site: Path) -> list[Path]:
     """One page of every kind, the largest where there are several."""
     found = [site / name for name in (*KINDS, "agreement.html") if (site / name).exists()]
     return found + [max((site / kind).iterdir(), key=lambda path: path.stat().st_size) for kind in ("suites", "tasks", "models")]
-
-
-@pytest.fixture
-def reader(browser: Any) -> Iterator[Reader]:
-    one = Reader(browser)
-    yield one
-    one.context.close()
 
 
 def test_pages_are_valid_and_ask_for_nothing(site: Path, reader: Reader) -> None:

@@ -12,15 +12,7 @@ from ehrbench.results.schema import Result
 from ehrbench.results.store import find_results
 from ehrbench.results.validate import check_result
 from tests.results.factory import make_result
-
-TASK = """
-task: ward
-version: 1
-data: {reader: jsonl, path: ward, policy: open}
-prompt: {user: "{{ question }}"}
-metrics: [exact_match]
-primary: exact_match
-"""
+from tests.support.ward import write_ward
 
 
 def run(folder: Path, *more: str) -> Result:
@@ -33,12 +25,8 @@ def run(folder: Path, *more: str) -> Result:
 
 
 def ward(folder: Path) -> list[str]:
-    (folder / "tasks").mkdir()
-    (folder / "tasks" / "ward.yaml").write_text(TASK)
-    (folder / "data" / "ward").mkdir(parents=True)
-    lines = [f'{{"id": "{i}", "question": "?", "answer": "a"}}\n' for i in range(5)]
-    (folder / "data" / "ward" / "items.jsonl").write_text("".join(lines))
-    return ["--tasks", "ward", "--data-dir", str(folder / "data"), "--include-path", str(folder / "tasks")]
+    tasks, data = write_ward(folder, 5, "a")
+    return ["--tasks", "ward", "--data-dir", str(data), "--include-path", str(tasks)]
 
 
 def test_a_limited_run_of_a_task_without_a_stated_size_is_partial_and_unranked(tmp_path: Path) -> None:
