@@ -68,6 +68,21 @@ def test_probabilities_and_likelihoods_from_two_copies(model: Any, reference: An
     assert all(scored[id_] == pytest.approx(expected[id_], abs=1e-3) for id_ in expected)
 
 
+def test_a_copy_that_dies_while_scoring_ends_the_run_at_once(served_checkpoint: Path) -> None:
+    """What was scored before is told first, and is stored, so the same command continues."""
+    model = load_model(f"vllm:{served_checkpoint}", {**ENGINE, "data_parallel_size": "2"}, WINDOW)
+    try:
+        texts = [LikelihoodRequest(str(n), ((RECORDS[n % 4] * 2, f" yes {n}"),)) for n in range(400)]
+        scored = []
+        with pytest.raises(EhrbenchError, match="engine stopped .*the same command continues from there"):
+            for response in model.log_likelihoods(texts):
+                scored.append(response.finish)
+                next(child for child in active_children() if "EngineCore" in child.name).kill()
+        assert scored and set(scored) == {"stop"} and len(scored) < len(texts)
+    finally:
+        model.close()
+
+
 def test_a_copy_that_dies_ends_the_run_at_once(model: Any) -> None:
     """The last test of the module: the engine is gone after it. Finished items are stored, so the same command continues."""
     asked = [Request(str(n), (Message("user", f"Tell of {n}."),), 400) for n in range(60)]
