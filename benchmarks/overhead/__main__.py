@@ -8,8 +8,9 @@ with. Rounds are interleaved.
 
 A scenario is passed where the command ends well and all its items are in the score's denominator; after a kill, where no more
 than the calls in flight were asked again. With a poisoned item or null contents it is passed where the exit code says that not
-all is well, and the score is of the items that were answered and of no others; of none at all there need be no score. A server that is restarted or loads must cost no
-item, one that counts only uncached tokens no answer, and a body of a gigabyte only its own item and 600 MB of memory at most.
+all is well, and the score is of the items that were answered and of no others; of none at all there need be no score. A server
+that is restarted or loads must cost no item, one that counts only uncached tokens no answer, and a body of a gigabyte only its
+own item and 600 MB of memory at most.
 """
 
 from __future__ import annotations

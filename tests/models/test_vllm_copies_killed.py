@@ -115,3 +115,18 @@ def test_a_copy_killed_while_it_scores_ends_every_call_at_once(engine: CopiedEng
         assert "vLLM's engine stopped (RuntimeError)" in str(error)
         assert "the same command continues from there" in str(error)
         assert "Wilhelmina" not in str(error)
+
+
+def test_a_call_that_a_dying_engine_gives_up_is_no_item_s_fault(engine: CopiedEngine) -> None:
+    """vLLM's front ends calls in flight as aborted before it says that it is dead."""
+
+    async def aborted(*_: Any, **__: Any) -> AsyncIterator[Any]:
+        one = SimpleNamespace(token_ids=[], finish_reason="abort", logprobs=None)
+        yield SimpleNamespace(outputs=[one], finished=True, num_cached_tokens=0, prompt_logprobs=None)
+
+    engine._engine.generate = aborted
+    try:
+        with pytest.raises(EhrbenchError, match="engine stopped .*the same command continues from there"):
+            asyncio.run_coroutine_threadsafe(engine.complete(Job([1, 4, 5], 1, scored=2)), background_loop()).result(60)
+    finally:
+        engine.close()

@@ -127,6 +127,8 @@ class Calls:
     def done(self, job: Job, ids: list[int], output: Any, seconds: float) -> Done:
         """What the call became, from its last output and all its tokens."""
         finish = output.outputs[0].finish_reason if output.finished else "stop"
+        if finish == "abort":  # nobody gives up a call that is waited for but an engine that ends: no item's fault
+            raise engine_stopped(ConnectionAbortedError())
         if finish not in ("stop", "length"):
             raise RuntimeError(f"vLLM: {finish}")
         place = next((i for i, token in enumerate(ids) if token in self._eos), None)
