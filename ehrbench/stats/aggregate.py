@@ -44,6 +44,8 @@ class Additive:
     """Statistics float64[n, k] to what each item adds to each part's denominators: float64[n, K, s], K = 1 without parts."""
     ratio_scale: bool = False
     """Whether the value is above 0 and its uncertainty a factor, so that the interval is made of its logarithm."""
+    ranks_pairs: bool = False
+    """As of ``Ranked``."""
 
     def __call__(self, statistics: npt.ArrayLike, weights: npt.ArrayLike) -> FloatArray:
         """Values float64[B] of statistics [n, k] under weights [B, n]."""
@@ -64,6 +66,8 @@ class Ranked:
     """As of ``Additive``."""
     support: Callable[[FloatArray], FloatArray] = _all_items
     """As of ``Additive``."""
+    ranks_pairs: bool = False
+    """Whether it is the share of pairs, one item of each class, that are in the right order: an AUROC, or a mean of some."""
 
     def __call__(self, statistics: npt.ArrayLike, weights: npt.ArrayLike) -> FloatArray:
         """Values float64[B] of statistics [n, k] under weights [B, n]."""
@@ -347,9 +351,11 @@ AGGREGATES: dict[str, Aggregate] = {
     # gold class, answered class
     "mcc": Additive(_mcc, _one_hot, columns=2, bounds=(-1.0, 1.0)),
     # label 0 or 1, score (for the last two: probability of label 1)
-    "auroc": Ranked(_label_then_score, _auroc, columns=2, bounds=(0.0, 1.0), support=_by_label),
+    "auroc": Ranked(_label_then_score, _auroc, columns=2, bounds=(0.0, 1.0), support=_by_label, ranks_pairs=True),
     # class, label 0 or 1, score
-    "macro_auroc": Ranked(_class_then_label, _macro_auroc, columns=3, bounds=(0.0, 1.0), support=_by_class_and_label),
+    "macro_auroc": Ranked(
+        _class_then_label, _macro_auroc, columns=3, bounds=(0.0, 1.0), support=_by_class_and_label, ranks_pairs=True
+    ),
     "auprc": Ranked(_score_descending, _auprc, columns=2, bounds=(0.0, 1.0), support=_by_label),
     "brier": Additive(_mean, _squared_error, columns=2, bounds=(0.0, 1.0)),
     "ece": Additive(_ece, _binned_gaps, columns=2, bounds=(0.0, 1.0)),

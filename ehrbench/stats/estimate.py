@@ -103,7 +103,7 @@ def estimate(
     left_out = leave_one_out(how, matrix, codes, n_groups)
     caution = _caution(left_out, n, n_groups, unit, counts_classes=isinstance(how, Ranked) or how.parts is not None)
     if len(left_out.values) > 1 and bounds is not None:
-        low, high = _mean_of_parts(left_out, bounds, level)
+        low, high = _mean_of_parts(left_out, bounds, level, how.ranks_pairs)
         method = f"mean of {len(left_out.values)} classes' score intervals, jackknife over {n_groups} {unit}"
         return Estimate(value, low, high, n, n_groups, method, caution=caution)
     as_factor = isinstance(how, Additive) and how.ratio_scale
@@ -113,7 +113,7 @@ def estimate(
     one = spread_of(left_out, 0)
     if one is None or not np.isfinite(one.value):
         return Estimate(value, None, None, n, n_groups, "", "not defined without one of the groups")
-    ends = interval(one, bounds, level)
+    ends = interval(one, bounds, level, ranks_pairs=how.ranks_pairs)
     if ends is None:
         return Estimate(value, None, None, n, n_groups, "", "all groups have one value, and nothing says what else it might be")
     method = _method(one, bounds, n_groups, unit)
@@ -134,7 +134,7 @@ def spread_of(left_out: LeftOut, part: int) -> Spread | None:
     return spread(float(left_out.values[part]), rest, df, trials)
 
 
-def _mean_of_parts(left_out: LeftOut, bounds: Bounds, level: float) -> tuple[float, float]:
+def _mean_of_parts(left_out: LeftOut, bounds: Bounds, level: float, ranks_pairs: bool) -> tuple[float, float]:
     """Of a mean over classes; a class that one cluster alone has may lie anywhere between the bounds."""
     ends: list[Bounds] = []
     for k, value in enumerate(left_out.values.tolist()):
@@ -144,7 +144,7 @@ def _mean_of_parts(left_out: LeftOut, bounds: Bounds, level: float) -> tuple[flo
         elif one.trials == 0:  # nothing of the class was there to be found
             ends.append((value, value))
         else:
-            ends.append(interval(one, bounds, level) or bounds)
+            ends.append(interval(one, bounds, level, ranks_pairs=ranks_pairs) or bounds)
     known = np.where(np.isnan(left_out.rest), left_out.values, left_out.rest)
     low, high = mean_interval(left_out.values.tolist(), ends, correlations(known))
     return max(bounds[0], low), min(bounds[1], high)

@@ -2,7 +2,8 @@
 
 A value between known bounds gets Wilson's score interval with the *effective* number of trials: as many right-or-wrong items as
 would make it equally uncertain (Korn and Graubard 1998; Dean and Pagano 2015 compare such intervals), and Student's quantile. It
-never leaves the bounds and has a width even where all items are right. Where the clusters are more skewed than right-or-wrong
+never leaves the bounds and has a width even where all items are right. An AUROC's is the same with an AUROC's own variance
+(``ehrbench.stats.binormal``). Where the clusters are more skewed than right-or-wrong
 items would be, the long end is moved out by what Hall (1992) has for the difference. A value without bounds gets Student's
 interval with the same correction. An unweighted mean of several values combines their intervals (MOVER, Zou and Donner 2008).
 """
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ehrbench.stats import binormal
 from ehrbench.stats.clusters import FloatArray
 from ehrbench.stats.student import student
 
@@ -72,8 +74,15 @@ def telling(left_out: FloatArray) -> float:
     return float(squares.sum()) ** 2 / fourth if fourth > 0 else 0.0
 
 
-def interval(one: Spread, bounds: Bounds | None, level: float = 0.95) -> tuple[float, float] | None:
-    """Ends of the interval; None where nothing varies and there are no bounds to say what might have."""
+def interval(one: Spread, bounds: Bounds | None, level: float = 0.95, *, ranks_pairs: bool = False) -> tuple[float, float] | None:
+    """Ends of the interval; None where nothing varies and there are no bounds to say what might have.
+
+    Args:
+        one: the value and its spread.
+        bounds: its smallest and largest possible value, if there are any.
+        level: in (0, 1).
+        ranks_pairs: whether the value is an AUROC, whose bounds are 0 and 1.
+    """
     if bounds is None:
         if one.stderr <= NOTHING * max(1.0, abs(one.value)):
             return None
@@ -85,11 +94,18 @@ def interval(one: Spread, bounds: Bounds | None, level: float = 0.95) -> tuple[f
     if one.constant(bounds):
         below, above = score_interval(share, max(1, one.trials), student(math.inf, level))
         return low + width * below, low + width * above
-    t, variance = student(one.df, level), max(share * (1 - share), NOTHING)
+    t = student(one.df, level)
+    if ranks_pairs and (variance := binormal.variance(share)) > NOTHING:
+        ends = binormal.score_interval(share, one.stderr, t)
+        return _within(bounds, _lengthened(*ends, one, t, one.stderr * binormal.slope(share) / variance))
+    variance = max(share * (1 - share), NOTHING)
     below, above = score_interval(share, variance / (one.stderr / width) ** 2, t)
     binomial = (1 - 2 * share) * one.stderr / width / variance
-    below, above = _lengthened(low + width * below, low + width * above, one, t, binomial)
-    return max(low, below), min(high, above)
+    return _within(bounds, _lengthened(low + width * below, low + width * above, one, t, binomial))
+
+
+def _within(bounds: Bounds, ends: tuple[float, float]) -> tuple[float, float]:
+    return max(bounds[0], ends[0]), min(bounds[1], ends[1])
 
 
 def score_interval(share: float, trials: float, quantile: float) -> tuple[float, float]:
