@@ -76,7 +76,9 @@ def of_tox(file: str = "tests.txt") -> Iterator[str]:
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_requirement_has_one_tested_version(python: str) -> None:
-    wanted = asked([*PROJECT["dependencies"], *(f"ehrbench[{e}]" for e in ("dev", "hf", "lm-eval", "ray")), *of_tox()])
+    wanted = asked(
+        [*PROJECT["dependencies"], *(f"ehrbench[{e}]" for e in ("dev", "hf", "lm-eval", "ray", "datasets")), *of_tox()]
+    )
     tested = pins("tests.txt", python)
     assert sorted(set(wanted) - set(tested)) == [], "run `tox -e constraints -- --no-upgrade`"
     for name, requirement in wanted.items():

@@ -33,6 +33,8 @@ def locate(spec: DataSpec, data_dir: str | None) -> Path:
     It is ``data.path`` below the data folder where that is there, else the data folder itself where the task's reader recognises
     a release in it. For ``sample`` it is in the synthetic data of the task's suite, generated on first use.
 
+    Data that the reader finds elsewhere, such as the hub's cache, are not looked for in the data folder.
+
     Args:
         spec: the task's ``data`` section.
         data_dir: ``--data-dir``; see ``chosen_data_dir`` for None.
@@ -43,6 +45,9 @@ def locate(spec: DataSpec, data_dir: str | None) -> Path:
     chosen = chosen_data_dir(data_dir)
     if chosen == SAMPLE_WORD:
         return ensure_sample(suite_of(spec.path)).parent / spec.path
+    reader = READERS.get(spec.reader)
+    if (folder := reader.elsewhere(spec.options)) is not None:
+        return folder
     root = Path(chosen).expanduser()
     if not root.is_dir():
         named = "" if data_dir else " (the default; name another with --data-dir)"
@@ -50,7 +55,7 @@ def locate(spec: DataSpec, data_dir: str | None) -> Path:
     folder = root / spec.path
     if folder.is_dir():
         return folder
-    if READERS.get(spec.reader).recognises(root, spec.options):
+    if reader.recognises(root, spec.options):
         return root
     raise MissingError(f"the data of reader '{spec.reader}' are not in {root}; {_advice(spec, root)}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +42,9 @@ class Dataset:
     """Items that may stand in a prompt as worked examples and are not asked (a training part); None: ``items`` may."""
     derived_from: str | None = None
     """Digest of what the items were made from, for items that are made from runs and not from files."""
+
+    source: Mapping[str, str] = field(default_factory=dict)
+    """Where the data are from, beyond their files, for the manifest: a hub's name of them, its commit."""
 
     version: int = 1
     """Of the reader's renderings: raised when the same files are shown otherwise, so that no run goes on with other prompts."""

@@ -32,8 +32,10 @@ class Reader(Generic[O]):
         slots: Sequence[str] | None,
         meta: Sequence[str] | None,
         lacks: Callable[[Path, O], str | None] | None = None,
+        elsewhere: Callable[[O], Path | None] | None = None,
     ) -> None:
         """See ``reader``."""
+        self._elsewhere = elsewhere
         self._open = open_release
         self._lacks = lacks
         self._recognises = recognises
@@ -72,6 +74,14 @@ class Reader(Generic[O]):
         """A sentence where a recognised release has no item of the task, told without reading the items; else None."""
         return None if self._lacks is None else self._lacks(root, self._parsed(options))
 
+    def elsewhere(self, options: Mapping[str, Any]) -> Path | None:
+        """The folder of data that do not lie below the user's data folder (the cache of a hub); None for all others.
+
+        Raises:
+            MissingError: they should be there and are not.
+        """
+        return None if self._elsewhere is None else self._elsewhere(self._parsed(options))
+
     def problems(self, options: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Every fault of some options, as (option, sentence); no data are needed."""
         try:
@@ -107,6 +117,7 @@ def reader(
     slots: Sequence[str] | None = (),
     meta: Sequence[str] | None = (),
     lacks: Callable[[Path, O], str | None] | None = None,
+    elsewhere: Callable[[O], Path | None] | None = None,
 ) -> Callable[[Callable[[Path, O], Dataset]], Reader[O]]:
     """Make a reader of a function ``(folder, options) -> Dataset``, which may not hold all records: ``load_record`` reads one.
 
@@ -116,5 +127,6 @@ def reader(
         slots: prompt slots that every item fills beside those of every task; None: the data decide.
         meta: keys of ``Item.meta``; None: the data decide.
         lacks: says in a sentence that a recognised folder has no item of the task, from what can be told at once; or None.
+        elsewhere: the folder of data that do not lie below the user's data folder; None where they do.
     """
-    return lambda open_release: Reader(open_release, options, recognises, slots, meta, lacks)
+    return lambda open_release: Reader(open_release, options, recognises, slots, meta, lacks, elsewhere)

