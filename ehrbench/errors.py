@@ -42,6 +42,13 @@ INCOMPLETE_EXIT_CODE = 5
 
 INTERRUPTED_EXIT_CODE = 130
 """A run was stopped; the same command continues it."""
+BUG_EXIT_CODE = 1
+_FROM_BEST = (0, INCOMPLETE_EXIT_CODE, 2, 3, 4, BUG_EXIT_CODE)
+
+
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """The code of several endings together: what did not run at all is worse than what has items without an answer."""
+    return max(codes, key=_FROM_BEST.index, default=0)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

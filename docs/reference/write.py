@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import typer
 
-from ehrbench.cli import app
+from ehrbench.cli import app, run_file
 from ehrbench.metrics import METRICS
 from ehrbench.metrics.metric import Metric
 from ehrbench.neural.arguments import ARGUMENTS
@@ -81,11 +81,17 @@ def study_schema() -> Iterator[str]:
     yield json.dumps(json_schema(), indent=2)
 
 
+def run_schema() -> Iterator[str]:
+    """``run.schema.json``."""
+    yield json.dumps(run_file.json_schema(), indent=2)
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "cli.md": commands,
     "metrics.md": metrics,
     "tasks.md": tasks,
     "study.schema.json": study_schema,
+    "run.schema.json": run_schema,
 }
 
 

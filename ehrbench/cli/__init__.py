@@ -83,35 +83,26 @@ def _root(
 
 def main() -> None:
     """Run a command; every ending has an exit code of ehrbench/errors.py and no message quotes a record."""
-    from ehrbench.errors import INTERRUPTED_EXIT_CODE, EhrbenchError
+    from ehrbench.cli.endings import ending_of
+    from ehrbench.errors import BUG_EXIT_CODE, INTERRUPTED_EXIT_CODE, EhrbenchError
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # an answer may hold what a terminal cannot show, such as half a surrogate pair
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except EhrbenchError as error:
-        typer.echo(f"ehrbench: {error}", err=True)
-        sys.exit(error.exit_code)
+    except (EhrbenchError, OSError) as error:
+        ending = ending_of(error)
+        typer.echo(f"ehrbench: {ending.said}", err=True)
+        sys.exit(ending.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("ehrbench: interrupted; what is finished is kept; the same command continues from there", err=True)
         sys.exit(INTERRUPTED_EXIT_CODE)
-    except OSError as error:
-        typer.echo(f"ehrbench: {_said_of(error)}", err=True)
-        sys.exit(3 if isinstance(error, FileNotFoundError) else 2)
     except SystemExit:
         raise
     except BaseException as error:  # a panic of polars is not an Exception, and its text may quote a value, too
         _report_bug(error)
-        sys.exit(1)
-
-
-def _said_of(error: OSError) -> str:
-    """A file that cannot be read or written is an accident of the machine's, not a bug."""
-    name = str(error.filename) if error.filename is not None else "a file"
-    shown = name if len(name) <= 300 else f"{name[:100]}… ({len(name)} characters)"
-    reason = error.strerror or type(error).__name__
-    return f"cannot use {shown}: {reason}; check the path, its permissions and the space on the disk, then run the command again"
+        sys.exit(BUG_EXIT_CODE)
 
 
 def _report_bug(error: BaseException) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ehrbench.cli.logs import start_logging
-from ehrbench.cli.options import AnswerOptions, ScoreOptions
+from ehrbench.cli.options import OUTPUT, AnswerOptions, OneModel, ScoreOptions
 
 if TYPE_CHECKING:
     from ehrbench.models.server.batch_file import Replies
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Requests(AnswerOptions):
+class Requests(AnswerOptions, OneModel):
     """Write the calls that are ready now as an OpenAI batch file (`vllm run-batch -i FILE -o ANSWERS --model NAME`)."""
 
-    calls: Annotated[Path, typer.Option("--out", help="File of calls to write; it must not exist yet.")]
-    out: Annotated[Path, typer.Option("--results", help="Folder for results, as `ehrbench run --out`.")] = Path("results")
+    calls: Annotated[Path, typer.Option("--out", help="File of calls to write; it must not exist yet.", rich_help_panel=OUTPUT)]
+    out: Annotated[
+        Path, typer.Option("--results", help="Folder for results, as `ehrbench run --out`.", rich_help_panel=OUTPUT)
+    ] = Path("results")
 
     def run(self) -> None:
         """Write the calls."""
@@ -35,7 +37,7 @@ class Requests(AnswerOptions):
 
         silence_libraries()
         start_logging(self.verbose, self.log_file)
-        options = self.run_options()
+        options = self.run_options(self.model)
         chosen = load_catalog(options.include_paths).select(self.tasks, options.protocol)
         model = server_of(load(options))
         check_path(self.calls, credentialed=False)
@@ -65,7 +67,7 @@ class Requests(AnswerOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ingest(ScoreOptions):
+class Ingest(ScoreOptions, OneModel):
     """Continue a run from a batch's answers, given the options of `ehrbench requests`; scores it when all are there."""
 
     replies: Annotated[Path, typer.Argument(help="File of answers that the batch wrote.")]
@@ -82,7 +84,7 @@ class Ingest(ScoreOptions):
 
         silence_libraries()
         start_logging(self.verbose, self.log_file)
-        options = self.run_options()
+        options = self.run_options(self.model)
         arguments = self.metric_arguments()
         catalog = load_catalog(options.include_paths)
         chosen = catalog.select(self.tasks, options.protocol)

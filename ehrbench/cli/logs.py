@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print the outcome of each item as it ends.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print the outcome of each item as it ends.", rich_help_panel="Output")
+]
 LogFile = Annotated[
     Path | None,
     typer.Option(
-        "--log-file", help="Write item ids, outcomes and attempts with their times to this file; it holds no text of any item."
+        "--log-file",
+        help="Write item ids, outcomes and attempts with their times to this file; it holds no text of any item.",
+        rich_help_panel="Output",
     ),
 ]
 

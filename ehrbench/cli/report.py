@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
+
+from ehrbench.cli.endings import ending_of
+from ehrbench.terminal.numbers import duration
 
 if TYPE_CHECKING:
     from ehrbench.evaluation import Finished
     from ehrbench.results.groups import GroupResult
-    from ehrbench.results.schema import Outcome
+    from ehrbench.results.schema import Outcome, Usage
 
 
 def metric_names(given: str | None, arguments: Mapping[str, str]) -> list[str] | None:
@@ -36,23 +39,94 @@ _NEXT_STEPS = {
 }
 
 
-def report(finished: Sequence[Finished], groups: Sequence[GroupResult], *, as_json: bool) -> None:
-    """Print what was run, and leave with the exit code that says whether all of it has answers."""
+class Failed(NamedTuple):
+    """A model that could not go on, where others could."""
+
+    model: str
+    said: str
+    exit_code: int
+
+    @classmethod
+    def of(cls, model: str, error: Exception) -> Failed:
+        """Explain an error in one sentence."""
+        return cls(model, *ending_of(error))
+
+
+def report(
+    finished: Sequence[Finished],
+    groups: Sequence[GroupResult],
+    *,
+    as_json: bool,
+    failed: Sequence[Failed] = (),
+    seconds: float | None = None,
+) -> None:
+    """Print what was run, and leave with the exit code that says whether all of it has answers.
+
+    Args:
+        finished: the runs.
+        groups: of tasks.
+        as_json: print JSON.
+        failed: models that could not go on.
+        seconds: that the command took; None: not to be said.
+    """
     from ehrbench.cli.groups import print_groups
-    from ehrbench.errors import INCOMPLETE_EXIT_CODE
+    from ehrbench.errors import INCOMPLETE_EXIT_CODE, worst_exit_code
     from ehrbench.terminal.output import print_json, print_result
 
     if as_json:
         results = [{"folder": str(one.folder), **(one.result.model_dump(mode="json") if one.result else {})} for one in finished]
-        print_json([*results, *(group.model_dump(mode="json") for group in groups)])
+        stopped = [{"failed": one.model, "error": one.said, "exit_code": one.exit_code} for one in failed]
+        print_json([*results, *(group.model_dump(mode="json") for group in groups), *stopped])
     else:
         for one in finished:
             if one.result is not None:
                 print_result(one.result)
             typer.echo(f"\n{one.folder}")
         print_groups(groups)
+        if len(finished) + len(failed) > 1:
+            _print_summary(finished, failed)
+        if seconds is not None:
+            _print_usage([one.result.usage for one in finished if one.result is not None], seconds)
     failures: Counter[Outcome] = sum((Counter(one.failures) for one in finished), Counter())
     for outcome, n in failures.items():
         typer.echo(f"ehrbench: {n} items ended without an answer: {outcome}; {_NEXT_STEPS[outcome]}", err=True)
-    if failures or any(one.n_broken or one.n_open for one in finished):
-        raise typer.Exit(INCOMPLETE_EXIT_CODE)
+    incomplete = failures or any(one.n_broken or one.n_open for one in finished)
+    code = worst_exit_code([*(one.exit_code for one in failed), INCOMPLETE_EXIT_CODE if incomplete else 0])
+    if code:
+        raise typer.Exit(code)
+
+
+def _print_summary(finished: Sequence[Finished], failed: Sequence[Failed]) -> None:
+    """All models and tasks in one table, each with its primary metric; the first that has a value where that has none."""
+    from ehrbench.results.schema import SCORED_OUTCOMES
+    from ehrbench.terminal.output import interval_cell, print_table
+
+    rows: list[tuple[object, ...]] = []
+    for one in finished:
+        result = one.result
+        if result is None:
+            continue
+        valued = [metric for metric in result.metrics if metric.value is not None]
+        metric = next((one for one in valued if one.name == result.primary), valued[0] if valued else None)
+        value = None if metric is None or metric.value is None else f"{metric.value:.4f}"
+        interval = None if metric is None else interval_cell(metric)
+        n = f"{sum(count for name, count in result.outcomes.items() if name in SCORED_OUTCOMES)}/{result.n_items}"
+        rows.append((result.model.name, result.task, metric.label if metric else "", value, interval, n))
+    rows += [(one.model, "", "failed", None, None, None) for one in failed]
+    if rows:
+        typer.echo("")
+        print_table(("model", "task", "metric", "value", "95 % interval", "answered"), rows, numbers=(3, 4, 5))
+
+
+def _print_usage(usages: Sequence[Usage], seconds: float) -> None:
+    """What the runs took in all, whenever they ran, and how long this command did."""
+    costs = [one.cost for one in usages if one.cost is not None]
+    calls, prompt, answers = (sum(getattr(one, key) for one in usages) for key in ("calls", "prompt_tokens", "answer_tokens"))
+    thought = sum(one.reasoning_tokens for one in usages)
+    parts = [f"{calls:,} calls"] if calls else []
+    parts += [f"{prompt:,} prompt tokens"] if prompt else []
+    parts += [f"{answers:,} answer tokens"] if answers else []
+    parts += [f"{thought:,} of thinking"] if thought else []
+    parts += [f"${sum(costs):.2f}"] if costs else []
+    parts += [f"this command took {duration(seconds)}"]
+    typer.echo(f"\n{', '.join(parts)}")

@@ -2,79 +2,172 @@
 
 # Typer evaluates the fields' types, so they are not postponed here.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ehrbench.cli.logs import start_logging
-from ehrbench.cli.options import ScoreOptions
+from ehrbench.cli.options import ITEMS, MODEL_HELP, OUTPUT, PLACE, WHAT, ScoreOptions
+from ehrbench.cli.run_file import read_run_file
 
 if TYPE_CHECKING:
+    from ehrbench.cli.report import Failed
+    from ehrbench.evaluation import Finished
     from ehrbench.models.protocol import Model
+    from ehrbench.results.groups import GroupResult
+    from ehrbench.runs.dry_run import Estimate
     from ehrbench.runs.options import RunOptions
-    from ehrbench.runs.prepared import Prepared
+    from ehrbench.tasks.catalog import Catalog
+
+
+@dataclass
+class Done:
+    """What has been done so far, over all models."""
+
+    finished: "list[Finished]" = field(default_factory=list)
+    groups: "list[GroupResult]" = field(default_factory=list)
+    estimates: "list[tuple[str, Estimate]]" = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(ScoreOptions):
+class _Models:
+    model: Annotated[
+        list[str],
+        typer.Option(help=f"{MODEL_HELP}; repeatable: models are loaded one after another.", rich_help_panel=WHAT),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(ScoreOptions, _Models):
     """Run tasks. The same command again continues an interrupted run and repeats nothing that is finished."""
+
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file with options of this command as keys; those of the command line win over it.",
+            is_eager=True,
+            callback=read_run_file,
+            rich_help_panel=WHAT,
+        ),
+    ] = None
 
     shard: Annotated[
         str | None,
-        typer.Option(help="Part of the items to answer, I/N for the I-th of N; `ehrbench merge` puts the parts together."),
+        typer.Option(
+            help="Part of the items to answer, I/N for the I-th of N; `ehrbench merge` puts the parts together.",
+            rich_help_panel=ITEMS,
+        ),
     ] = None
-    executor: Annotated[str, typer.Option(help="Where the model runs: local, or ray (copies on a Ray cluster).")] = "local"
+    executor: Annotated[
+        str, typer.Option(help="Where the model runs: local, or ray (copies on a Ray cluster).", rich_help_panel=PLACE)
+    ] = "local"
     ray_address: Annotated[
         str | None,
-        typer.Option(help="Address of the Ray cluster, HOST:6379 or auto. [default: a cluster started on this machine]"),
+        typer.Option(
+            help="Address of the Ray cluster, HOST:6379 or auto. [default: a cluster started on this machine]",
+            rich_help_panel=PLACE,
+        ),
     ] = None
     ray_actors: Annotated[
         int | None,
-        typer.Option(min=1, help="Number of copies of the model. [default: one per GPU, or one per machine without GPUs]"),
+        typer.Option(
+            min=1,
+            help="Number of copies of the model. [default: one per GPU, or one per machine without GPUs]",
+            rich_help_panel=PLACE,
+        ),
     ] = None
     ray_gpus: Annotated[
-        float | None, typer.Option(min=0, help="Number of GPUs of each copy. [default: 1 if the cluster has any]")
+        float | None,
+        typer.Option(min=0, help="Number of GPUs of each copy. [default: 1 if the cluster has any]", rich_help_panel=PLACE),
     ] = None
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print sizes, calls and cost without calling the model.")] = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print sizes, calls and cost without calling the model.", rich_help_panel=OUTPUT)
+    ] = False
     show_prompt: Annotated[
         str | None,
-        typer.Option(help="Print the exact prompt of the item with this id, which holds record text, without calling the model."),
+        typer.Option(
+            help="Print the exact prompt of the item with this id, which holds record text, without calling the model.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None
 
     def run(self) -> None:
         """Answer, score and report."""
-        from ehrbench.cli.report import metric_names, report
-        from ehrbench.errors import INTERRUPTED_EXIT_CODE
-        from ehrbench.evaluation import answer_and_score, prepare_all, score_groups
+        from time import monotonic
+
+        from ehrbench.cli.report import Failed, metric_names, report
+        from ehrbench.errors import INTERRUPTED_EXIT_CODE, MissingDataError, UsageError
         from ehrbench.runs.policy import silence_libraries
         from ehrbench.tasks.catalog import load_catalog
-        from ehrbench.terminal.progress import Display
 
         start_logging(self.verbose, self.log_file)
-        options = self.run_options()
+        began = monotonic()
+        if twice := next((name for name in self.model if self.model.count(name) > 1), None):
+            raise UsageError(f"--model {twice} is given twice; give each model once")
+        if self.show_prompt is not None and len(self.model) > 1:
+            raise UsageError("--show-prompt shows what one model would be asked; give one --model")
+        every = [self.run_options(model) for model in self.model]
         arguments = self.metric_arguments()
         names = metric_names(self.metrics, arguments)
         silence_libraries()
-        catalog = load_catalog(options.include_paths)
-        chosen = catalog.select(self.tasks, options.protocol)
-        answering = self._load(options)
+        catalog = load_catalog(every[0].include_paths)
+        catalog.select(self.tasks, every[0].protocol)
+        done = Done()
+        failed: list[Failed] = []
         try:
-            with Display(self.quiet) as show:
-                prepared = prepare_all(chosen, answering, options, allow_partial=self.allow_partial, on_event=show)
-                if self.dry_run or self.show_prompt is not None:
-                    _print_dry_run(prepared, self.show_prompt, self.as_json)
-                    return
-                score = not self.no_score
-                finished = [answer_and_score(one, names, arguments, score=score, on_event=show) for one in prepared]
+            for options in every:
+                try:
+                    self._run_model(options, catalog, names, arguments, done)
+                except MissingDataError:  # the other models would miss them too
+                    raise
+                except Exception as error:
+                    if len(every) == 1:
+                        raise
+                    failed.append(Failed.of(options.model, error))
+                    typer.echo(f"ehrbench: {options.model}: {failed[-1].said}; the other models go on", err=True)
         except KeyboardInterrupt:
             typer.echo("ehrbench: interrupted; what is finished is kept; the same command continues from there", err=True)
             raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
+        if self.show_prompt is None and self.dry_run:
+            _print_estimates(done.estimates, failed, self.as_json)
+        elif self.show_prompt is None:
+            report(done.finished, done.groups, failed=failed, seconds=monotonic() - began, as_json=self.as_json)
+
+    def _run_model(
+        self,
+        options: "RunOptions",
+        catalog: "Catalog",
+        names: list[str] | None,
+        arguments: "Mapping[str, str]",
+        done: "Done",
+    ) -> None:
+        """All tasks with one model, which is loaded once."""
+        from ehrbench.evaluation import answer_and_score, prepare_all, score_groups
+        from ehrbench.runs.dry_run import estimate_run, exact_prompt
+        from ehrbench.terminal.progress import Display
+
+        chosen = catalog.select(self.tasks, options.protocol)
+        answering = self._load(options)
+        finished = []
+        try:
+            with Display(self.quiet) as show:
+                prepared = prepare_all(chosen, answering, options, allow_partial=self.allow_partial, on_event=show)
+                if self.show_prompt is not None:
+                    for message in exact_prompt(prepared, self.show_prompt):
+                        typer.echo(message)
+                    return
+                if self.dry_run:
+                    done.estimates += [(options.model, estimate_run(run)) for run in prepared]
+                    return
+                for one in prepared:
+                    finished.append(answer_and_score(one, names, arguments, score=not self.no_score, on_event=show))
+                    done.finished.append(finished[-1])
         finally:
             answering.close()
-        groups = score_groups(finished, catalog, options, allow_partial=self.allow_partial)
-        report(finished, groups, as_json=self.as_json)
+        done.groups += score_groups(finished, catalog, options, allow_partial=self.allow_partial)
 
     def _load(self, options: "RunOptions") -> "Model":
         """The model, in this process or in copies on a cluster."""
@@ -97,28 +190,30 @@ class Run(ScoreOptions):
         return model
 
 
-def _print_dry_run(prepared: "Sequence[Prepared]", show_prompt: str | None, as_json: bool) -> None:
-    from ehrbench.runs.dry_run import estimate_run, exact_prompt, total_of
+def _print_estimates(estimates: "Sequence[tuple[str, Estimate]]", failed: "Sequence[Failed]", as_json: bool) -> None:
+    from ehrbench.errors import worst_exit_code
+    from ehrbench.runs.dry_run import total_of
     from ehrbench.terminal.output import print_json
 
-    if show_prompt is not None:
-        for message in exact_prompt(prepared, show_prompt):
-            typer.echo(message)
-        return
-    estimates = [estimate_run(run) for run in prepared]
+    several = len({model for model, _ in estimates}) > 1
     if as_json:
-        print_json([e._asdict() for e in estimates])
-        return
-    for e in estimates:
+        print_json([{**({"model": model} if several else {}), **e._asdict()} for model, e in estimates])
+        estimates = []
+    for model, e in estimates:
         typer.echo(
-            f"{e.task}: {e.items} items, {e.calls} calls; {e.prompt_tokens:,} prompt tokens, {e.largest_prompt:,} in the largest "
-            f"({e.tokenizer}); at most {e.answer_tokens:,} answer tokens; {e.cut} records cut, {e.overflow} items do not fit"
+            (f"{model}, " if several else "")
+            + f"{e.task}: {e.items} items, {e.calls} calls; {e.prompt_tokens:,} prompt tokens, {e.largest_prompt:,} in the "
+            f"largest ({e.tokenizer}); at most {e.answer_tokens:,} answer tokens; {e.cut} records cut, "
+            f"{e.overflow} items do not fit"
             + (f", {e.unreadable} have a record that cannot be read" if e.unreadable else "")
             + (f"; about ${e.cost:.2f}" if e.cost is not None else "; cost unknown: no price is given for this model")
         )
     if len(estimates) > 1:
-        total = total_of(estimates)
+        total = total_of([one for _, one in estimates])
+        what = f"all {len(estimates)} runs" if several else f"all {len(estimates)} tasks"
         typer.echo(
-            f"all {len(estimates)} tasks: {total.items} items, {total.calls} calls; {total.prompt_tokens:,} prompt tokens; "
+            f"{what}: {total.items} items, {total.calls} calls; {total.prompt_tokens:,} prompt tokens; "
             f"at most {total.answer_tokens:,} answer tokens" + (f"; about ${total.cost:.2f}" if total.cost is not None else "")
         )
+    if code := worst_exit_code([one.exit_code for one in failed]):
+        raise typer.Exit(code)

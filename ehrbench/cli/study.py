@@ -106,12 +106,15 @@ def report_command(
 
 
 @app.command("schema")
-def schema_command() -> None:
+def schema_command(
+    of_run: Annotated[bool, typer.Option("--run", help="Print that of the files of `ehrbench run --config` instead.")] = False,
+) -> None:
     """Print the JSON Schema of study files, with which an editor completes and checks them."""
-    from ehrbench.studies.schema import json_schema
+    from ehrbench.cli import run_file
+    from ehrbench.studies import schema
     from ehrbench.terminal.output import print_json
 
-    print_json(json_schema())
+    print_json(run_file.json_schema() if of_run else schema.json_schema())
 
 
 def _print_states(study: Study, states: Sequence[CellState], as_json: bool) -> None:

@@ -116,7 +116,7 @@ def _keys(model: type[BaseModel], place: KeyPath) -> list[str]:
             return _keys(current[0], place[place.index(part) + 2 :])
     fields = getattr(current, "model_fields", {})
     extra = ["protocol", "include"] if current is model and not place else []
-    return [*fields, *extra]
+    return [*(field.alias or name for name, field in fields.items()), *extra]
 
 
 def _model_in(annotation: Any) -> Any:

@@ -18,3 +18,11 @@ def ends(one: Any) -> str:
 def p_value(p: float | None) -> str:
     """A p-value with the digits it deserves."""
     return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """A time span in the two units that matter: 3.2 s, 4 min 10 s, 2 h 5 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
