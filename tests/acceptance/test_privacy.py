@@ -75,7 +75,7 @@ def test_after_an_approval_it_runs_and_the_manifest_shows_it(tmp_path: Path, mon
         assert proxy.stats()["connections"] == 0
     away = ehrbench(*arguments, "--seed", 2, home=home)
     assert away.returncode == 3, away.stderr
-    assert "the proxy that HTTPS_PROXY names is not used" in away.stderr
+    assert "the proxy that HTTPS_PROXY names is not used unless --model-arg proxy=URL" in away.stderr
     (folder,) = run_folders(tmp_path / "out")
     for name in ("manifest.json", "result.json"):
         approval = json.loads((folder / name).read_text())["approval"]

@@ -17,6 +17,7 @@ import functools
 import hashlib
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -93,6 +94,7 @@ class Server:
         outage: tuple[int, float] | None = None,
         keep: bool = True,
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Configure the stub.
 
@@ -112,6 +114,7 @@ class Server:
             outage: after so many calls it is gone for so many seconds: connections break and are refused.
             keep: hold every request's body and headers for inspection.
             port: 0 takes a free one.
+            tls: its certificate; None: it speaks plain HTTP.
         """
         self.script = list(script)
         self.rates = dict(rates or {})
@@ -127,6 +130,7 @@ class Server:
         self.loading = loading
         self.outage = outage
         self.keep = keep
+        self.tls = tls
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
@@ -171,7 +175,9 @@ class Server:
         self._thread.join()
 
     def _run(self) -> None:
-        self._listening = self._loop.run_until_complete(self._loop.create_server(lambda: _Connection(self), sock=self._socket))
+        self._listening = self._loop.run_until_complete(
+            self._loop.create_server(lambda: _Connection(self), sock=self._socket, ssl=self.tls)
+        )
         self._loop.call_soon(self._ready.set)
         try:
             self._loop.run_forever()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Literal
 from urllib.parse import parse_qsl, quote
@@ -29,6 +29,8 @@ class Endpoint:
     key_header: Literal["Authorization", "api-key"] = "Authorization"
     key_required: bool = False
     """False for servers that may ask for none."""
+    proxy: str | None = None
+    """The proxy through which an https server is reached; it learns the server's name and sees nothing of what is said."""
 
     @property
     def is_remote(self) -> bool:
@@ -78,8 +80,33 @@ def azure_endpoint(base_url: str, deployment: str, api: str, api_version: str, k
     return Endpoint(base, call, None, key_env, "api-key", key_required=True)
 
 
-def parse_base_url(text: str) -> str:
+def through_proxy(endpoint: Endpoint, proxy: str | None) -> Endpoint:
+    """The endpoint, reached through a proxy.
+
+    Raises:
+        UsageError: not an address of a proxy, a server on this machine, or one that is spoken to in plain text, which the proxy
+            would read.
+    """
+    if proxy is None:
+        return endpoint
+    address = parse_base_url(proxy, "proxy", "http://host:port")
+    if not endpoint.is_remote:
+        raise UsageError(f"--model-arg proxy: {endpoint.base_url} is on this machine and is reached without one; leave proxy out")
+    if not endpoint.base_url.startswith("https://"):
+        raise UsageError(
+            f"--model-arg proxy: {endpoint.base_url} is not an https address, so the proxy would read the text; give the "
+            "server's https address, or leave proxy out"
+        )
+    return replace(endpoint, proxy=address)
+
+
+def parse_base_url(text: str, name: str = "base_url", expected: str = "http://host:port/v1 or https://host/v1") -> str:
     """An address in one spelling.
+
+    Args:
+        text: what was given.
+        name: of the argument, for messages.
+        expected: what it looks like, for messages.
 
     Raises:
         UsageError: not an http or https address, or one that holds credentials, a query or a fragment.
@@ -93,12 +120,15 @@ def parse_base_url(text: str) -> str:
         url.port  # noqa: B018 (raises where the port is none)
     except ValueError:
         # The text itself is not repeated: a mistyped address may hold a password.
-        raise UsageError("base_url is not an address: expected http://host:port/v1 or https://host/v1") from None
+        raise UsageError(f"{name} is not an address: expected {expected}") from None
     if url.user or url.password:
-        raise UsageError("base_url holds a user or password: leave it out and put the key into an environment variable")
+        advice = (
+            "and put the key into an environment variable" if name == "base_url" else "(a proxy that asks for one cannot be used)"
+        )
+        raise UsageError(f"{name} holds a user or password: leave it out {advice}")
     if url.query_string or url.fragment:
         names = ", ".join(name for name, _ in parse_qsl(url.query_string)) or "a fragment"
-        raise UsageError(f"base_url has a query or fragment ({names}): give the address up to /v1 only")
+        raise UsageError(f"{name} has a query or fragment ({names}): give {expected}")
     base = str(url).rstrip("/")
     for suffix in ("/chat/completions", "/completions"):
         base = base.removesuffix(suffix)

@@ -12,7 +12,7 @@ from ehrbench.models.arguments import Arguments
 from ehrbench.models.hf.tokenizer import HFTokenizer
 from ehrbench.models.protocol import Message, ModelIdentity, Tokenizer
 from ehrbench.models.server.body import Dialect, TokenField
-from ehrbench.models.server.endpoint import OPENAI_URL, Endpoint, azure_endpoint, openai_endpoint
+from ehrbench.models.server.endpoint import OPENAI_URL, Endpoint, azure_endpoint, openai_endpoint, through_proxy
 from ehrbench.models.server.model import ServerModel, role_markers
 from ehrbench.models.server.prices import read_prices
 from ehrbench.models.server.transport import Patience
@@ -31,6 +31,7 @@ ARGUMENTS = {
     "max_retries": "further attempts after a failure that may pass (default 8)",
     "omit": "fields that the server does not take, separated by commas (temperature,seed)",
     "prices": "JSON file of prices per million tokens",
+    "proxy": "http://host:port of a proxy to an https server, which it cannot read (default: none)",
     "reasoning_effort": "passed to the server",
     "retry_seconds": "no attempt begins later than this after the first, and so long is waited for a server (default 600)",
     "stop_after": "first calls that may all fail in the same way before the run stops (default 10); 0: any number",
@@ -92,6 +93,7 @@ def _model(
     newest_fields: bool,
     template_switch: bool,
 ) -> ServerModel:
+    endpoint = through_proxy(endpoint, arguments.text("proxy"))
     extra = arguments.json_object("extra_body")
     if own := sorted(_OWN_FIELDS & extra.keys()):
         raise UsageError(f"--model-arg extra_body: '{own[0]}' is set by ehrbench; leave it out")

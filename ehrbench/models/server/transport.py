@@ -227,7 +227,8 @@ class Transport:
         if self._session is None:
             resolver = None if self.endpoint.is_remote else _Loopback()
             self._session = aiohttp.ClientSession(
-                # The limiter bounds the connections. Proxies and .netrc of the environment are left alone (trust_env).
+                # The limiter bounds the connections. Proxies and .netrc of the environment are left alone (trust_env); a proxy
+                # that was named is sent CONNECT, and TLS goes through it to the server.
                 connector=aiohttp.TCPConnector(limit=0, resolver=resolver, keepalive_timeout=60),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # Unpacking is ours, so that a small body cannot become a large one; nothing is gained by it on answers.
@@ -235,17 +236,20 @@ class Transport:
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(total=self.patience.timeout, sock_connect=_CONNECT_SECONDS),
                 trust_env=False,
+                proxy=self.endpoint.proxy,
             )
             # A model that is dropped without close() closes its connections all the same.
             weakref.finalize(self, _close_later, self._session, asyncio.get_running_loop())
         return self._session
 
     def _nobody(self) -> str:
+        if self.endpoint.proxy:
+            return f"no server answers at {self.endpoint.base_url} through {self.endpoint.proxy}: check base_url and proxy"
         said = f"no server answers at {self.endpoint.base_url}: start it, or check base_url"
         proxy = next((name for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY") if name in map(str.upper, os.environ)), None)
         if proxy is None or not self.endpoint.is_remote:
             return said
-        return f"{said}; the proxy that {proxy} names is not used, because nobody approved that it sees the text"
+        return f"{said}; the proxy that {proxy} names is not used unless --model-arg proxy=URL names it too"
 
     def _explain(self, verdict: Verdict, calls: int = 1) -> str:
         what = f"{self.endpoint.base_url} answered {verdict.error}"
