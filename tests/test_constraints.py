@@ -77,7 +77,11 @@ def of_tox(file: str = "tests.txt") -> Iterator[str]:
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_requirement_has_one_tested_version(python: str) -> None:
     wanted = asked(
-        [*PROJECT["dependencies"], *(f"ehrbench[{e}]" for e in ("dev", "hf", "lm-eval", "ray", "datasets")), *of_tox()]
+        [
+            *PROJECT["dependencies"],
+            *(f"ehrbench[{e}]" for e in ("dev", "hf", "lm-eval", "ray", "datasets", "evaluate")),
+            *of_tox(),
+        ]
     )
     tested = pins("tests.txt", python)
     assert sorted(set(wanted) - set(tested)) == [], "run `tox -e constraints -- --no-upgrade`"

@@ -166,6 +166,9 @@ class ScoreOptions(AnswerOptions):
         list[str] | None,
         typer.Option("--metric-arg", help="Argument of a metric, as comet.checkpoint=PATH; repeatable.", rich_help_panel=SCORE),
     ] = None
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the Python code of metrics that are not ehrbench's (evaluate:NAME).")
+    ] = False
     no_score: Annotated[
         bool,
         typer.Option("--no-score", help="Stop after the answers; `ehrbench score` continues from there.", rich_help_panel=OUTPUT),
@@ -180,4 +183,4 @@ class ScoreOptions(AnswerOptions):
         """
         from ehrbench.neural.arguments import parse_arguments
 
-        return parse_arguments(self.metric_arg or ())
+        return parse_arguments(self.metric_arg or (), trust_remote_code=self.trust_remote_code)

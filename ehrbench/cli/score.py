@@ -19,6 +19,9 @@ def score(
     metric_arg: Annotated[
         list[str] | None, typer.Option("--metric-arg", help="Argument of a metric, as comet.checkpoint=PATH; repeatable.")
     ] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the Python code of metrics that are not ehrbench's (evaluate:NAME).")
+    ] = False,
     comet_source: Annotated[
         str | None, typer.Option(help="What COMET is given as source: bm25, instruction or empty. [default: bm25]")
     ] = None,
@@ -58,7 +61,9 @@ def score(
     from ehrbench.terminal.output import print_json, print_result
     from ehrbench.terminal.progress import Display
 
-    arguments = parse_arguments([*(metric_arg or ()), *([f"comet.source={comet_source}"] if comet_source else ())])
+    arguments = parse_arguments(
+        [*(metric_arg or ()), *([f"comet.source={comet_source}"] if comet_source else ())], trust_remote_code=trust_remote_code
+    )
     names = metric_names(metrics, arguments)
     failures = []
 

@@ -21,6 +21,9 @@ def verify(
         list[str] | None,
         typer.Option("--metric-arg", help="Argument of a metric (metric.name=value) that the run was scored with; repeatable."),
     ] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the Python code of metrics that are not ehrbench's (evaluate:NAME).")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check that a result follows from its predictions and its data; exits 1 when it does not."""
@@ -33,7 +36,7 @@ def verify(
 
     loaded = load_run(open_run(run), data_dir)
     problems = task_problems(loaded, load_catalog(include_path)) if include_path else []
-    problems += verify_run(loaded, parse_arguments(metric_arg or ()))
+    problems += verify_run(loaded, parse_arguments(metric_arg or (), trust_remote_code=trust_remote_code))
     if as_json:
         print_json({"run": str(loaded.folder.path), "verified": not problems, "problems": problems})
     elif problems:

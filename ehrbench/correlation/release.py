@@ -107,7 +107,7 @@ def _why_not(metric: Metric) -> str | None:
 
 
 def _score(metric: Metric, release: Release, processes: int | None) -> tuple[Scores, tuple[str, ...]]:
-    from ehrbench.scoring.compute import compute_noted
+    from ehrbench.scoring.compute import compute_all
     from ehrbench.scoring.sources import add_sources
 
     scorables = [scorable for _, scorable in release.scorables]
@@ -115,7 +115,9 @@ def _score(metric: Metric, release: Release, processes: int | None) -> tuple[Sco
         dataset = READERS.get(release.reader)(release.root, {}) if metric.source.mode == "bm25" else None
         records = {item.id: item.record_id for item in dataset.items} if dataset else {}
         scorables = add_sources(metric, scorables, records, dataset.load_record if dataset else None)
-    statistics, notes = compute_noted(metric, scorables, processes=processes)
+    statistics, notes, whole = compute_all(metric, scorables, processes=processes)
+    if whole is not None:
+        raise UsageError(f"metric '{metric.name}' has one number for all items and none for each, so it cannot be correlated")
     cells = {
         (scorable.item, system): math.nan if one is None else metric.item_score(one)
         for (system, scorable), one in zip(release.scorables, statistics, strict=True)

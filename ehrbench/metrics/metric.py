@@ -36,6 +36,17 @@ Statistics = tuple[float, ...]
 """What an item contributes: one number for a mean, counts for a corpus metric."""
 
 
+class Whole(NamedTuple):
+    """A number of a set of items that is not made of scores of single ones."""
+
+    items: Sequence[int]
+    """Those for which it is defined, by their places among the scorables."""
+    value: Callable[[Sequence[int]], float]
+    """The number of some of them; raises EhrbenchError where there is none."""
+    left_out: int
+    """In how many parts, at most, the patients are left out in turn for its interval; 0: it has no interval."""
+
+
 class ScoredAll(NamedTuple):
     """What ``Metric.score_all`` gives."""
 
@@ -43,6 +54,8 @@ class ScoredAll(NamedTuple):
     """In the order of the items; None where undefined."""
     notes: tuple[str, ...] = ()
     """What a reader of the number must know of these items ("3 texts were cut at 512 tokens"), one sentence each."""
+    whole: Whole | None = None
+    """Set where no item has a score of its own; ``statistics`` are then all None."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,11 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "device": _DEVICE,
         "batch": _BATCH,
     },
+    "evaluate": {
+        "folder": "folder that holds the metric's folder",
+        "left_out": "in how many parts patients are left out for the interval of what is no mean (default 100); 0: none",
+        "trust_remote_code": "on: run the metric's own Python code (--trust-remote-code)",
+    },
     "bleurt": {"checkpoint": _CHECKPOINT, "device": _DEVICE, "batch": _BATCH},
     "lens": {"checkpoint": _CHECKPOINT, "encoder": _ENCODER, "device": _DEVICE, "batch": _BATCH},
     "unieval": {
@@ -41,13 +46,17 @@ ARGUMENTS: dict[str, dict[str, str]] = {
 """Families of metrics and what each can be told; other families are plugins' and are passed on unread."""
 
 
-def parse_arguments(pairs: Iterable[str]) -> dict[str, str]:
+def parse_arguments(pairs: Iterable[str], *, trust_remote_code: bool = False) -> dict[str, str]:
     """Read ``family.name=value`` pairs.
+
+    Args:
+        pairs: as given.
+        trust_remote_code: whether metrics that are other people's scripts may run.
 
     Raises:
         UsageError: a pair has another form, or names an argument that its family does not have.
     """
-    found = {}
+    found = {"evaluate.trust_remote_code": "on"} if trust_remote_code else {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         family, dot, name = key.partition(".")

@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 from ehrbench.errors import EhrbenchError
-from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.metrics.metric import Metric, Scorable, ScoredAll, Statistics
 
 Score = Callable[[Sequence[Scorable]], Sequence[Statistics | None]]
 
@@ -28,7 +28,7 @@ def compute(
     *,
     processes: int | None = None,
     progress: Callable[[int], None] | None = None,
-) -> list[Statistics | None]:
+) -> Sequence[Statistics | None]:
     """Statistics of each item, in the order given; None where the metric is undefined for an item.
 
     One item is scored first, so that the metric loads what it needs, then the first chunk is timed. Where worker processes would
@@ -44,19 +44,19 @@ def compute(
     Raises:
         EhrbenchError: the metric failed; the message names metric and item and holds no text of the item.
     """
-    return compute_noted(metric, scorables, processes=processes, progress=progress)[0]
+    return compute_all(metric, scorables, processes=processes, progress=progress).statistics
 
 
-def compute_noted(
+def compute_all(
     metric: Metric,
     scorables: Sequence[Scorable],
     *,
     processes: int | None = None,
     progress: Callable[[int], None] | None = None,
-) -> tuple[list[Statistics | None], tuple[str, ...]]:
-    """As ``compute``, with what the metric has to say about these items."""
+) -> ScoredAll:
+    """As ``compute``, with what the metric has to say about these items, or its number where it is not made of single ones."""
     if metric.score_all is None:
-        return _in_chunks(metric, scorables, processes, progress or (lambda n: None)), ()
+        return ScoredAll(_in_chunks(metric, scorables, processes, progress or (lambda n: None)))
     try:
         found = metric.score_all(scorables, progress or (lambda n: None))
     except EhrbenchError:
@@ -67,7 +67,7 @@ def compute_noted(
             f"metric '{metric.name}' failed ({type(error).__name__}); if memory is short, give it smaller batches "
             f"(--metric-arg {metric.name}.batch=4)"
         ) from None
-    return _checked(metric.name, scorables, found.statistics), found.notes
+    return found._replace(statistics=_checked(metric.name, scorables, found.statistics))
 
 
 def _in_chunks(

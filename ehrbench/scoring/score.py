@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from ehrbench.errors import EhrbenchError, MissingError, UsageError
 from ehrbench.metrics import METRICS
-from ehrbench.metrics.metric import Metric, Scorable, Statistics
+from ehrbench.metrics.metric import Metric, Scorable, Statistics, Whole
 from ehrbench.results.schema import MAX_RANGE, MetricResult
 from ehrbench.tasks.schema import TaskSpec
 
@@ -28,6 +28,8 @@ class Scored(NamedTuple):
     scores: Sequence[float | None]
     """Each item's own score."""
     result: MetricResult
+    whole: Whole | None = None
+    """Set where no item has a score of its own."""
 
 
 def resolve(name: str, arguments: Mapping[str, str] | None = None) -> Metric:
@@ -87,11 +89,14 @@ def score(
         progress: told how many items are done.
         earlier: make the interval as earlier versions did, to verify what they wrote.
     """
-    from ehrbench.scoring.compute import compute_noted
+    from ehrbench.scoring.compute import compute_all
 
-    statistics, notes = compute_noted(metric, scorables, processes=processes, progress=progress)
+    statistics, notes, whole = compute_all(metric, scorables, processes=processes, progress=progress)
     if notes:
         metric = replace(metric, note="; ".join(filter(None, (metric.note, *notes))))
+    if whole is not None:
+        result = summarise_whole(metric, whole, range(len(scorables)), groups)
+        return Scored(metric, statistics, [None] * len(scorables), result, whole)
     scores = [None if one is None else item_score(metric, one) for one in statistics]
     return Scored(metric, statistics, scores, summarise(metric, statistics, groups, n_items, earlier=earlier))
 
@@ -109,16 +114,7 @@ def summarise(
     from ehrbench.stats.estimate import estimate
 
     defined = [(s, g) for s, g in zip(statistics, groups, strict=True) if s is not None]
-    common: dict[str, Any] = {
-        "name": metric.name,
-        "label": metric.label,
-        "n": len(defined),
-        "n_undefined": len(statistics) - len(defined),
-        "range": metric.range,
-        "higher_is_better": metric.higher_is_better,
-        "signature": metric.signature(),
-        "note": metric.note,
-    }
+    common = _facts(metric, len(defined), len(statistics) - len(defined))
 
     def absent(reason: str) -> MetricResult:
         return MetricResult(value=None, missing=reason, **{**common, "range": _legal_range(metric)})
@@ -161,6 +157,50 @@ def summarise(
         )
     except ValidationError as error:
         return absent("the value cannot be stored: " + error.errors(include_input=False, include_url=False)[0]["msg"])
+
+
+def _facts(metric: Metric, n: int, n_undefined: int) -> dict[str, Any]:
+    return {
+        "name": metric.name,
+        "label": metric.label,
+        "n": n,
+        "n_undefined": n_undefined,
+        "range": metric.range,
+        "higher_is_better": metric.higher_is_better,
+        "signature": metric.signature(),
+        "note": metric.note,
+    }
+
+
+def summarise_whole(metric: Metric, whole: Whole, items: Sequence[int], groups: Sequence[str | None]) -> MetricResult:
+    """The number of a metric whose items have no scores of their own, over some of the items.
+
+    Args:
+        metric: it.
+        whole: its number of any items.
+        items: places among the scorables.
+        groups: the resampling unit of each of ``items``.
+    """
+    from ehrbench.stats.whole import estimate_whole
+
+    defined = set(whole.items)
+    chosen = [(i, group) for i, group in zip(items, groups, strict=True) if i in defined]
+    facts = _facts(metric, len(chosen), len(items) - len(chosen))
+    if not chosen:
+        reason = "no item has an answer that this metric is defined for"
+        return MetricResult(value=None, missing=reason, **{**facts, "range": _legal_range(metric)})
+    places = [i for i, _ in chosen]
+    bounds = metric.range if metric.bounded else None
+    made = estimate_whole(
+        lambda rows: whole.value([places[row] for row in rows]), [group for _, group in chosen], whole.left_out, bounds=bounds
+    )
+    ends = [end for end in (made.value, made.low, made.high) if end is not None]
+    if made.value is None or any(abs(end) > MAX_RANGE for end in ends):
+        return MetricResult(value=None, missing=made.reason or f"it goes beyond {MAX_RANGE:g}", **facts)
+    if bounds is None:
+        facts["range"] = min(metric.range[0], *map(math.floor, ends)), max(metric.range[1], *map(math.ceil, ends))
+    interval = made.method or f"none: {made.reason}"
+    return MetricResult(value=made.value, low=made.low, high=made.high, interval=interval, caution=made.caution, **facts)
 
 
 def item_score(metric: Metric, statistics: Statistics) -> float | None:
@@ -248,19 +288,26 @@ def strata(scored: Sequence[Scored], scorables: Sequence[Scorable], groups: Sequ
         for label in sorted({label for label in labels if label is not None}):
             chosen = [i for i, own in enumerate(labels) if own == label]
             name = f"{spec.by}={label}"
-            numbers = [
-                summarise(one.metric, [one.statistics[i] for i in chosen], [groups[i] for i in chosen], len(chosen))
-                for one in scored
-            ]
-            enough = [
-                _n_groups(groups, [i for i in chosen if one.statistics[i] is not None]) >= MIN_STRATUM_GROUPS for one in scored
-            ]
+            numbers = [_of_some(one, chosen, groups) for one in scored]
+            enough = [_n_groups(groups, [i for i in chosen if _has_score(one, i)]) >= MIN_STRATUM_GROUPS for one in scored]
             shown = [number for number, many in zip(numbers, enough, strict=True) if many] if task.may_publish(name) else []
             if shown:
                 found.public[name] = shown
             if len(shown) < len(numbers):
                 found.private[name] = numbers
     return found
+
+
+def _of_some(one: Scored, chosen: Sequence[int], groups: Sequence[str | None]) -> MetricResult:
+    """The number of some of the items."""
+    their = [groups[i] for i in chosen]
+    if one.whole is not None:
+        return summarise_whole(one.metric, one.whole, chosen, their)
+    return summarise(one.metric, [one.statistics[i] for i in chosen], their, len(chosen))
+
+
+def _has_score(one: Scored, item: int) -> bool:
+    return one.statistics[item] is not None if one.whole is None else item in one.whole.items
 
 
 def _n_groups(groups: Sequence[str | None], chosen: Sequence[int]) -> int:

@@ -98,7 +98,7 @@ def estimate(
         return _median(matrix[:, 0], codes, n_groups, value, unit, level)
     if (right_or_wrong := _right_or_wrong(how, matrix)) and n == n_groups:
         low, high = wilson(round(float(matrix.sum())), n, level)
-        return Estimate(value, low, high, n, n, f"Wilson, {n} {unit}", caution=_few_groups(n, unit))
+        return Estimate(value, low, high, n, n, f"Wilson, {n} {unit}", caution=few_groups(n, unit))
     bounds = how.bounds or bounds or ((0.0, 1.0) if right_or_wrong else None)
     left_out = leave_one_out(how, matrix, codes, n_groups)
     caution = _caution(left_out, n, n_groups, unit, counts_classes=isinstance(how, Ranked) or how.parts is not None)
@@ -160,7 +160,7 @@ def _median(values: FloatArray, codes: IntArray, n_groups: int, value: float, un
         return Estimate(value, None, None, n, n_groups, "", "all groups have one value, and nothing says what else it might be")
     ordered = np.sort(values)
     low, high = (float(ordered[min(n - 1, max(0, place))]) for place in (math.floor(ends[0] * n), math.ceil(ends[1] * n) - 1))
-    caution = _few_groups(n_groups, unit)
+    caution = few_groups(n_groups, unit)
     return Estimate(value, low, high, n, n_groups, f"Woodruff's, jackknife over {n_groups} {unit}", caution=caution)
 
 
@@ -182,11 +182,11 @@ def _caution(left_out: LeftOut, n: int, n_groups: int, unit: str, counts_classes
     if counts_classes and (rarest := int(items[items > 0].min(initial=np.inf))) < FEW_ITEMS:
         return f"only {rarest} items of the rarest class: with fewer than {FEW_ITEMS} the 95 % interval is only approximate"
     if counts_classes:
-        return _few_groups(n_groups, unit)
+        return few_groups(n_groups, unit)
     sizes = left_out.sizes[:, 0, 0]
     trials = min(n_groups, int((sizes > 0).sum()))
     if trials < FEW_GROUPS:
-        return _few_groups(trials, unit)
+        return few_groups(trials, unit)
     if degrees_of_freedom(sizes) < FEW_DEGREES:
         return f"few of the {trials} {unit} hold most of the items: the 95 % interval is only approximate"
     if n > n_groups and telling(left_out.rest[:, 0]) < FEW_TELLING:
@@ -194,7 +194,8 @@ def _caution(left_out: LeftOut, n: int, n_groups: int, unit: str, counts_classes
     return ""
 
 
-def _few_groups(n: int, unit: str) -> str:
+def few_groups(n: int, unit: str) -> str:
+    """The caution beside an interval of so many groups; empty where there are enough."""
     return f"only {n} {unit}: with fewer than {FEW_GROUPS} the 95 % interval is only approximate" if n < FEW_GROUPS else ""
 
 

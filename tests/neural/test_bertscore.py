@@ -11,7 +11,7 @@ import pytest
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.home import home_dir
 from ehrbench.metrics import METRICS, Metric, Scorable
-from ehrbench.scoring.compute import compute, compute_noted
+from ehrbench.scoring.compute import compute, compute_all
 from ehrbench.scoring.score import resolve, score
 from tests.metrics.conftest import make_pairs
 
@@ -81,7 +81,7 @@ def test_blocks_give_the_same_numbers(metric: Metric, monkeypatch: pytest.Monkey
 
 def test_long_texts_are_cut_and_counted(metric: Metric) -> None:
     long = "the patient denies chest pain " * 200
-    statistics, notes = compute_noted(metric, scorables([(long, "fever"), ("no", "yes")]))
+    statistics, notes, _ = compute_all(metric, scorables([(long, "fever"), ("no", "yes")]))
     assert statistics[0] is not None
     assert notes == ("1 of 4 texts are longer than the encoder's 512 tokens and were cut at the end",)
     assert notes[0] in score(metric, scorables([(long, "fever")]), ["p"], 1).result.note.replace("1 of 2", "1 of 4")

@@ -17,7 +17,7 @@ from ehrbench.metrics._punkt import SentenceSplitter, english
 from ehrbench.neural import unieval
 from ehrbench.neural.client import close_workers, worker
 from ehrbench.readers.samples import ensure_sample
-from ehrbench.scoring.compute import compute, compute_noted
+from ehrbench.scoring.compute import compute, compute_all
 from ehrbench.scoring.score import resolve, score
 from ehrbench.scoring.sources import add_sources
 from ehrbench.suites.medalign.reader import read
@@ -146,7 +146,7 @@ def test_another_encoder_folder_may_stand_in_for_the_named_one(checkpoints: Path
 
 
 def test_long_inputs_are_named_and_nothing_is_lost(comet: Metric) -> None:
-    statistics, notes = compute_noted(comet, scorables())
+    statistics, notes, _ = compute_all(comet, scorables())
     assert None not in statistics
     assert len(notes) == 1 and notes[0].endswith("inputs a text is longer than the model takes and was cut at the end")
 
@@ -230,5 +230,5 @@ def test_sources_fill_the_models_input_and_no_more(name: str, kind: str, checkpo
     made = add_sources(metric, chosen, ids, dataset.load_record)
     sizes, rooms = rule.count([s.source or "" for s in made]), rule.room(chosen)
     assert all(0.8 * room <= size <= room for size, room in zip(sizes, rooms, strict=True)), (sizes, rooms)
-    _, notes = compute_noted(metric, made)
+    _, notes, _ = compute_all(metric, made)
     assert notes == ()
