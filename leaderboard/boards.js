@@ -8,17 +8,14 @@ tables.forEach(function (table) {
   });
   heads.forEach(function (head) {
     var group = head.getAttribute("data-group"), count = (table._columns[group] || []).length;
-    var fold = button("small fold", "+" + count, function () { setFold(table, group, fold.getAttribute("aria-expanded") === "true"); }, "+" + count + " tasks of " + group);
+    var fold = button("small fold", "+" + count, function () { setFold(table, group, fold.getAttribute("aria-expanded") === "true"); redraw(table); }, "+" + count + " tasks of " + group);
     head._fold = fold;
     head.appendChild(fold);
   });
-  foldAll(table, true);
+  if (heads.length) { foldAll(table, true); }
 });
 function setFold(table, group, folded) {
-  (table._columns[group] || []).forEach(function (k) {
-    table._heads[k].hidden = folded;
-    table._rows.forEach(function (row) { row.cells[k].hidden = folded; });
-  });
+  (table._columns[group] || []).forEach(function (k) { table._heads[k].hidden = folded; });
   table._heads.forEach(function (head) {
     if (head._fold && head.getAttribute("data-group") === group) {
       head._fold.setAttribute("aria-expanded", String(!folded));
@@ -27,7 +24,7 @@ function setFold(table, group, folded) {
     }
   });
 }
-function foldAll(table, folded) { Object.keys(table._columns).forEach(function (group) { setFold(table, group, folded); }); }
+function foldAll(table, folded) { Object.keys(table._columns).forEach(function (group) { setFold(table, group, folded); }); redraw(table); }
 tables.forEach(function (table) {
   if (!Object.keys(table._columns).length) { return; }
   var open = false, toggle = button("small", "Show all tasks", function () {
@@ -47,7 +44,7 @@ function panelOf(table) {
   return table._panel;
 }
 function tell(table, cell) {
-  var row = cell.parentNode, head = all("thead tr:last-child > *", table)[cell.cellIndex], panel = panelOf(table), lines = [];
+  var row = cell.parentNode, at = row._cells ? row._cells.indexOf(cell) : cell.cellIndex, head = all("thead tr:last-child > *", table)[at], panel = panelOf(table), lines = [];
   all("td.on", table).forEach(function (one) { one.classList.remove("on"); });
   cell.classList.add("on");
   var value = cell.querySelector("b"), shown = value ? value.textContent : cell.textContent.trim();
@@ -70,6 +67,7 @@ all("table.board:not(.plain), table.heat").forEach(function (table) {
   if (!first) { return; }
   first.tabIndex = 0;
   var current = first;
+  table._home = function () { if (!current.isConnected) { current.tabIndex = -1; first.tabIndex = 0; current = first; } };
   function move(cell) {
     if (!cell || cell.tagName !== "TD") { return; }
     current.tabIndex = -1; cell.tabIndex = 0; current = cell; cell.focus();
@@ -83,8 +81,8 @@ all("table.board:not(.plain), table.heat").forEach(function (table) {
     if (!cell || event.target !== cell) { return; }
     if (event.key === "Enter" || event.key === " ") { event.preventDefault(); tell(table, cell); return; }
     if (event.key === "Escape" && table._panel) { table._panel.hidden = true; return; }
-    if (event.key === "ArrowRight") { next = cell.nextElementSibling; while (next && next.hidden) { next = next.nextElementSibling; } }
-    if (event.key === "ArrowLeft") { next = cell.previousElementSibling; while (next && next.hidden) { next = next.previousElementSibling; } }
+    if (event.key === "ArrowRight") { next = cell.nextElementSibling; }
+    if (event.key === "ArrowLeft") { next = cell.previousElementSibling; }
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       var step = event.key === "ArrowDown" ? "nextElementSibling" : "previousElementSibling", other = row[step];
       while (other && other.hidden) { other = other[step]; }
@@ -135,7 +133,7 @@ function cellText(cell) {
 }
 function matrix(table) {
   var heads = (table._heads || all("thead tr:last-child > *", table)).map(function (head) { return head._title || head.textContent.trim(); });
-  var rows = all("tbody tr", table).filter(function (row) { return !row.hidden; }).map(function (row) { return Array.prototype.map.call(row.cells, cellText); });
+  var rows = all("tbody tr", table).filter(function (row) { return !row.hidden; }).map(function (row) { return Array.prototype.map.call(row._cells || row.cells, cellText); });
   return [heads].concat(rows);
 }
 function markdown(table) {
@@ -180,7 +178,7 @@ function toBands() {
       all("tbody tr", table).forEach(function (row) {
         if (row.hidden) { return; }
         var own = row.cloneNode(false);
-        want.forEach(function (k) { own.appendChild(row.cells[k].cloneNode(true)); });
+        want.forEach(function (k) { own.appendChild(row._cells[k].cloneNode(true)); });
         body.appendChild(own);
       });
       copy.appendChild(head); copy.appendChild(body);

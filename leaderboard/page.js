@@ -59,7 +59,7 @@ tables.forEach(function (table, at) {
   table._id = (named && named.id) || "t" + at;
   table._rows = all("tbody tr", table);
   table._heads = all("thead tr:last-child > *", table);
-  table._rows.forEach(function (row, k) { row._place = k; row._name = nameOf(row); });
+  table._rows.forEach(function (row, k) { row._place = k; row._name = nameOf(row); row._cells = Array.prototype.slice.call(row.cells); });
   table._heads.forEach(function (head, column) {
     var key = head.getAttribute("data-key");
     head._title = head.firstChild ? head.firstChild.textContent.trim() : key || "";
@@ -86,7 +86,15 @@ function worth(cell) {
   var number = parseFloat(text.replace("−", "-"));
   return cell.tagName === "TD" && /^[−-]?[\d.]+$/.test(text) && !isNaN(number) ? number : text.toLowerCase();
 }
-function numeric(table, column) { return table._rows.some(function (row) { return typeof worth(row.cells[column]) === "number"; }); }
+// Cells of a hidden column are taken out of their rows: a browser spends as long on them as on those that it shows.
+function redraw(table) {
+  table._rows.forEach(function (row) {
+    var kept = row._cells.filter(function (_, k) { return !table._heads[k].hidden; });
+    if (kept.length !== row.cells.length || kept.some(function (cell, k) { return cell !== row.cells[k]; })) { row.replaceChildren.apply(row, kept); }
+  });
+  if (table._home) { table._home(); }
+}
+function numeric(table, column) { return table._rows.some(function (row) { return typeof worth(row._cells[column]) === "number"; }); }
 function sortTable(table, key, order) {
   var column = -1, want = table._id + "~" + key + "~" + order;
   if (table._sorted === want || (key === "" && !table._sorted)) { return; }
@@ -96,7 +104,7 @@ function sortTable(table, key, order) {
     if (on) { column = k; head.setAttribute("aria-sort", order === "d" ? "descending" : "ascending"); } else { head.removeAttribute("aria-sort"); }
     if (head._sort) { head._sort.textContent = on ? (order === "d" ? "↓" : "↑") : "↕"; }
   });
-  var up = order === "d" ? -1 : 1, rows = table._rows.map(function (row) { return { row: row, v: column < 0 ? null : worth(row.cells[column]) }; });
+  var up = order === "d" ? -1 : 1, rows = table._rows.map(function (row) { return { row: row, v: column < 0 ? null : worth(row._cells[column]) }; });
   if (rows.some(function (one) { return typeof one.v === "number"; })) { rows.forEach(function (one) { if (typeof one.v === "string") { one.v = null; } }); }
   rows.sort(function (a, b) {
     if (a.v === null || b.v === null) { return (a.v === null) - (b.v === null) || a.row._place - b.row._place; }

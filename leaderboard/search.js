@@ -99,9 +99,9 @@ function show(state) {
 }
 function has(head, words) { var text = (head._title + " " + (head.getAttribute("data-key") || "")).toLowerCase(); return words.every(function (word) { return text.indexOf(word) >= 0; }); }
 function pick(table, words) {
-  if (!words.length) { if (table._picked) { table._picked = false; table._heads.forEach(function (head, k) { hide(table, k, false); }); foldAll(table, true); } return; }
+  if (!words.length) { if (table._picked) { table._picked = false; table._heads.forEach(function (head) { head.hidden = false; }); foldAll(table, true); } return; }
   table._picked = true;
-  table._heads.forEach(function (head, k) { hide(table, k, head.classList.contains("up") && !has(head, words)); });
+  table._heads.forEach(function (head) { head.hidden = head.classList.contains("up") && !has(head, words); });
+  redraw(table);
 }
-function hide(table, k, off) { table._heads[k].hidden = off; table._rows.forEach(function (row) { row.cells[k].hidden = off; }); }
 steps.push(show);

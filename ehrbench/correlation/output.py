@@ -249,8 +249,8 @@ def plot(correlation: Correlation) -> str | None:
 
 
 _STYLE = (
-    "svg{background:#fdfdfb;font:12px system-ui,sans-serif;color-scheme:light}"
-    "text{paint-order:stroke;stroke:#fdfdfb;stroke-width:3px;fill:#1c1d1f}"
+    "svg{background:#fdfdfb;fill:#1c1d1f;font:12px system-ui,sans-serif;color-scheme:light}"
+    "text{paint-order:stroke;stroke:#fdfdfb;stroke-width:3px}circle{r:3.5px}path{fill:none}"
     ".tick,.note{fill:#5a5d63;font-size:11px}.value{font-weight:600}.axis{stroke:#5a5d63}.grid{stroke:#dcdcd6}"
     ".bar{stroke:#0b5c8a;stroke-width:2}.dot{fill:#0b5c8a}.band{fill:#8a4b08;opacity:.16}"
     ".ceiling{stroke:#8a4b08;stroke-width:1.5;stroke-dasharray:5 3}"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ehrbench.leaderboard.entries import Entry
 from ehrbench.leaderboard.svg import (
     Markup,
+    Part,
     Scale,
     dot,
     figure,
@@ -56,7 +57,7 @@ def caterpillar(table: Correlation) -> Markup | None:
     low, high = padded([*ends, 0.0])
     scale = Scale(low, high, _NAMES + 10, _WIDE - 50)
     height = len(metrics) * _STEP + 58
-    parts: list[Markup] = []
+    parts: list[Part] = []
     ceiling = table.inter_rater
     if ceiling is not None:
         if ceiling.low is not None and ceiling.high is not None:
@@ -67,7 +68,7 @@ def caterpillar(table: Correlation) -> Markup | None:
     parts += _axis(scale, low, high, height - 30, top=20)
     for k, metric in enumerate(metrics):
         y = 34 + k * _STEP
-        parts.append(text(_NAMES, y + 4, show(metric.label, 24), "name", "end"))
+        parts.append(text(_NAMES, y + 4, show(metric.label, 24), anchor="end"))
         if metric.low is not None and metric.high is not None:
             parts.append(line(scale(metric.low), y, scale(metric.high), y, "bar run"))
         title = value_title(show(metric.label, 60), metric.value, metric.low, metric.high, table.span)
@@ -133,7 +134,7 @@ def against_context(entries: Sequence[Entry]) -> Markup | None:
         said = name if policy.startswith(("truncate", "full")) else f"{name} · {policy}"
         labels.append((up(chain[-1].value), said, k))
     for y, label, k in _spread(labels, 20, bottom):
-        parts.append(text(right + 8, y + 4, label if len(label) <= 24 else label[:23] + "…", f"name t{k % MAX_LINES}"))
+        parts.append(text(right + 8, y + 4, label if len(label) <= 24 else label[:23] + "…", f"t{k % MAX_LINES}"))
     caption = "Score against the window, with 95 % bands; dashed: the record is shown in pieces (refine) or searched (retrieve)."
     if len(several) > len(shown):
         caption += f" The {len(shown)} best of {len(several)} models; the table has all."
@@ -188,12 +189,12 @@ def against_cost(entries: Sequence[Entry], where: str) -> Markup | None:
         x, y = across(p.x) + 7, up(p.value) - 6
         if p in labelled and all(abs(x - a) > 130 or abs(y - b) > 12 for a, b in placed):
             placed.append((x, y))
-            parts.append(text(x, y, p.model[:24], "name"))
+            parts.append(text(x, y, p.model[:24]))
     caption = f"{where}: score against {unit}. The line joins the models that no other beats at their price or below."
     return figure(_RIGHT, bottom + 46, parts, f"Score against cost for {len(points)} runs", caption)
 
 
-def _axis(scale: Scale, low: float, high: float, bottom: float, top: float = 4) -> list[Markup]:
+def _axis(scale: Scale, low: float, high: float, bottom: float, top: float = 4) -> list[Part]:
     parts = [line(scale.start, bottom, scale.end, bottom, "axis")]
     for value in ticks(low, high):
         parts.append(line(scale(value), top, scale(value), bottom, "grid"))
@@ -201,7 +202,7 @@ def _axis(scale: Scale, low: float, high: float, bottom: float, top: float = 4) 
     return parts
 
 
-def _frame(up: Scale, low: float, high: float, left: float, right: float, bottom: float) -> list[Markup]:
+def _frame(up: Scale, low: float, high: float, left: float, right: float, bottom: float) -> list[Part]:
     parts = [line(left, bottom, right, bottom, "axis")]
     for value in ticks(low, high):
         parts.append(line(left, up(value), right, up(value), "grid"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ehrbench.leaderboard.svg import Markup, dot, figure, line, lines, rect, text, value_title
+from ehrbench.leaderboard.svg import Markup, Part, dot, figure, line, rect, text, value_title
 
 MAX_ROWS = 40
 _WIDE = 420.0
@@ -42,9 +42,9 @@ def profile_chart(spots: Sequence[Spot], title: str) -> Markup | None:
     if not shown:
         return None
     left, right = _NAMES + 8, _WIDE - 8
-    rows: list[Markup] = []
-    boxes: list[Markup] = []
-    medians = []
+    rows: list[Part] = []
+    boxes: list[Part] = []
+    medians: list[Part] = []
     for k, spot in enumerate(shown):
         y = 14 + k * _STEP
         low, high = min(spot.ends[0], spot.low), max(spot.ends[1], spot.high)
@@ -56,15 +56,15 @@ def profile_chart(spots: Sequence[Spot], title: str) -> Markup | None:
         q1, middle, q3 = spot.quartiles
         a, b = sorted((x(q1), x(q3)))
         boxes.append(rect(a, y - 5, max(b - a, 1), 10, "field"))
-        medians.append((x(middle), y - 5, x(middle), y + 5))
+        medians.append(line(x(middle), y - 5, x(middle), y + 5, "axis"))
         name = spot.title if len(spot.title) <= 30 else spot.title[:29] + "…"
         css = {1: "good", -1: "bad", 0: "run"}[spot.verdict]
-        rows.append(text(_NAMES, y + 4, name, "name", "end"))
+        rows.append(text(_NAMES, y + 4, name, anchor="end"))
         rows.append(line(x(spot.low), y, x(spot.high), y, f"bar {css}"))
         rows.append(dot(x(spot.value), y, f"dot {css}", value_title(spot.title, spot.value, spot.low, spot.high, spot.span)))
     height = 14 + len(shown) * _STEP + 10
-    grid = lines([(left, 14 + k * _STEP, right, 14 + k * _STEP) for k in range(len(shown))], "grid")
-    parts = [grid, *boxes, lines(medians, "axis"), *rows]
+    grid = [line(left, 14 + k * _STEP, right, 14 + k * _STEP, "grid") for k in range(len(shown))]
+    parts = [*grid, *boxes, *medians, *rows]
     parts.append(text(left, height, "worst of the field", "note"))
     parts.append(text(right, height, "best", "note", "end"))
     caption = "Box: the middle half of the other models, line: their median; the dot with its interval is this model."

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ehrbench.leaderboard.entries import RowKey
 from ehrbench.leaderboard.standing import Standing
-from ehrbench.leaderboard.svg import Markup, Scale, dot, figure, line, padded, rect, text, tick_label, ticks, value_title
+from ehrbench.leaderboard.svg import Markup, Part, Scale, dot, figure, line, padded, rect, text, tick_label, ticks, value_title
 from ehrbench.leaderboard.tables import Cell
 from ehrbench.leaderboard.text import number, pad, show
 
@@ -35,7 +35,7 @@ def strip_chart(standing: Standing, title: str, most: int = MAX_ROWS) -> Markup 
     scale = Scale(low, high, _NAMES + 8, _RIGHT)
     top = _TOP + (14 if lines else 0)
     bottom = top + len(rows) * _STEP + 2
-    parts: list[Markup] = []
+    parts: list[Part] = []
     tied = _tied(standing, rows)
     if tied > 1:
         parts.append(rect(0, top - 1, _WIDE, tied * _STEP + 1, "tie", f"{tied} models that cannot be told from the first"))
@@ -78,11 +78,11 @@ def _tied(standing: Standing, rows: Sequence[tuple[RowKey, Cell]]) -> int:
     return count
 
 
-def _row(standing: Standing, key: RowKey, cell: Cell, scale: Scale, y: float) -> list[Markup]:
+def _row(standing: Standing, key: RowKey, cell: Cell, scale: Scale, y: float) -> list[Part]:
     css = "run" if cell.rank is not None else "paper"
     name = show(key.name, 64)
     value = cell.value or 0.0
-    parts = [text(_NAMES, y + 4, name if len(name) <= 19 else name[:18] + "…", "name", "end")]
+    parts = [text(_NAMES, y + 4, name if len(name) <= 19 else name[:18] + "…", anchor="end")]
     if cell.low is not None and cell.high is not None:
         parts.append(line(scale(cell.low), y, scale(cell.high), y, f"bar {css}"))
     parts.append(dot(scale(value), y, f"dot {css}", value_title(name, value, cell.low, cell.high, standing.span)))

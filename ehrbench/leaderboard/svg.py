@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
@@ -48,50 +49,79 @@ def tick_label(value: float) -> str:
     return f"{value:.6g}".replace("-", "−")
 
 
-def text(x: float, y: float, content: object, css: str = "", anchor: str = "start") -> Markup:
+class Part(NamedTuple):
+    """A piece of a drawing. Pieces of one kind are drawn together, so that what they share is written once."""
+
+    tag: str
+    """``text``, ``circle``, ``rect``; or ``path``, whose pieces become one."""
+    shared: str
+    """The attributes that all pieces of its kind have: class, anchor."""
+    own: str
+    """Its own attributes; of a path, its way alone."""
+    inner: str = ""
+
+
+def text(x: float, y: float, content: object, css: str = "", anchor: str = "start") -> Part:
     """A line of text."""
-    where = "" if anchor == "start" else f' text-anchor="{anchor}"'
-    return _trusted(f'<text x="{px(x)}" y="{px(y)}" class="{css}"{where}>{escape(content)}</text>')
+    shared = _class(css) + ("" if anchor == "start" else f' text-anchor="{anchor}"')
+    return Part("text", shared, f' x="{px(x)}" y="{px(y)}"', str(escape(content)))
 
 
-def line(x1: float, y1: float, x2: float, y2: float, css: str) -> Markup:
+def line(x1: float, y1: float, x2: float, y2: float, css: str) -> Part:
     """A straight line."""
-    return lines([(x1, y1, x2, y2)], css)
-
-
-def lines(ends: Sequence[tuple[float, float, float, float]], css: str) -> Markup:
-    """Straight lines of one kind, each from its first point to its second."""
-    return _trusted(f'<path d="{"".join(_segment(*one) for one in ends)}" class="{css}"/>')
-
-
-def _segment(x1: float, y1: float, x2: float, y2: float) -> str:
     to = f"H{px(x2)}" if px(y1) == px(y2) else f"V{px(y2)}" if px(x1) == px(x2) else f"L{px(x2)} {px(y2)}"
-    return f"M{px(x1)} {px(y1)}{to}"
+    return Part("path", _class(css), f"M{px(x1)} {px(y1)}{to}")
 
 
-def dot(x: float, y: float, css: str, title: str = "") -> Markup:
+def dot(x: float, y: float, css: str, title: str = "") -> Part:
     """A point with a text shown on hovering; the style sheet says how large it is."""
-    return _trusted(f'<circle cx="{px(x)}" cy="{px(y)}" class="{css}"' + (f">{_title(title)}</circle>" if title else "/>"))
+    return Part("circle", _class(css), f' cx="{px(x)}" cy="{px(y)}"', _title(title))
 
 
-def rect(x: float, y: float, width: float, height: float, css: str, title: str = "") -> Markup:
+def rect(x: float, y: float, width: float, height: float, css: str, title: str = "") -> Part:
     """A filled area."""
+    if not title:
+        return Part("path", _class(css), f"M{px(x)} {px(y)}h{px(width)}v{px(height)}h{px(-width)}z")
     size = f'width="{px(width)}" height="{px(height)}"'
-    return _trusted(f'<rect x="{px(x)}" y="{px(y)}" {size} class="{css}"' + (f">{_title(title)}</rect>" if title else "/>"))
+    return Part("rect", _class(css), f' x="{px(x)}" y="{px(y)}" {size}', _title(title))
 
 
-def path(points: Sequence[tuple[float, float]], css: str, closed: bool = False) -> Markup:
+def path(points: Sequence[tuple[float, float]], css: str, closed: bool = False) -> Part:
     """A line through points."""
     d = "M" + "L".join(f"{px(x)} {px(y)}" for x, y in points) + ("Z" if closed else "")
-    return _trusted(f'<path d="{d}" class="{css}"/>')
+    return Part("path", _class(css), d)
 
 
-def figure(width: float, height: float, parts: Sequence[Markup], label: str, caption: str) -> Markup:
+def figure(width: float, height: float, parts: Sequence[Part], label: str, caption: str) -> Markup:
     """A figure with its caption, as wide as the screen lets it be; ``label`` is what a screen reader says of the drawing."""
     return _trusted(
         f'<figure><div class="draw"><svg viewBox="0 0 {px(width)} {px(height)}" role="img" aria-label="{escape(label)}">'
-        f"{''.join(parts)}</svg></div><figcaption>{escape(caption)}</figcaption></figure>"
+        f"{drawn(parts)}</svg></div><figcaption>{escape(caption)}</figcaption></figure>"
     )
+
+
+def drawn(parts: Sequence[Part]) -> Markup:
+    """What stands in a drawing: kinds of pieces in the order in which the first of each comes."""
+    kinds: dict[tuple[str, str], list[Part]] = {}
+    for part in parts:
+        kinds.setdefault((part.tag, part.shared), []).append(part)
+    return _trusted("".join(_alike(tag, shared, alike) for (tag, shared), alike in kinds.items()))
+
+
+def _alike(tag: str, shared: str, alike: Sequence[Part]) -> str:
+    if tag == "path":
+        return f'<path d="{"".join(part.own for part in alike)}"{shared}/>'
+    if len(alike) == 1 or not shared:
+        return "".join(_element(tag, part.own + shared, part.inner) for part in alike)
+    return f"<g{shared}>" + "".join(_element(tag, part.own, part.inner) for part in alike) + "</g>"
+
+
+def _element(tag: str, attributes: str, inner: str) -> str:
+    return f"<{tag}{attributes}>{inner}</{tag}>" if inner else f"<{tag}{attributes}/>"
+
+
+def _class(css: str) -> str:
+    return f' class="{css}"' if css else ""
 
 
 def _title(title: str) -> str:
@@ -117,12 +147,13 @@ def px(value: float) -> str:
 
 __all__ = [
     "Markup",
+    "Part",
     "Scale",
     "dot",
+    "drawn",
     "escape",
     "figure",
     "line",
-    "lines",
     "padded",
     "path",
     "px",

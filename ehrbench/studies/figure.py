@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ehrbench.leaderboard.svg import Scale, dot, escape, line, padded, px, text, tick_label, ticks
+from ehrbench.leaderboard.svg import Scale, dot, drawn, escape, line, padded, px, text, tick_label, ticks
 
 _STYLE = (
-    "text{font:11px system-ui,'Helvetica Neue',Arial,sans-serif;fill:#1c1d1f}.tick{font-size:10px;fill:#5a5d63}"
+    "svg{fill:#1c1d1f;font:11px system-ui,'Helvetica Neue',Arial,sans-serif}.tick{font-size:10px;fill:#5a5d63}"
     ".title{font-weight:600}circle{r:3.5px;fill:#0b5c8a}path{fill:none}.axis{stroke:#5a5d63}.grid{stroke:#dcdcd6}"
     ".bar{stroke:#0b5c8a;stroke-width:2}"
 )
@@ -55,5 +55,5 @@ def dots(title: str, rows: Sequence[Row]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {px(wide)} {px(bottom + 22)}" width="{px(wide)}" role="img" '
         f'aria-label="{escape(title)}"><style>{_STYLE}</style><rect width="100%" height="100%" fill="#fff"/>'
-        f"{''.join(parts)}</svg>\n"
+        f"{drawn(parts)}</svg>\n"
     )

@@ -66,7 +66,7 @@ def test_correlate_on_the_sample(tmp_path):
     drawing = ElementTree.parse(tmp_path / "correlation.svg").getroot()
     assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
     assert len(drawing.findall(".//{*}circle")) == len(names)
-    assert len(drawing.findall(".//{*}rect[@class='band']")) == 1
+    assert len(drawing.findall(".//{*}path[@class='band']")) == 1
     pairs = list(csv.DictReader((tmp_path / "pairs.csv").open()))
     assert len(pairs) == len(names) * (len(names) - 1) // 2
     assert all(float(row["low"]) <= float(row["difference"]) <= float(row["high"]) for row in pairs)

@@ -312,7 +312,7 @@ def test_a_figure_is_an_svg_of_its_own() -> None:
 
     picture = ElementTree.fromstring(dots("a & b", [Row("<m>", 0.5, 0.4, 0.6), Row("n", 0.5, None, None)]))
     assert picture.tag == "{http://www.w3.org/2000/svg}svg"
-    assert len(picture.findall("{*}circle")) == 2
+    assert len(picture.findall(".//{*}circle")) == 2
 
 
 def test_the_schema_takes_the_example_and_is_where_the_page_says() -> None:
