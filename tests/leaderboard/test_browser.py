@@ -209,6 +209,7 @@ def test_the_numbers_on_the_page_are_the_downloads_numbers(site: Path, reader: R
     cells = json.loads((site / "data/suites-meds_bench--clean.json").read_text())
     expected = {(c["model"], c["column"]): c.get("value") for c in cells_of(cells)}
     table = "#clean table"
+    page.click("#clean >> text=Show all tasks")
     heads = page.eval_on_selector_all(f"{table} thead th", "all => all.map(h => h.dataset.key)")
     rows = page.eval_on_selector_all(
         f"{table} tbody tr",

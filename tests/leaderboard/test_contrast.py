@@ -49,7 +49,7 @@ def test_text_is_readable_on_every_ground(theme: dict[str, str]) -> None:
 
 
 def test_every_step_of_the_heat_map_carries_its_number() -> None:
-    ink = re.search(r"\.h0,[^{]*\{color:(#[0-9a-f]+)\}", CSS)
+    ink = re.search(r"\.h0,[^{]*\{color:(#[0-9a-f]+)[;}]", CSS)
     steps = dict(re.findall(r"\.(h\d+)\{background:(#[0-9a-f]+)\}", CSS))
     assert ink
     assert set(steps) == {f"h{k}" for k in range(11)}
