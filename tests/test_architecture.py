@@ -16,7 +16,7 @@ def files() -> Iterator[Path]:
 
 
 def test_the_core_names_no_benchmark() -> None:
-    pattern = re.compile("medalign|meds_bench|mimic_instr|ehr_bench")
+    pattern = re.compile("medalign|meds_bench|mimic_instr|ehr_bench|ehrshot")
     named = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in files()

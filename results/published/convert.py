@@ -1,7 +1,8 @@
 """Turn transcribed tables of the papers (CSV) into the result files of this folder: ``python convert.py FOLDER``.
 
-FOLDER holds ``medalign.csv``, ``meds-bench.csv``, ``mimic-instr.csv`` and ``ehr-bench.csv``, one printed number a row. A
-percentage becomes a share where ehrbench's own metric of that name is a share, so that both stand on one scale.
+FOLDER holds ``medalign.csv``, ``meds-bench.csv``, ``mimic-instr.csv`` and ``ehr-bench.csv``, one printed number a row; EHRSHOT's,
+from its website, stand beside this file. A percentage becomes a share where ehrbench's own metric of that name is a share, so
+that both stand on one scale.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ MEDALIGN = "MedAlign (Fleming et al., AAAI 2024)"
 MEDS = "MedS-Bench (arXiv 2408.12547v2)"
 MIMIC = "MIMIC-Instr / Llemr (NeurIPS 2024 Datasets and Benchmarks)"
 EHR_R1 = "EHR-R1 / EHR-Bench (arXiv 2510.25628)"
+EHRSHOT = "EHRSHOT's website (som-shahlab/ehrshot-website)"
 
 
 def main(folder: Path) -> None:
@@ -34,6 +36,7 @@ def main(folder: Path) -> None:
     write_result(HERE / "meds_bench.results.json", meds_bench(_read(folder / "meds-bench.csv")))
     write_result(HERE / "mimic_instr.results.json", mimic_instr(_read(folder / "mimic-instr.csv")))
     write_result(HERE / "ehr_bench.results.json", ehr_bench(_read(folder / "ehr-bench.csv")))
+    write_result(HERE / "ehrshot.results.json", ehrshot(_read(HERE / "ehrshot.csv")))
     for name, part in (
         ("medalign.correlation.json", medalign_correlation(medalign)),
         ("medalign.human.json", medalign_head_to_head(medalign)),
@@ -473,6 +476,49 @@ def ehr_bench(rows: Rows) -> list[Result]:
             )
         )
     return results
+
+
+def ehrshot(rows: Rows) -> list[Result]:
+    """The column "All" of the website's tables by group: classifiers trained on every training label."""
+    cells: dict[tuple[str, str], Rows] = defaultdict(list)
+    for row in rows:
+        cells[row["group"], row["model"]].append(row)
+    results = []
+    for (group, model), found in cells.items():
+        caveats = ["A classifier trained on all training labels; a language model is asked without training."]
+        caveats += ["The numbers are the website's; they were not compared with the paper's own tables."]
+        other = [f"{row['later']} ({LABELS[row['metric']]})" for row in found if row["later"] not in ("", "only")]
+        if other:
+            caveats.append(f"The website's later leaderboard has {' and '.join(other)}.")
+        later = found[0]["later"] == "only"
+        where = "static/data/leaderboard.json, commit 96745df" if later else "content/leaderboard/paper, commit 0e146fc"
+        results.append(
+            Result(
+                kind="published",
+                task=f"ehrshot.{group}",
+                suite="ehrshot",
+                protocol="paper",
+                track=AVERAGES_TRACK,
+                model=ModelInfo(name=model, backend="published"),
+                data_policy="credentialed",
+                metrics=[_ehrshot_metric(row) for row in found],
+                primary="auroc",
+                source=Source(title=EHRSHOT, where=where),
+                caveats=caveats,
+            )
+        )
+    return results
+
+
+LABELS = {"auroc": "AUROC", "auprc": "AUPRC"}
+
+
+def _ehrshot_metric(row: dict[str, str]) -> MetricResult:
+    low, high = (float(row[end]) if row[end] else None for end in ("low", "high"))
+    how = "as the website's leaderboard.json has it, which does not say how it was made" if row["low"] else ""
+    return MetricResult(
+        name=row["metric"], label=LABELS[row["metric"]], value=float(row["value"]), low=low, high=high, interval=how
+    )
 
 
 def _read(path: Path) -> Rows:

@@ -67,7 +67,15 @@ def assert_all_hashed(dataset: Dataset, found: set[Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    "task", ["medalign", "mimic_instr.schema", "mimic_instr.mortality", "ehr_bench.decision.omr", "meds_bench.mcqa.medqa"]
+    "task",
+    [
+        "medalign",
+        "mimic_instr.schema",
+        "mimic_instr.mortality",
+        "ehr_bench.decision.omr",
+        "meds_bench.mcqa.medqa",
+        "ehrshot.chexpert.edema",
+    ],
 )
 def test_readers_of_the_suites(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (spec,) = load_catalog().select(task)

@@ -27,7 +27,7 @@ def _facts(group: str) -> dict[str, float]:
 
 def test_every_row_says_where_it_is_from() -> None:
     rows = published_results()
-    assert {row.suite for row in rows} == {"medalign", "meds_bench", "mimic_instr", "ehr_bench"}
+    assert {row.suite for row in rows} == {"medalign", "meds_bench", "mimic_instr", "ehr_bench", "ehrshot"}
     for row in rows:
         assert row.kind == "published"
         assert row.protocol == "paper"
@@ -179,7 +179,8 @@ def test_the_shipped_files_are_what_the_converter_makes(shared_dir: Path, tmp_pa
     tables = shared_dir / "published"
     if not tables.is_dir():
         pytest.skip("no transcribed tables")
-    shutil.copy(asset_dir("published") / "convert.py", tmp_path / "convert.py")
+    for name in ("convert.py", "ehrshot.csv"):
+        shutil.copy(asset_dir("published") / name, tmp_path / name)
     runpy.run_path(str(tmp_path / "convert.py"))["main"](tables)
     made = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.suffix == ".json"}
     shipped = {path.name: path.read_bytes() for path in asset_dir("published").iterdir() if path.suffix == ".json"}

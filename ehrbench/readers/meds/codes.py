@@ -147,7 +147,7 @@ def read_codebook(root: Path, dictionaries: Sequence[str] = ()) -> Codebook:
         if not path.is_file():
             raise MissingError(f"{path} is not there: a dictionary of codes that data.options.dictionaries names")
         files.append(path)
-        rows = _read_dictionary(path)
+        rows = read_dictionary(path)
         _add(descriptions, rows, "description", path, warnings)
         _add(units, rows, "unit", path, warnings)
     return Codebook(descriptions, templates, units, files, warnings)
@@ -176,8 +176,12 @@ def _read_parquet(path: Path) -> pl.DataFrame:
         return pl.read_parquet(path)
 
 
-def _read_dictionary(path: Path) -> pl.DataFrame:
-    """``code, description, unit`` of a dictionary; a concept of OMOP's goes by each of the names that extractions give it."""
+def read_dictionary(path: Path) -> pl.DataFrame:
+    """``code, description, unit`` of a dictionary; a concept of OMOP's goes by each of the names that extractions give it.
+
+    Raises:
+        UsageError: it cannot be read, or lacks a column.
+    """
     if path.suffix == ".parquet":
         rows = _read_parquet(path)
     else:

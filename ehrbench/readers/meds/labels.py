@@ -79,20 +79,7 @@ def read_labels(root: Path, name: str, subjects: Collection[int]) -> Labels:
         UsageError: a file is not a label file, a row lacks a time or a value, two rows differ about one subject and time, or too
             many rows are about subjects whom the data set does not have.
     """
-    files = find_labels(root, name)
-    if not files:
-        raise MissingError(
-            f"{root / name}: no Parquet file is there; data.options.labels names a label file, a folder or a pattern"
-        )
-    tables = [_read(path) for path in files]
-    kinds = {column for table in tables for column in table.columns if column in VALUES}
-    if len(kinds) != 1:
-        raise UsageError(
-            f"{root / name}: the label files have values in {', '.join(sorted(kinds))}; expected one column of values"
-        )
-    kind = kinds.pop()
-    rows = pl.concat([table.with_columns(place=pl.lit(str(path))) for path, table in zip(files, tables, strict=True)])
-    rows, warnings = _of_subjects(rows, subjects)
+    rows, kind, files, warnings = label_rows(root, name, subjects)
     rows = rows.rename({kind: "value"}).with_columns(value=_answer(kind))
     rows = rows.unique(("subject_id", "prediction_time", "value"), keep="first", maintain_order=True)
     double = rows.filter(pl.struct("subject_id", "prediction_time").is_duplicated())
@@ -110,6 +97,39 @@ def read_labels(root: Path, name: str, subjects: Collection[int]) -> Labels:
     elif kind == "categorical_value":
         choices = tuple(sorted({label.answer for label in labels}))
     return Labels(labels, choices, files, warnings)
+
+
+def label_rows(root: Path, name: str, subjects: Collection[int]) -> tuple[pl.DataFrame, str, list[Path], list[str]]:
+    """The rows of label files about a data set's subjects: ``subject_id, prediction_time``, values, ``place`` and ``row``.
+
+    Args:
+        root: the data folder.
+        name: a file, a folder or a pattern below it.
+        subjects: those of the data set.
+
+    Returns:
+        The rows as the files have them, the name of the column of values, the files, and warnings.
+
+    Raises:
+        MissingError: no file is there.
+        UsageError: a file is not a label file, a row lacks a time or a value, or too many rows are about subjects whom the data
+            set does not have.
+    """
+    files = find_labels(root, name)
+    if not files:
+        raise MissingError(
+            f"{root / name}: no Parquet file is there; data.options.labels names a label file, a folder or a pattern"
+        )
+    tables = [_read(path) for path in files]
+    kinds = {column for table in tables for column in table.columns if column in VALUES}
+    if len(kinds) != 1:
+        raise UsageError(
+            f"{root / name}: the label files have values in {', '.join(sorted(kinds))}; expected one column of values"
+        )
+    kind = kinds.pop()
+    rows = pl.concat([table.with_columns(place=pl.lit(str(path))) for path, table in zip(files, tables, strict=True)])
+    rows, warnings = _of_subjects(rows, subjects)
+    return rows, kind, files, warnings
 
 
 def _read(path: Path) -> pl.DataFrame:

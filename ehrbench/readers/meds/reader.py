@@ -27,8 +27,9 @@ _ADVICE = "name files that describe them in data.options.dictionaries"
 TRAINING = "train"
 """The part of a data set that worked examples are drawn from."""
 
-_VERSION = 3
-"""Of the rendering. In 1 a code's description stood in the code's place; in 2 an event's line told when it would end."""
+VERSION = 4
+"""Of the rendering. In 1 a code's description stood in the code's place; in 2 an event's line told when it would end; 3 did not
+know births by OMOP's codes."""
 
 
 class Options(ReaderOptions):
@@ -105,7 +106,7 @@ def read(root: Path, options: Options) -> Dataset:
         warnings=warnings,
         coverage=data.told.sentence(),
         examples=examples,
-        version=_VERSION,
+        version=VERSION,
     )
 
 

@@ -38,6 +38,8 @@ MODIFIERS = (
     "end_time",
 )
 """Columns that are shown where the data set's own metadata do not name its modifiers (``code_modifier_columns``)."""
+BIRTHS = ("MEDS_BIRTH", "SNOMED/3950001", "SNOMED/184099003")
+"""Codes of birth: MEDS's own, and those of conversions from OMOP that were made before it had one."""
 _UNITS = ("unit", "units")
 _ENDS = ("end", "end_time")
 _DAY = r"(\d{4}-\d{2}-\d{2})"
@@ -166,12 +168,12 @@ def _moment(column: str, dtype: pl.DataType) -> pl.Expr | None:
 
 
 def _of_subject(lines: pl.DataFrame) -> Lines:
-    birth = lines.filter(pl.col("code").str.split("//").list.first() == "MEDS_BIRTH")["time"].drop_nulls()
+    births = pl.col("code").str.split("//").list.first().is_in(BIRTHS)
+    birth = lines.filter(births)["time"].drop_nulls()
     born: datetime | None = birth.min() if birth.len() else None  # type: ignore[assignment]
     always = pl.col("time").is_null() if born is None else pl.col("time").is_null() | (pl.col("time") <= born)
     static, dated = lines.filter(always), lines.filter(~always)
-    is_birth = static["code"].str.split("//").list.first() == "MEDS_BIRTH"
-    facts = static.filter(~is_birth)["fact"].unique(maintain_order=True).to_list()
+    facts = static.filter(~births)["fact"].unique(maintain_order=True).to_list()
     pieces = dated["line"].to_list()
     ends = np.cumsum(dated["line"].str.len_chars().to_numpy().astype(np.int64) + 1) - 1
     starts = np.concatenate([[0], ends[:-1] + 1]) if len(pieces) else ends

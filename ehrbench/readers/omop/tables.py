@@ -43,13 +43,19 @@ def need_table(root: Path, name: str, why: str) -> Path:
 class Table:
     """One table, scanned and not yet read."""
 
-    def __init__(self, path: Path, required: Sequence[str]) -> None:
+    def __init__(self, path: Path, required: Sequence[str], release: str = "OMOP") -> None:
         """Look at a table's columns.
+
+        Args:
+            path: the file.
+            required: columns that it must have, in lower case.
+            release: what it is a table of, for messages.
 
         Raises:
             UsageError: it cannot be read or lacks a column.
         """
         self.path = path
+        self._release = release
         try:
             self._scan = pl.scan_parquet(path) if path.suffix == ".parquet" else _scan_text(path)
             names = self._scan.collect_schema().names()
@@ -57,7 +63,8 @@ class Table:
             raise self._broken(error) from None
         self.columns = {name: name.strip().lower() for name in names}
         if missing := [name for name in required if name not in self.columns.values()]:
-            raise UsageError(f"OMOP: {path} has no column {', '.join(map(repr, missing))}, which CDM 5.4 asks for")
+            asks = "CDM 5.4 asks" if release == "OMOP" else "its layout asks"
+            raise UsageError(f"{release}: {path} has no column {', '.join(map(repr, missing))}, which {asks} for")
 
     def rows(self, columns: Iterable[str], only: str = "", values: pl.Series | None = None) -> pl.DataFrame:
         """Columns as text or as they are, an absent one as nulls, with ``ROW``; only rows whose id ``only`` is one of ``values``.
@@ -74,7 +81,7 @@ class Table:
                 key = pl.col(only)
                 wrong = scan.filter(key.is_not_null() & key.cast(pl.Int64, strict=False).is_null()).select(ROW).head(1).collect()
                 if wrong.height:
-                    raise UsageError(f"OMOP: {self.path}: row {wrong[ROW][0]}: {only} is not a whole number")
+                    raise UsageError(f"{self._release}: {self.path}: row {wrong[ROW][0]}: {only} is not a whole number")
                 scan = scan.with_columns(key.cast(pl.Int64))
                 if values is not None:
                     scan = scan.filter(pl.col(only).is_in(values.implode()))
@@ -83,7 +90,7 @@ class Table:
             raise self._broken(error) from None
 
     def _broken(self, error: Exception) -> UsageError:
-        return UsageError(f"OMOP: {self.path} cannot be read as a table ({type(error).__name__}); export it again")
+        return UsageError(f"{self._release}: {self.path} cannot be read as a table ({type(error).__name__}); export it again")
 
 
 def _scan_text(path: Path) -> pl.LazyFrame:
