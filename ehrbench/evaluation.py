@@ -29,6 +29,7 @@ from ehrbench.runs.options import RunOptions, read_options
 from ehrbench.runs.policy import silence_libraries
 from ehrbench.runs.prediction import Prediction
 from ehrbench.runs.prepared import Prepared, prepare
+from ehrbench.runs.samples import check_samples
 from ehrbench.scoring.loaded import LoadedRun, as_loaded
 from ehrbench.scoring.run import score_run
 from ehrbench.tasks.catalog import Catalog, load_catalog
@@ -85,7 +86,7 @@ def evaluate(
         include_paths: folders with further task files.
         settings: any other option of ``ehrbench run`` by its name: ``prompt``, ``context``, ``keep``, ``budget_tokenizer``,
             ``chunk_tokens``, ``max_tokens``, ``max_reasoning_tokens``, ``temperature``, ``top_p``, ``num_fewshot``, ``seed``,
-            ``shard``, ``model_profile``.
+            ``samples``, ``shard``, ``model_profile``.
 
     Returns:
         The results, in the order models × tasks; ``Results.items()`` leads to what is behind them.
@@ -180,7 +181,12 @@ def prepare_all(
         )
     for name, reason in missing:
         on_event(TaskLeftOut(name, str(reason)))
-    return ready
+    if options.samples is not None:
+        check_samples(options.samples, {run.task.task: [item.id for item in run.dataset.items] for run in ready})
+        for run in ready:
+            if not run.items:
+                on_event(TaskLeftOut(run.task.task, "it has none of the items of --samples"))
+    return [run for run in ready if run.items or options.samples is None]
 
 
 def answer_and_score(

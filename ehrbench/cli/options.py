@@ -109,6 +109,13 @@ class AnswerOptions:
         int | None,
         typer.Option(min=1, help="Answer only the first N items; the result is marked partial.", rich_help_panel=ITEMS),
     ] = None
+    samples: Annotated[
+        str | None,
+        typer.Option(
+            help="Answer only these items: ids with commas between them, or a file of ids; the result is marked partial.",
+            rich_help_panel=ITEMS,
+        ),
+    ] = None
     seed: Annotated[int, typer.Option(help="Seed for sampling and for drawing examples.", rich_help_panel=ANSWER)] = 0
     model_arg: Annotated[
         list[str] | None,

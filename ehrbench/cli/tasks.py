@@ -87,6 +87,33 @@ def show(
         typer.echo(line)
 
 
+@app.command("items")
+def items(
+    tasks: Annotated[str, typer.Argument(help="Tasks, groups or globs, separated by commas.", autocompletion=complete_tasks)],
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder that holds the releases, or 'sample'. [default: $EHRBENCH_DATA or ./data]")
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="Protocol: clean or paper.")] = "clean",
+    include_path: IncludePath = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the ids of the items, one per line and no text of any, as `ehrbench run --samples FILE` takes them.
+
+    Of several tasks each line is TASK/ID.
+    """
+    from ehrbench.readers.data_dir import open_dataset
+    from ehrbench.tasks.catalog import load_catalog
+    from ehrbench.terminal.output import print_json
+
+    chosen = load_catalog(include_path or ()).select(tasks, _protocol(protocol))
+    found = [(spec.task, item.id) for spec in chosen for item in open_dataset(spec, data_dir).items]
+    if as_json:
+        print_json([{"task": task, "item": item} for task, item in found])
+        return
+    for task, item in found:
+        typer.echo(item if len(chosen) == 1 else f"{task}/{item}")
+
+
 @app.command("validate")
 def validate(
     tasks: Annotated[

@@ -138,6 +138,7 @@ def _differences(a: Run, b: Run) -> list[str]:
         ("generation settings", a.config["generation"], b.config["generation"]),
         ("worked examples", a.config["num_fewshot"], b.config["num_fewshot"]),
         ("limit", a.config["limit"], b.config["limit"]),
+        ("chosen items", a.config.get("samples"), b.config.get("samples")),
     ]
     return [f"{a.result.task}: {what} differs: {_short(one)} and {_short(two)}" for what, one, two in pairs if one != two]
 

@@ -73,7 +73,7 @@ def generate(
             **({"approval": run.approval._asdict()} if run.approval else {}),
         }
         write_manifest(folder, config, name, extra)
-        write_atomically(folder.origin, json.dumps({"data_dir": _absolute(run.options.data_dir)}).encode())
+        write_atomically(folder.origin, json.dumps(_origin(run)).encode())
         if shard is not None:
             write_places(folder, chosen)
         with PredictionStore(folder, items, config) as store:
@@ -130,6 +130,12 @@ def tell_golds(model: Model, dataset: Dataset) -> None:
     """Let a baseline that is made from the gold answers see them; nothing but a baseline of this process ever does."""
     if isinstance(model, FittedOnGolds) and model.identity.backend == "baseline" and not model.is_remote:
         model.fit([gold_class(item) for item in dataset.items if item.labels or item.references])
+
+
+def _origin(run: Prepared) -> dict[str, Any]:
+    """Where the data are and, of a run of chosen items, which these are."""
+    chosen = {} if run.options.samples is None else {"samples": [item.id for item in run.items]}
+    return {"data_dir": _absolute(run.options.data_dir), **chosen}
 
 
 def _absolute(data_dir: str | None) -> str:

@@ -19,8 +19,10 @@ from ehrbench.jsonl import parse, write_atomically
 from ehrbench.readers.samples import SAMPLE_WORD
 from ehrbench.runs.folder import RunFolder
 
-_FOLDERS = frozenset({"--data-dir", "--out", "--include-path", "--mimic", "--ed", "--notes", "--cache", "--split"})
-"""Options whose value is a folder or a file of the user's."""
+_FOLDERS = frozenset(
+    {"--data-dir", "--out", "--include-path", "--mimic", "--ed", "--notes", "--cache", "--split", "--config", "--samples"}
+)
+"""Options whose value is a folder or a file of the user's, or ids of items."""
 PACKAGES = (
     "numpy",
     "nltk",

@@ -42,6 +42,8 @@ class RunOptions:
     num_fewshot: int | None = None
     limit: int | None = None
     """First items only."""
+    samples: tuple[str, ...] | None = None
+    """Ids of the items to be asked, ``id`` or ``task/id``; None: all."""
     seed: int = 0
     data_dir: str | None = None
     out: Path = Path("results")
@@ -73,12 +75,14 @@ def read_options(given: Mapping[str, Any], model_args: Mapping[str, str]) -> Run
     """Options by name, checked.
 
     Args:
-        given: fields of ``RunOptions``, and ``model_profile``; None means what the task says. ``shard`` as text ("1/4").
+        given: fields of ``RunOptions``, and ``model_profile``; None means what the task says. ``shard`` as text
+            ("1/4"), ``samples`` as ids or a text (``parse_samples``).
         model_args: of the backend.
 
     Raises:
         UsageError: an unknown option or an illegal value.
     """
+    from ehrbench.runs.samples import parse_samples
     from ehrbench.runs.shards import parse_shard
 
     names = {field.name for field in fields(RunOptions)}
@@ -95,6 +99,10 @@ def read_options(given: Mapping[str, Any], model_args: Mapping[str, str]) -> Run
         from ehrbench.runs.profiles import load_profile, with_profile
 
         values, model_args = with_profile(values, model_args, load_profile(profile))
+    if isinstance(values.get("samples"), str):
+        values["samples"] = parse_samples(values["samples"])
+    elif values.get("samples") is not None:
+        values["samples"] = tuple(map(str, values["samples"]))
     if isinstance(values.get("shard"), str):
         values["shard"] = parse_shard(values["shard"])
     return RunOptions(**{**values, "model_args": model_args})

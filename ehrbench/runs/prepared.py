@@ -14,6 +14,7 @@ from ehrbench.readers.item import Item
 from ehrbench.runs.approvals import Approval
 from ehrbench.runs.options import RunOptions, apply_options, run_config, with_base_model_stops
 from ehrbench.runs.policy import check_policy
+from ehrbench.runs.samples import chosen_items, samples_config
 from ehrbench.tasks.schema import TaskSpec
 
 
@@ -47,7 +48,8 @@ class Prepared(NamedTuple):
 
     def config(self) -> dict[str, object]:
         """Everything that decides the numbers."""
-        return run_config(self.task, self.options, self.model, self.dataset.digest(), self.tokenizer, self.window)
+        config = run_config(self.task, self.options, self.model, self.dataset.digest(), self.tokenizer, self.window)
+        return config if self.options.samples is None else {**config, "samples": samples_config(self.items)}
 
 
 def prepare(task: TaskSpec, model: Model, options: RunOptions) -> Prepared:
@@ -68,7 +70,8 @@ def prepare(task: TaskSpec, model: Model, options: RunOptions) -> Prepared:
     if isinstance(model, Describes):
         model.describe()
     budget = load_budget_tokenizer(options.budget_tokenizer)
-    return Prepared(task, dataset, dataset.items[: options.limit], model, budget, options, approval, synthetic)
+    items = chosen_items(task.task, dataset.items, options.samples, options.limit)
+    return Prepared(task, dataset, items, model, budget, options, approval, synthetic)
 
 
 def load_budget_tokenizer(name: str | None) -> Tokenizer | None:

@@ -15,6 +15,7 @@ from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.manifest import read_manifest
 from ehrbench.runs.prediction import Prediction
 from ehrbench.runs.prepared import Prepared
+from ehrbench.runs.samples import asked_items
 from ehrbench.runs.shards import is_shard
 from ehrbench.runs.store import read_predictions
 from ehrbench.tasks.schema import TaskSpec
@@ -57,7 +58,7 @@ def load_run(folder: RunFolder, data_dir: str | None = None) -> LoadedRun:
             f"the data of task '{task.task}' are not those of {folder.path} (hash {dataset.digest()[:12]}, the run's "
             f"{manifest['config']['data_hash'][:12]}); give the run's data with --data-dir, or run again"
         )
-    items = dataset.items[: manifest["config"]["limit"]]
+    items = asked_items(dataset.items, manifest["config"], folder)
     predictions = read_predictions(folder.predictions)
     return LoadedRun(folder, manifest, task, items, predictions, data_dir, len(dataset.items), dataset.load_record)
 

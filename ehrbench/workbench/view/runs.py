@@ -18,6 +18,7 @@ from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.manifest import read_manifest
+from ehrbench.runs.samples import asked_items
 from ehrbench.scoring.loaded import find_runs
 from ehrbench.tasks.schema import TaskSpec
 
@@ -88,8 +89,8 @@ class RunSet:
         dataset = self.found[0]
         if dataset is None:
             return ()
-        limits = [run.manifest["config"]["limit"] for run in self.runs]
-        return dataset.items[: None if None in limits else max(limits)]
+        asked = {item.id for run in self.runs for item in asked_items(dataset.items, run.manifest["config"], run.folder)}
+        return [item for item in dataset.items if item.id in asked]
 
     @property
     def primary(self) -> tuple[str, str, float, bool]:
