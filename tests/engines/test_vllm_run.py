@@ -13,7 +13,7 @@ import pytest
 
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
-from tests.acceptance.chart import command, ehrbench, environment, final_files, rows, run_folders, write_release
+from tests.acceptance.chart import CANARIES, command, ehrbench, environment, final_files, rows, run_folders, write_release
 from tests.tiny.models import tiny_llama
 
 pytestmark = pytest.mark.vllm
@@ -72,3 +72,41 @@ def test_sigkill_and_resume_generate_nothing_finished_twice(tmp_path: Path) -> N
     assert final_files(one) == final_files(other)
     steps = [step for row in rows(one / "private" / "predictions.jsonl") for step in row["steps"]]
     assert any(step["clock"]["cached_tokens"] for step in steps)
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_debug_logs_hold_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: int) -> None:
+    """All that vLLM can say, and what it says of an engine that dies in the middle of the work."""
+    checkpoint = tiny_llama(tmp_path / "tiny", context=2048)
+    data = write_release(tmp_path / "data", patients=2, questions=6, entries=3)
+    monkeypatch.setenv("VLLM_LOGGING_LEVEL", "DEBUG")
+    monkeypatch.setenv("VLLM_CACHE_ROOT", str(tmp_path / "home" / "vllm"))
+    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1" if copies > 1 else "0")
+    asked = [*arguments(checkpoint, data, tmp_path / "out"), "--verbose", "--log-file", tmp_path / "home" / "log"]
+    asked += ["--model-arg", f"data_parallel_size={copies}"] if copies > 1 else []
+    (tmp_path / "home").mkdir()
+    with (tmp_path / "home" / "said").open("wb") as said:
+        process = subprocess.Popen(command(*asked), env=environment(tmp_path / "home"), stdout=said, stderr=said)
+        if copies > 1:
+            deadline = time.monotonic() + START_SECONDS
+            while not finished_calls(tmp_path / "out"):
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.01)
+            os.kill(engine_of(process.pid), signal.SIGKILL)
+        code = process.wait(START_SECONDS)
+    assert (code == 0) is (copies == 1)
+    shown = (tmp_path / "home" / "said").read_text()
+    assert "DEBUG" in shown, "vLLM said all that it has to say"
+    assert copies == 1 or "engine stopped" in shown
+    kept = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert kept
+    assert not [path for path in kept if any(canary.encode() in path.read_bytes() for canary in CANARIES)]
+
+
+def engine_of(parent: int) -> int:
+    """The process id of an engine that a command has started."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        name, _, rest = stat.read_text().partition(" (")[2].rpartition(") ")
+        if int(rest.split()[1]) == parent and "EngineCore" in name + (stat.parent / "cmdline").read_text():
+            return int(stat.parent.name)
+    raise AssertionError("no engine")
