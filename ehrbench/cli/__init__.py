@@ -29,6 +29,7 @@ _COMMANDS = {
     "human-stats": "ehrbench.cli.human_stats:human_stats",
     "agreement": "ehrbench.cli.agreement:agreement",
     "compare": "ehrbench.cli.compare:compare",
+    "sweep": "ehrbench.cli.sweep:sweep",
     "export": "ehrbench.cli.export:export",
     "submit": "ehrbench.cli.submit:submit",
     "approve": "ehrbench.cli.approve:approve",

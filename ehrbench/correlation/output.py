@@ -237,15 +237,10 @@ def write_files(out: Path, files: dict[str, str]) -> list[Path]:
 def plot(correlation: Correlation) -> str | None:
     """The leaderboard's figure of metrics beside the band of the raters, as a file of its own; None without metrics."""
     from ehrbench.leaderboard.figures import caterpillar
+    from ehrbench.leaderboard.svg import alone
 
     figure = caterpillar(correlation)
-    if figure is None:
-        return None
-    drawing = str(figure)[str(figure).index("<svg") : str(figure).index("</svg>")]
-    head, _, body = drawing.partition(">")
-    return (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n{head} xmlns="http://www.w3.org/2000/svg"><style>{_STYLE}</style>{body}</svg>\n'
-    )
+    return None if figure is None else alone(figure, _STYLE)
 
 
 _STYLE = (

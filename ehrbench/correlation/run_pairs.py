@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,7 +70,7 @@ def match_runs(a: Path, b: Path) -> list[RunPair]:
             f"the runs are of different tasks ({_list(sides[0])} in {a}, {_list(sides[1])} in {b}); "
             "compare takes two runs of one task"
         )
-    pairs = [_pair(sides[0][task], sides[1][task]) for task in shared]
+    pairs = [pair_runs(sides[0][task], sides[1][task]) for task in shared]
     for side, other, path in ((sides[0], sides[1], b), (sides[1], sides[0], a)):
         if lacking := {key: run for key, run in side.items() if key not in other}:
             pairs[0] = pairs[0]._replace(warnings=(*pairs[0].warnings, f"{path} has no run of {_list(lacking)}: left out"))
@@ -80,7 +80,9 @@ def match_runs(a: Path, b: Path) -> list[RunPair]:
 def _by_task(folders: Sequence[RunFolder], path: Path) -> dict[_Key, Run]:
     found: dict[_Key, Run] = {}
     for folder in folders:
-        run = _read(folder)
+        run = read_run(folder)
+        if not run.statistics:
+            raise _unscored(folder)
         key = (run.result.task, run.result.track)
         if key in found:
             raise UsageError(
@@ -90,7 +92,12 @@ def _by_task(folders: Sequence[RunFolder], path: Path) -> dict[_Key, Run]:
     return found
 
 
-def _read(folder: RunFolder) -> Run:
+def read_run(folder: RunFolder) -> Run:
+    """A run with a result; without item scores where no item has an answer.
+
+    Raises:
+        MissingError: it has no result.
+    """
     manifest = read_manifest(folder)
     statistics: dict[str, dict[str, tuple[float, ...]]] = {}
     for row in read_rows(folder.scores):
@@ -98,12 +105,26 @@ def _read(folder: RunFolder) -> Run:
         own = tuple(row.get("statistics") or (row["score"],))
         if own[0] is not None:
             items[row["item"]] = own
-    if not statistics or not folder.result.is_file():
-        raise MissingError(f"{folder.path} is not scored; `ehrbench score {folder.path}` does that")
+    if not folder.result.is_file():
+        raise _unscored(folder)
     return Run(folder, manifest["config"], read_result(folder.result), statistics)
 
 
-def _pair(a: Run, b: Run) -> RunPair:
+def _unscored(folder: RunFolder) -> MissingError:
+    return MissingError(f"{folder.path} is not scored; `ehrbench score {folder.path}` does that")
+
+
+def pair_runs(a: Run, b: Run, meant: Collection[str] = ()) -> RunPair:
+    """Two runs of one task, with what besides the model differs between them.
+
+    Args:
+        a: the first.
+        b: the second.
+        meant: differences that are the point of the comparison, of which nothing is said ("window").
+
+    Raises:
+        UsageError: one run twice, or numbers that are never compared.
+    """
     if a.folder.path.resolve() == b.folder.path.resolve():
         raise UsageError(f"both sides are the same run, {a.folder.path}")
     facts = {
@@ -121,10 +142,10 @@ def _pair(a: Run, b: Run) -> RunPair:
             raise UsageError(
                 f"task '{a.result.task}': the runs have different {what} ({a.name}: {one}, {b.name}: {other}); {advice}"
             )
-    return RunPair(a, b, tuple(_differences(a, b)))
+    return RunPair(a, b, tuple(_differences(a, b, meant)))
 
 
-def _differences(a: Run, b: Run) -> list[str]:
+def _differences(a: Run, b: Run, meant: Collection[str]) -> list[str]:
     """What besides the model differs, and may be why the numbers do."""
     context_a, context_b = a.config.get("context") or {}, b.config.get("context") or {}
     pairs: list[tuple[str, Any, Any]] = [
@@ -140,7 +161,11 @@ def _differences(a: Run, b: Run) -> list[str]:
         ("limit", a.config["limit"], b.config["limit"]),
         ("chosen items", a.config.get("samples"), b.config.get("samples")),
     ]
-    return [f"{a.result.task}: {what} differs: {_short(one)} and {_short(two)}" for what, one, two in pairs if one != two]
+    return [
+        f"{a.result.task}: {what} differs: {_short(one)} and {_short(two)}"
+        for what, one, two in pairs
+        if one != two and what not in meant
+    ]
 
 
 def _cut(run: Run) -> str:

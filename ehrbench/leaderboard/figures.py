@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ehrbench.leaderboard.entries import Entry
@@ -100,6 +100,11 @@ def against_context(entries: Sequence[Entry]) -> Markup | None:
         span = metric.range
         name = show(entry.row.name, 40)
         points[name, context.policy].append(Point(name, context.window, metric.value, metric.low, metric.high, context.policy))
+    return context_lines(points, span)
+
+
+def context_lines(points: Mapping[tuple[str, str], Sequence[Point]], span: tuple[float, float]) -> Markup | None:
+    """The same figure of points by model and policy; ``span`` is the metric's range."""
     models = {name for name, _ in points}
     several = {name for name in models if len({(p.x, p.policy) for key in points if key[0] == name for p in points[key]}) > 1}
     if not several:

@@ -100,6 +100,14 @@ def figure(width: float, height: float, parts: Sequence[Part], label: str, capti
     )
 
 
+def alone(figure: Markup, style: str) -> str:
+    """A figure's drawing as a file of its own, without the caption."""
+    head, _, body = str(figure)[str(figure).index("<svg") : str(figure).index("</svg>")].partition(">")
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n{head} xmlns="http://www.w3.org/2000/svg"><style>{style}</style>{body}</svg>\n'
+    )
+
+
 def drawn(parts: Sequence[Part]) -> Markup:
     """What stands in a drawing: kinds of pieces in the order in which the first of each comes."""
     kinds: dict[tuple[str, str], list[Part]] = {}

@@ -18,6 +18,8 @@ from ehrbench.studies.numbers import FIELDS, fields_of, number
 from ehrbench.studies.side_tables import comparison_tables, judge_tables
 from ehrbench.studies.state import CellState
 from ehrbench.studies.study import Cell, QuestionCells, Study, settings_text
+from ehrbench.studies.sweep import sweeps_of
+from ehrbench.studies.sweep_tables import file_part, sweep_figure, sweep_tables
 from ehrbench.studies.tables import WRITERS, Table, file_names, html, page, without_folders
 
 _PUBLIC = 0o644
@@ -68,6 +70,10 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
             tables.append(_table(question, own, protocol, protocol != "clean"))
             if study.spec.report.figures:
                 pictures |= _figures(tables[-1], question, own)
+    for question in study.questions:
+        swept, drawn = _swept(question, [runs[cell.id] for cell in question.cells])
+        tables += swept
+        pictures |= drawn if study.spec.report.figures else {}
     tables += [*judge_tables(study, states), *comparison_tables(study, runs)]
     tables = [without_folders(table) for table in tables]
     files = _write(study, out, tables, pictures)
@@ -83,6 +89,21 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
         said = [*said, *built.withheld]
         files.append(out / "leaderboard" / "index.html")
     return Report(tables, files, list(dict.fromkeys(said)))
+
+
+def _swept(question: QuestionCells, states: Sequence[CellState]) -> tuple[list[Table], dict[str, str]]:
+    """Of a question with several windows or policies: differences between them, what refinement changed, and a figure."""
+    settings = [{str(cell.settings.get(name)) for cell in question.cells} for name in ("context", "max_model_len")]
+    folders = [one.folder for one in states if one.folder is not None and (one.folder / "result.json").is_file()]
+    if not folders or all(len(values) < 2 for values in settings):
+        return [], {}
+    tables, pictures = [], {}
+    for sweep in sweeps_of(folders, question.metrics[0] if question.metrics else None):
+        own = [table for table in sweep_tables(sweep) if not table.name.endswith("-points")]  # the question's own table has them
+        tables += [table._replace(name=f"{question.name}-{table.name}") for table in own]
+        if (figure := sweep_figure(sweep)) is not None:
+            pictures[f"{question.name}-{file_part(sweep)}-windows.svg"] = figure
+    return tables, pictures
 
 
 def _data(study: Study) -> Path | None:

@@ -39,7 +39,11 @@ def test_the_example_is_the_one_on_the_page_and_runs(tmp_path: Path) -> None:
     assert len(example.cells) == 19
     assert Counter(one.state for one in example.run()) == {"done": 19}
     report = example.report()
-    assert [table.name for table in report.tables] == ["windows", "risk", "facts", "bm25-vs-newest"]
+    assert [table.name for table in report.tables] == [
+        *("windows", "risk", "facts", "windows-medalign-clean-differences"),
+        *(f"windows-medalign-clean-revisions-{model}-refine-2k" for model in ("bm25", "newest")),
+        "bm25-vs-newest",
+    ]
     assert all(path.is_file() for path in report.files)
     assert (tmp_path / "out" / "report" / "leaderboard" / "index.html").is_file()
     assert r"\toprule" in (tmp_path / "out" / "report" / "windows.tex").read_text(encoding="utf-8")
