@@ -19,7 +19,7 @@ from tests.tiny.models import tiny_llama
 pytestmark = pytest.mark.vllm
 
 ENGINE = {"enforce_eager": "on", "block_size": "32", "kv_cache_memory_bytes": str(64 << 20), "max_num_seqs": "2"}
-START_SECONDS = 120
+START_SECONDS = 400
 
 
 def arguments(checkpoint: Path, data: Path, out: Path) -> list[object]:
