@@ -56,7 +56,9 @@ function tell(table, cell) {
   panel.appendChild(button("small", "×", function () { panel.hidden = true; cell.classList.remove("on"); cell.focus(); }, "Close"));
   lines.push((name ? name.textContent : row.cells[0].textContent) + ", " + title + ": " + shown);
   lines.push(said.filter(Boolean).join(" · "));
-  (cell.getAttribute("data-n") || "").split(" ").forEach(function (n) { if (notes[n - 1]) { lines.push(notes[n - 1]); } });
+  var noted = cell.getAttribute("data-n");
+  if (noted === null && value && head) { noted = head.getAttribute("data-n"); }
+  (noted || "").split(" ").forEach(function (n) { if (notes[n - 1]) { lines.push(notes[n - 1]); } });
   lines.filter(Boolean).forEach(function (line) { panel.appendChild(make("p", {}, line)); });
   var link = head && head.querySelector("a");
   if (link) { var p = make("p", {}), a = make("a", { href: link.getAttribute("href") }, "More on " + title); p.appendChild(a); panel.appendChild(p); }

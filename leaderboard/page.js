@@ -38,6 +38,7 @@ function write(state, quietly) {
 
 // Filters by what is known of models travel to the next page.
 var facets = [["open", "Weights"], ["size", "Size"], ["org", "Organisation"], ["year", "Released"], ["rows", "Rows"]];
+function fact(row, k) { return (row.getAttribute("data-facts") || "").split("|")[k] || ""; }
 doc.addEventListener("click", function (event) {
   var link = event.target.closest && event.target.closest("a[href]");
   if (!link || link.hasAttribute("download") || /^[a-z]+:/.test(link.getAttribute("href"))) { return; }

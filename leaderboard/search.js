@@ -24,12 +24,12 @@ if (sections.length || lone || (entries && entries.length)) {
   });
   var more = make("details", {}), inside = make("div", { "class": "more" });
   more.appendChild(make("summary", {}, "Filter models")); more.appendChild(inside);
-  facets.forEach(function (facet) {
+  facets.forEach(function (facet, k) {
     var values = {};
     if (facet[0] === "rows") {
       if (doc.querySelector(".board tr.published") && doc.querySelector(".board tr.run")) { values = { run: 1, published: 1 }; }
-    } else { all("table.board tr[data-" + facet[0] + "]").forEach(function (row) { values[row.getAttribute("data-" + facet[0])] = 1; }); }
-    values = Object.keys(values).sort();
+    } else { all("table.board tr[data-facts]").forEach(function (row) { values[fact(row, k)] = 1; }); }
+    values = Object.keys(values).filter(Boolean).sort();
     if (values.length > 1) { choice(inside, facet[0], facet[1], values); }
   });
   if (inside.firstChild) { bar.appendChild(more); more.open = facets.some(function (facet) { return read()[facet[0]]; }); }
@@ -59,10 +59,10 @@ function look(words) {
   return hits.length;
 }
 function fits(row, state) {
-  return facets.every(function (facet) {
+  return facets.every(function (facet, k) {
     var key = facet[0];
     if (!state[key]) { return true; }
-    return key === "rows" ? row.classList.contains(state[key]) : row.getAttribute("data-" + key) === state[key];
+    return key === "rows" ? row.classList.contains(state[key]) : fact(row, k) === state[key];
   });
 }
 function show(state) {

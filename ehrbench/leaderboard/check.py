@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ehrbench.errors import PolicyError, UsageError
+from ehrbench.leaderboard.downloads import read_results
 from ehrbench.leaderboard.entries import MIN_GROUPS
 from ehrbench.leaderboard.files import ENDINGS, MARKER, NOT_FOUND, PLAIN
 from ehrbench.leaderboard.htmlcheck import check_pages
@@ -73,9 +73,9 @@ def _small_cells(files: Mapping[str, str]) -> Iterator[Finding]:
 
 def _small_cells_of(name: str, text: str) -> Iterator[Finding]:
     try:
-        results = json.loads(text)
+        results = read_results(text)
     except ValueError:
-        yield Finding(name, "is not JSON")
+        yield Finding(name, "does not hold a task's results in the form of this version: build the site again")
         return
     for number, result in enumerate(results, 1):
         if result.get("kind", "run") != "run" or result.get("synthetic") or result.get("data_policy") != "credentialed":

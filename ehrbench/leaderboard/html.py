@@ -45,7 +45,7 @@ class Facets:
         self._attributes: dict[str, str] = {}
 
     def of(self, name: str) -> str:
-        """The attributes of a model's rows; empty where nothing is known."""
+        """The attribute of a model's rows; empty where nothing is known."""
         if name not in self._attributes:
             self._attributes[name] = _attributes(self._registry.card(name))
         return self._attributes[name]
@@ -54,13 +54,14 @@ class Facets:
 def _attributes(card: ModelCard | None) -> str:
     if card is None:
         return ""
-    facts = {
-        "org": show(card.organisation, 40),
-        "open": "" if card.open_weights is None else "open" if card.open_weights else "closed",
-        "size": size_class(card.parameters),
-        "year": "" if card.released is None else str(card.released.year),
-    }
-    return "".join(f' data-{name}="{escape(value)}"' for name, value in facts.items() if value)
+    # In the order in which page.js names them.
+    facts = (
+        "" if card.open_weights is None else "open" if card.open_weights else "closed",
+        size_class(card.parameters),
+        show(card.organisation, 40).replace("|", "/"),
+        "" if card.released is None else str(card.released.year),
+    )
+    return f' data-facts="{escape("|".join(facts))}"' if any(facts) else ""
 
 
 def size_class(parameters: float | None) -> str:
@@ -90,13 +91,17 @@ def grid(table: Table, root: str, notes: Notes, facets: Facets, compact: bool = 
     if grouped:
         out.append('<tr class="groups"><td></td>' + "".join(_group_heads(table.columns)) + "</tr>")
     out.append('<tr><th scope="col" data-key="model">Model</th>')
-    out.extend(_head(column, root) for column in table.columns)
+    numbers = [[_note_numbers(row.cells[k], notes) for row in table.rows] for k in range(len(table.columns))]
+    usual = [max(sorted(set(own)), key=own.count, default="") for own in numbers]
+    for column, said in zip(table.columns, usual, strict=True):
+        out.append(_head(column, root, ' class="num"' + (f' data-n="{said}"' if said else "")))
     out.append("</tr></thead><tbody>\n")
     scales = [_scale(table, k) if compact else None for k in range(len(table.columns))]
-    for row in table.rows:
+    for at, row in enumerate(table.rows):
         out.append(_row_head(row, root, facets))
         for k, cell in enumerate(row.cells):
-            out.append(_cell(cell, contested[k], scales[k], notes))
+            said = numbers[k][at]
+            out.append(_cell(cell, contested[k], scales[k], None if said == usual[k] else said))
         out.append("</tr>\n")
     out.append("</tbody></table></div>")
     return Markup("".join(out))  # noqa: S704
@@ -123,7 +128,7 @@ def heat(table: Table, root: str, facets: Facets, notes: Notes) -> Markup:
         out.append(_row_head(row, root, facets))
         for k, cell in enumerate(row.cells):
             if k == 0:
-                out.append(_cell(cell, contested[k], lead, notes, row.letters))
+                out.append(_cell(cell, contested[k], lead, _note_numbers(cell, notes) or None, row.letters))
             else:
                 out.append(_map_cell(cell, steps[k][number], detailed))
         out.append("</tr>\n")
@@ -172,7 +177,12 @@ def _row_head(row: Row, root: str, facets: Facets) -> str:
     )
 
 
-def _cell(cell: Cell, contested: bool, scale: Scale | None, notes: Notes, letters: str = "") -> str:
+def _note_numbers(cell: Cell, notes: Notes) -> str:
+    return notes.numbers((cell.caution, *cell.notes) if cell.caution else cell.notes) if cell.text else ""
+
+
+def _cell(cell: Cell, contested: bool, scale: Scale | None, noted: str | None, letters: str = "") -> str:
+    """One cell; ``noted`` are the numbers of its notes where they are not those that its column's head names."""
     if not cell.text:
         if cell.missing:
             return f'<td class="none"><small>{escape(cell.missing)}</small></td>'
@@ -180,8 +190,8 @@ def _cell(cell: Cell, contested: bool, scale: Scale | None, notes: Notes, letter
     out = ["<td"]
     if cell.value is not None:
         out.append(f' data-v="{cell.value!r}"')
-    if cell.notes or cell.caution:
-        out.append(f' data-n="{notes.numbers((cell.caution, *cell.notes) if cell.caution else cell.notes)}"')
+    if noted is not None:
+        out.append(f' data-n="{noted}"')
     out.append(">")
     if scale is not None:
         out.append(_bar(cell, scale))

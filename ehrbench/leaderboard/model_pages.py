@@ -16,7 +16,7 @@ from ehrbench.leaderboard.text import and_list, show, tokens
 from ehrbench.results.models import ModelCard, ModelRegistry
 
 MAX_NAMED = 6
-VARIANT, CONFIG = "Run as", "Configuration"
+VARIANT, CONFIG, METRIC = "Run as", "Configuration", "Metric "
 TASK, HASH, ITEMS, N = "TASK", "HASH", "ITEMS", "N"
 """Stand for each result's own task, configuration, number of items and number of scored items in what all have in common."""
 MIN_FIELD = 4
@@ -143,6 +143,7 @@ def result_line(entry: Entry, cell: Cell, slug: Slugs, names: Names, common: Map
     result, metric = entry.result, entry.primary
     badges = [name for name, on in (("published", result.kind == "published"), ("synthetic", result.synthetic)) if on]
     badges += ["partial"] if result.partial else []
+    shown = cell if cell.text or cell.missing else metric_cell(metric, entry)
     return {
         "kind": result.kind,
         "task": names.task(result.task).title,
@@ -153,7 +154,8 @@ def result_line(entry: Entry, cell: Cell, slug: Slugs, names: Names, common: Map
         "variant": "" if common.get(VARIANT) else show(entry.row.variant(), 100),
         "setting": show(" · ".join([result.protocol, *_settings(entry.setting)]), 120),
         "metric": show(metric.label if metric else result.primary, 40),
-        "cell": cell if cell.text or cell.missing else metric_cell(metric, entry),
+        "cell": shown,
+        "n": shown.n_text.removeprefix("n "),
         "provenance": [(k, v) for k, v in provenance(entry) if k == CONFIG or common.get(k) != _template(v, entry)],
     }
 
@@ -165,11 +167,19 @@ def _settings(setting: Setting) -> list[str]:
 
 
 def shared(entries: Sequence[Entry]) -> dict[str, str]:
-    """What all of a model's results have in common: how they were run, and provenance but for what the row says."""
+    """What all of a model's results have in common: how they were run, and provenance but for what the row says.
+
+    The signature of a metric is common where all results of that metric have it.
+    """
     if len(entries) < 2:
         return {}
-    first, *rest = ({key: _template(value, entry) for key, value in provenance(entry)} for entry in entries)
-    same = {key: value for key, value in first.items() if key != CONFIG and all(other.get(key) == value for other in rest)}
+    lines = [{key: _template(value, entry) for key, value in provenance(entry)} for entry in entries]
+    every = {key: value for line in reversed(lines) for key, value in line.items()}
+    same = {
+        key: value
+        for key, value in every.items()
+        if key != CONFIG and all(line.get(key, value if key.startswith(METRIC) else None) == value for line in lines)
+    }
     variants = {entry.row.variant() for entry in entries}
     return ({VARIANT: show(variants.pop(), 100)} if len(variants) == 1 else {}) | same
 
@@ -201,7 +211,11 @@ def provenance(entry: Entry) -> list[tuple[str, str]]:
     if metric is not None and not entry.hidden:
         lines += [
             (name, text)
-            for name, text in (("Interval", metric.interval), ("Metric", metric.signature), ("Note", metric.note))
+            for name, text in (
+                ("Interval", metric.interval),
+                (METRIC + metric.label, metric.signature),
+                ("Note", metric.note),
+            )
             if text
         ]
     if result.command:

@@ -11,11 +11,14 @@ from markupsafe import escape
 
 from ehrbench.errors import UsageError
 from ehrbench.leaderboard.build import build, make_site
+from ehrbench.leaderboard.downloads import read_results, results_json
+from ehrbench.leaderboard.entries import make_entries
 from ehrbench.leaderboard.text import interval, number, show, slugs
 from ehrbench.leaderboard.words import explain
 from ehrbench.metrics import METRICS
 from ehrbench.results import ContextInfo
 from ehrbench.results.published import published_results
+from ehrbench.results.schema import Result
 from ehrbench.results.store import write_result
 from tests.leaderboard.sample import HOSTILE, season
 from tests.results.factory import make_metric, make_result
@@ -324,6 +327,21 @@ def test_a_sole_rank_is_not_shown() -> None:
     alone = make_site([make_result("m")])
     assert "<i>#" not in alone["tasks/medalign.html"]
     assert "<i>#" in make_site([make_result("m"), make_result("n", 0.9)])["tasks/medalign.html"]
+
+
+def test_the_downloads_of_a_task_give_back_every_result() -> None:
+    own = [
+        *(make_result(f"m{k}", environment={"python": "3.11", "gpus": k // 2}, n_groups=24) for k in range(4)),
+        make_result("other", environment={"python": {"version": "3.12"}}, outcomes={"answered": 20, "api_error": 1}),
+        make_result("with parts", strata={"kind=a": [make_metric(n=40), make_metric(0.5, name="rouge_l", n=40)]}),
+        make_result("none", metrics=[]),
+    ]
+    for some in (own[:1], own[:4], own):
+        entries = make_entries(some)
+        text = results_json(entries)
+        assert [Result.model_validate(one) for one in read_results(text)] == [entry.result for entry in entries]
+    assert text.count('"python":"3.11"') == 4
+    assert results_json(make_entries(own[:4])).count('"python":"3.11"') == 1
 
 
 def test_provenance_says_how_a_number_was_made() -> None:

@@ -112,12 +112,23 @@ def test_records_questions_and_columns_of_the_data_are_searched(tmp_path: Path) 
 def test_small_cells_in_the_downloads_are_found() -> None:
     site = make_site([make_result(n_groups=24)])
     results = json.loads(site["data/results--medalign.json"])
-    results[0]["n_groups"] = 9
+    results["results"][0]["n_groups"] = 9
     findings = check_files(site | {"data/results--medalign.json": json.dumps(results)})
     assert [finding.message for finding in findings] == ["shows numbers of fewer than 11 patients"]
-    results[0] |= {"n_groups": 24, "strata": {"kind=rare": [make_metric(n=4).model_dump(mode="json")]}}
+    results["results"][0] |= {"n_groups": 24, "strata": {"kind=rare": [make_metric(n=4).model_dump(mode="json")]}}
     findings = check_files(site | {"data/results--medalign.json": json.dumps(results)})
     assert [finding.message for finding in findings] == ["shows a subset of fewer than 11 items"]
+    findings = check_files(site | {"data/results--medalign.json": "[]"})
+    assert "build the site again" in findings[0].message
+
+
+def test_small_cells_are_found_where_results_share_what_they_say() -> None:
+    site = make_site([make_result(name, n_groups=24) for name in ("a", "b", "c")])
+    results = json.loads(site["data/results--medalign.json"])
+    assert results["shared"]["n_groups"] == 24
+    results["shared"]["n_groups"] = 9
+    findings = check_files(site | {"data/results--medalign.json": json.dumps(results)})
+    assert [finding.message for finding in findings] == ["shows numbers of fewer than 11 patients"] * 3
 
 
 PAGE = make_site([make_result()])["index.html"]

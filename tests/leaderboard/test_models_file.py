@@ -81,7 +81,7 @@ def test_a_users_file_overrules_the_shipped_one_and_its_faults_stand_on_the_abou
     about = (tmp_path / "site/about.html").read_text()
     assert "models.yaml, entry 2: name: Field required" in about
     assert len(built.problems) == 1
-    assert 'data-org="Ward 7" data-open="open" data-size="3–15B"' in (tmp_path / "site/index.html").read_text()
+    assert 'data-facts="open|3–15B|Ward 7|"' in (tmp_path / "site/index.html").read_text()
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
