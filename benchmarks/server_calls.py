@@ -1,6 +1,6 @@
 """What a call of a server costs: CPU time a call, and wall time against the ideal, on a loopback stub in another process.
 
-    PYTHONPATH=. python benchmarks/server_calls.py
+    python -m benchmarks.server_calls [--client openai]
 
 The median of ``--rounds`` rounds is printed. The stub's counters are checked, so a round that failed in silence cannot look fast.
 """
@@ -36,14 +36,14 @@ SCENARIOS = (
 )
 
 
-def measure(scenario: Scenario) -> tuple[float, float]:
+def measure(scenario: Scenario, client: str) -> tuple[float, float]:
     """CPU seconds a call (this process), and wall seconds of all calls."""
     command = [sys.executable, "-m", "tests.support.server", "--latency", str(scenario.latency_s)]
     stub = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert stub.stdout is not None
     try:
         url = stub.stdout.readline().strip()
-        model = load_model("openai:stub", {"base_url": url, "concurrency": str(scenario.in_flight)}, None)
+        model = load_model("openai:stub", {"base_url": url, "concurrency": str(scenario.in_flight), "client": client}, None)
         filler = "x" * scenario.characters
         list(model.generate(Request(f"w{i}", (Message("user", "warm"),), 16) for i in range(scenario.in_flight)))
         requests = (Request(str(i), (Message("user", f"{i} {filler}"),), 16) for i in range(scenario.calls))
@@ -64,9 +64,11 @@ def measure(scenario: Scenario) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--client", default="ehrbench", help="ehrbench or openai")
+    given = parser.parse_args()
+    rounds = given.rounds
     for scenario in SCENARIOS:
-        pairs = [measure(scenario) for _ in range(rounds)]
+        pairs = [measure(scenario, given.client) for _ in range(rounds)]
         cpu, wall = (statistics.median(column) for column in zip(*pairs, strict=True))
         line = f"{scenario.name}: {1000 * cpu:.2f} ms CPU a call, {scenario.calls / wall:.0f} calls/s"
         if ideal := -(-scenario.calls // scenario.in_flight) * scenario.latency_s:

@@ -79,7 +79,7 @@ def test_every_requirement_has_one_tested_version(python: str) -> None:
     wanted = asked(
         [
             *PROJECT["dependencies"],
-            *(f"ehrbench[{e}]" for e in ("dev", "hf", "lm-eval", "ray", "datasets", "evaluate")),
+            *(f"ehrbench[{e}]" for e in ("dev", "hf", "lm-eval", "ray", "datasets", "evaluate", "openai", "entra")),
             *of_tox(),
         ]
     )

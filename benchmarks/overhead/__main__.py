@@ -181,9 +181,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lm-eval", help="interpreter with lm-eval")
     parser.add_argument("--inspect", help="interpreter with inspect-ai and openai")
+    parser.add_argument("--openai", action="store_true", help="also ours with client=openai, in this environment")
     parser.add_argument("--only", default="", help="scenarios whose name holds this")
     given = parser.parse_args()
-    harnesses = chosen(given.lm_eval, given.inspect)
+    harnesses = chosen(given.lm_eval, given.inspect, given.openai)
     scenarios = [ONE_ITEM, *(scenario for scenario in SCENARIOS if given.only in scenario.name)]
     helps: dict[str, list[float]] = {harness.name: [] for harness in harnesses}
     results: dict[tuple[str, str], list[Measured]] = {}

@@ -66,13 +66,16 @@ class Harness(NamedTuple):
     """A command that shows its help."""
 
 
-def ours(python: str) -> Harness:
+def ours(python: str, *more: str) -> Harness:
+    """Ours, with further ``--model-arg``."""
+
     def write(folder: Path, data: Path) -> None:
         (folder / "tasks").mkdir(parents=True, exist_ok=True)
         (folder / "tasks" / "overhead.yaml").write_text(OUR_TASK)
 
     def command(folder: Path, url: str) -> list[str]:
         given = ["--model", "openai:stub", "--model-arg", f"base_url={url}", "--model-arg", f"concurrency={CONCURRENCY}"]
+        given += [word for argument in more for word in ("--model-arg", argument)]
         place = [
             "--tasks",
             "overhead",
@@ -91,7 +94,7 @@ def ours(python: str) -> Harness:
             return int(metric["n"]) if metric["value"] is not None else 0
         return None
 
-    return Harness("ehrbench", write, command, scored, [python, "-m", "ehrbench", "--help"])
+    return Harness(" ".join(("ehrbench", *more)), write, command, scored, [python, "-m", "ehrbench", "--help"])
 
 
 def lm_eval(python: str) -> Harness:
@@ -137,7 +140,8 @@ def inspect_ai(python: str) -> Harness:
     return Harness("inspect-ai", write, command, scored, [python, "-m", "inspect_ai", "--help"])
 
 
-def chosen(lm_eval_python: str | None, inspect_python: str | None) -> list[Harness]:
-    """Ours and the peers that are there."""
+def chosen(lm_eval_python: str | None, inspect_python: str | None, with_openai: bool = False) -> list[Harness]:
+    """Ours, ours through the package openai where that is asked for, and the peers that are there."""
     peers = [make(python) for make, python in ((lm_eval, lm_eval_python), (inspect_ai, inspect_python)) if python]
-    return [ours(sys.executable), *peers]
+    through = [ours(sys.executable, "client=openai")] if with_openai else []
+    return [ours(sys.executable), *through, *peers]

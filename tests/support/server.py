@@ -95,6 +95,7 @@ class Server:
         keep: bool = True,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
+        admit: Callable[[Mapping[str, str]], bool] = lambda headers: True,
     ) -> None:
         """Configure the stub.
 
@@ -115,6 +116,7 @@ class Server:
             keep: hold every request's body and headers for inspection.
             port: 0 takes a free one.
             tls: its certificate; None: it speaks plain HTTP.
+            admit: whether a call with these headers is taken; else it gets 401.
         """
         self.script = list(script)
         self.rates = dict(rates or {})
@@ -131,6 +133,7 @@ class Server:
         self.outage = outage
         self.keep = keep
         self.tls = tls
+        self.admit = admit
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
@@ -339,7 +342,7 @@ class _Connection(asyncio.Protocol):
         server.requests[key] += 1
         server.in_flight += 1
         server.peak = max(server.peak, server.in_flight)
-        fault = server.fault(text, key)
+        fault = server.fault(text, key) if server.admit(headers) else "401"
         if server.outage and server.requests.total() >= server.outage[0] and server.dying is None:
             server.dying = asyncio.get_running_loop().create_task(server.die(server.outage[1]))
             return self.transport.abort()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import ssl
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, quote
 
-from ehrbench.errors import UsageError
+from ehrbench.errors import MissingError, UsageError
 
 OPENAI_URL = "https://api.openai.com/v1"
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
@@ -32,6 +35,11 @@ class Endpoint:
     proxy: str | None = None
     """The proxy through which an https server is reached; it learns the server's name and sees nothing of what is said."""
 
+    header_envs: tuple[tuple[str, str], ...] = ()
+    """Further headers of every call: the name of each, and the environment variable that holds its value."""
+    certificate: tuple[str, str | None] | None = None
+    """A client certificate and, where it is a file of its own, its key: paths of PEM files."""
+
     @property
     def is_remote(self) -> bool:
         """Whether the text leaves this machine."""
@@ -51,7 +59,30 @@ class Endpoint:
             raise UsageError(f"the environment variable {self.key_env} holds characters that no key has: set it again")
         if key:
             headers[self.key_header] = f"Bearer {key}" if self.key_header == "Authorization" else key
+        for name, variable in self.header_envs:
+            value = os.environ.get(variable, "").strip()
+            if not value or not value.isascii() or not value.isprintable():
+                raise UsageError(f"--model-arg headers: set the environment variable {variable} to what the header {name} holds")
+            headers[name] = value
         return headers
+
+    def tls(self) -> ssl.SSLContext | None:
+        """What TLS is spoken with, where there is a client certificate; None: the default.
+
+        Raises:
+            UsageError: the certificate or its key cannot be read.
+        """
+        if self.certificate is None:
+            return None
+        context = ssl.create_default_context()
+        try:
+            context.load_cert_chain(*self.certificate)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageError(
+                f"the client certificate cannot be read ({type(error).__name__}): client_certificate is a PEM file, "
+                "client_key_file its key without a password where that is a file of its own"
+            ) from None
+        return context
 
 
 def openai_endpoint(base_url: str, api: str, key_env: str) -> Endpoint:
@@ -78,6 +109,51 @@ def azure_endpoint(base_url: str, deployment: str, api: str, api_version: str, k
     else:
         call = f"{base}/openai/deployments/{quote(deployment, safe='')}/{path}?api-version={quote(api_version, safe='')}"
     return Endpoint(base, call, None, key_env, "api-key", key_required=True)
+
+
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+_OWN_HEADERS = frozenset({"authorization", "api-key", "content-type", "content-length", "host", "accept-encoding", "cookie"})
+
+
+def with_headers(endpoint: Endpoint, text: str | None) -> Endpoint:
+    """The endpoint with further headers (``X-Project=WARD_PROJECT``), whose values the environment holds.
+
+    Raises:
+        UsageError: not of that form, or a header that calls have anyway.
+    """
+    found = []
+    for pair in (text or "").split(","):
+        name, equals, variable = (part.strip() for part in pair.partition("="))
+        if not pair.strip():
+            continue
+        if not (equals and variable and _HEADER.fullmatch(name)):
+            raise UsageError(
+                "--model-arg headers: expected HEADER=VARIABLE, where the environment variable holds the value; commas between "
+                "several"
+            )
+        if name.lower() in _OWN_HEADERS:
+            raise UsageError(f"--model-arg headers: {name} is set by ehrbench; leave it out")
+        found.append((name, variable))
+    return replace(endpoint, header_envs=tuple(found))
+
+
+def with_certificate(endpoint: Endpoint, certificate: str | None, key_file: str | None) -> Endpoint:
+    """The endpoint, to which a client certificate is shown.
+
+    Raises:
+        UsageError: a key without a certificate, or an address that is not https.
+        MissingError: a file that is not there.
+    """
+    if certificate is None:
+        if key_file is not None:
+            raise UsageError("--model-arg client_key_file: whose key? give client_certificate=FILE, too")
+        return endpoint
+    if not endpoint.base_url.startswith("https://"):
+        raise UsageError(f"--model-arg client_certificate: {endpoint.base_url} is not an https address, so none is shown")
+    for path in filter(None, (certificate, key_file)):
+        if not Path(path).expanduser().is_file():
+            raise MissingError(f"the client certificate or its key is not there: {path}")
+    return replace(endpoint, certificate=(certificate, key_file))
 
 
 def through_proxy(endpoint: Endpoint, proxy: str | None) -> Endpoint:

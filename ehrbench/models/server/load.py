@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 from ehrbench.errors import UsageError
@@ -12,33 +13,50 @@ from ehrbench.models.arguments import Arguments
 from ehrbench.models.hf.tokenizer import HFTokenizer
 from ehrbench.models.protocol import Message, ModelIdentity, Tokenizer
 from ehrbench.models.server.body import Dialect, TokenField
-from ehrbench.models.server.endpoint import OPENAI_URL, Endpoint, azure_endpoint, openai_endpoint, through_proxy
+from ehrbench.models.server.endpoint import (
+    OPENAI_URL,
+    Endpoint,
+    azure_endpoint,
+    openai_endpoint,
+    through_proxy,
+    with_certificate,
+    with_headers,
+)
+from ehrbench.models.server.line import AiohttpLine, Line
 from ehrbench.models.server.model import ServerModel, role_markers
 from ehrbench.models.server.prices import read_prices
+from ehrbench.models.server.tokens import SCOPE, Tokens, command_tokens, entra_tokens
 from ehrbench.models.server.transport import Patience
 from ehrbench.models.thinking import TAGS, Tags
 from ehrbench.models.thinking_tags import find_tags, read_tags
 
 ARGUMENTS = {
+    "auth": "key (default), or entra: tokens of Microsoft Entra ID (service principal, managed identity, az login)",
     "base_url": "address of the server, up to /v1 (openai: default $OPENAI_BASE_URL, or "
     f"{OPENAI_URL}; azure: default $AZURE_OPENAI_ENDPOINT)",
     "api": "chat (default) or completions, for base models",
     "api_key_env": "environment variable that holds the key",
     "check_counts": "on (default): an answer to fewer tokens than the prompt has is an overflow; off: it stands",
+    "client": "ehrbench (default), or openai: every call goes through the package openai",
+    "client_certificate": "PEM file of a client certificate that an https server is shown",
+    "client_key_file": "PEM file of its key, where that is a file of its own",
     "concurrency": "calls in flight at most (default 32)",
     "extra_body": "JSON object of further fields of every call",
     "first_wait": "longest wait before the first retry in seconds (default 0.5); it doubles from there",
+    "headers": "further headers, HEADER=VARIABLE: the environment variable holds the value; commas between several",
     "max_retries": "further attempts after a failure that may pass (default 8)",
     "omit": "fields that the server does not take, separated by commas (temperature,seed)",
     "prices": "JSON file of prices per million tokens",
     "proxy": "http://host:port of a proxy to an https server, which it cannot read (default: none)",
     "reasoning_effort": "passed to the server",
     "retry_seconds": "no attempt begins later than this after the first, and so long is waited for a server (default 600)",
+    "scope": f"what an Entra token is for (default {SCOPE})",
     "stop_after": "first calls that may all fail in the same way before the run stops (default 10); 0: any number",
     "think_tags": "the markers around the model's thinking, as <thought>,</thought>",
     "thinking": "on or off: told to the server's chat template; on adds the reasoning allowance",
     "timeout": "seconds of one attempt (default 900)",
     "token_field": "max_tokens or max_completion_tokens",
+    "token_command": "command that prints a token, shown in place of a key and renewed before it ends",
     "tokenizer": "folder of the model's tokenizer, for counting",
     "top_logprobs": "how many first tokens are looked at (default 20, and more where a choice is not among them)",
 }
@@ -94,6 +112,13 @@ def _model(
     template_switch: bool,
 ) -> ServerModel:
     endpoint = through_proxy(endpoint, arguments.text("proxy"))
+    endpoint = with_headers(endpoint, arguments.text("headers"))
+    endpoint = with_certificate(endpoint, arguments.text("client_certificate"), arguments.text("client_key_file"))
+    tokens = _tokens(arguments)
+    if tokens is not None:  # no key is looked for, and none is shown
+        endpoint = replace(endpoint, key_env="", key_header="Authorization", key_required=False)
+    line = _line(arguments)
+    client = "aiohttp" if line is AiohttpLine else "openai"
     extra = arguments.json_object("extra_body")
     if own := sorted(_OWN_FIELDS & extra.keys()):
         raise UsageError(f"--model-arg extra_body: '{own[0]}' is set by ehrbench; leave it out")
@@ -128,10 +153,12 @@ def _model(
     )
     prices = arguments.text("prices")
     return ServerModel(
-        ModelIdentity(name.rsplit("/", 1)[-1], backend, None, _settings(dialect, endpoint, arguments), _versions()),
+        ModelIdentity(name.rsplit("/", 1)[-1], backend, None, _settings(dialect, endpoint, arguments), _versions(client)),
         endpoint,
         dialect,
         patience,
+        tokens=tokens,
+        make_line=line,
         context_length=max_model_len,
         tokenizer=tokenizer,
         render=render,
@@ -139,6 +166,28 @@ def _model(
         check_counts=arguments.switch("check_counts") is not False,
         more_logprobs=() if newest_fields or arguments.text("top_logprobs") else _MORE_LOGPROBS,
     )
+
+
+def _tokens(arguments: Arguments) -> Tokens | None:
+    """What gives tokens in place of a key; None: nothing does."""
+    command, scope = arguments.text("token_command"), arguments.text("scope")
+    entra = arguments.choice("auth", ("key", "entra"), "key") == "entra"
+    if command is not None and entra:
+        raise UsageError("--model-arg auth=entra and token_command both give tokens: leave one of them out")
+    if scope is not None and not entra:
+        raise UsageError("--model-arg scope is what an Entra token is for: give auth=entra, too")
+    if entra:
+        return entra_tokens(scope or SCOPE)
+    return None if command is None else command_tokens(command)
+
+
+def _line(arguments: Arguments) -> Callable[[Endpoint, float], Line]:
+    if arguments.choice("client", ("ehrbench", "openai"), "ehrbench") == "ehrbench":
+        return AiohttpLine
+    from ehrbench.models.server.openai_line import OpenAILine, require_openai
+
+    require_openai()
+    return OpenAILine
 
 
 def _settings(dialect: Dialect, endpoint: Endpoint, arguments: Arguments) -> dict[str, Any]:
@@ -160,10 +209,10 @@ def _settings(dialect: Dialect, endpoint: Endpoint, arguments: Arguments) -> dic
     return {**settings, **{name: value for name, value in chosen.items() if value is not None}}
 
 
-def _versions() -> dict[str, str]:
+def _versions(client: str) -> dict[str, str]:
     from importlib.metadata import version
 
-    return {"aiohttp": version("aiohttp")}
+    return {client: version(client)}
 
 
 def _tags(given: str | None, tokenizer: Tokenizer | None) -> tuple[Tags, ...]:

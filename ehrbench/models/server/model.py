@@ -24,6 +24,7 @@ from ehrbench.models.protocol import (
 )
 from ehrbench.models.server.body import Dialect, choice_body, generation_body, with_one_token
 from ehrbench.models.server.endpoint import Endpoint
+from ehrbench.models.server.line import AiohttpLine, Line
 from ehrbench.models.server.loop import background_loop
 from ehrbench.models.server.prices import Prices
 from ehrbench.models.server.prompt_cut import CountReader, least_tokens
@@ -37,6 +38,7 @@ from ehrbench.models.server.reply import (
     read_first_token,
     read_usage,
 )
+from ehrbench.models.server.tokens import Tokens
 from ehrbench.models.server.transport import Outcome, Patience, Transport
 from ehrbench.models.words import WORDS
 
@@ -59,6 +61,8 @@ class ServerModel:
         dialect: Dialect,
         patience: Patience,
         *,
+        tokens: Tokens | None = None,
+        make_line: Callable[[Endpoint, float], Line] = AiohttpLine,
         context_length: int | None = None,
         tokenizer: Tokenizer | None = None,
         render: Callable[[Sequence[Message]], str] | None = None,
@@ -73,6 +77,8 @@ class ServerModel:
             endpoint: where the server is.
             dialect: how it wants to be asked.
             patience: how long and how often a call is tried.
+            tokens: what is shown to the server in place of a key.
+            make_line: opens the connections.
             context_length: tokens of prompt and answer; None: what ``describe`` finds.
             tokenizer: for counting; the model's own, or ``WORDS``.
             render: makes a prompt's text of its messages.
@@ -99,7 +105,7 @@ class ServerModel:
         self._asking_again = asyncio.Lock()
         self.call_url = endpoint.call_url
         self._models_url = endpoint.models_url
-        self._transport = Transport(endpoint, patience)
+        self._transport = Transport(endpoint, patience, tokens, make_line)
 
     def prompt_text(self, messages: Sequence[Message]) -> str:
         """What is tokenised for ``messages``: exact for plain completions, an estimate where the server applies a chat template.

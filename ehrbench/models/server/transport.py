@@ -1,23 +1,17 @@
-"""One pooled HTTP session to one server, and the attempts of one call. Text goes to this address and to no other."""
+"""The attempts of one call to one server. Text goes to this address and to no other."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import os
-import socket
 import time
 import weakref
-import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
-
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.models.capabilities import NoProbabilitiesError
@@ -27,14 +21,14 @@ from ehrbench.models.server.breaker import Breaker
 from ehrbench.models.server.complaint import complaint_of, status_in
 from ehrbench.models.server.endpoint import Endpoint
 from ehrbench.models.server.limiter import Limiter, limiter_for
+from ehrbench.models.server.line import MOST_BYTES, AiohttpLine, Line, Reply, TooLarge
 from ehrbench.models.server.reply import Malformed
 from ehrbench.models.server.retry import Verdict, judge_complaint, judge_status, wait_seconds
+from ehrbench.models.server.tokens import NoTokenError, Tokens
 
 T = TypeVar("T")
-_LARGE_BODY = 1 << 20
-_CONNECT_SECONDS = 30.0
-MOST_BYTES = 16 << 20
-"""Of a reply, unpacked: some hundred times the longest answer with the log-probabilities of 20,000 tokens."""
+_MOST_TOKENS = 20
+"""Tokens that one attempt may see refused: with many calls in flight, others use up each new one first."""
 
 _AT_ONCE = nullcontext(0.0)
 _log = logging.getLogger(__name__)
@@ -72,13 +66,30 @@ class Outcome(Generic[T]):
 class Transport:
     """Posts bodies and tries again; its coroutines run in the background loop."""
 
-    def __init__(self, endpoint: Endpoint, patience: Patience) -> None:
-        """Remember where and how; nothing is opened."""
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        patience: Patience,
+        tokens: Tokens | None = None,
+        make_line: Callable[[Endpoint, float], Line] = AiohttpLine,
+    ) -> None:
+        """Remember where and how; nothing is opened.
+
+        Args:
+            endpoint: where the server is.
+            patience: how long and how often a call is tried.
+            tokens: what is shown to the server in place of a key.
+            make_line: opens the connections, from the endpoint and the seconds of one attempt.
+        """
         self.endpoint = endpoint
         self.patience = patience
         self.succeeded = False
         """Whether any call has."""
-        self._session: aiohttp.ClientSession | None = None
+        self._line: Line | None = None
+        self._make_line = make_line
+        self._tokens = tokens
+        self._taken = False
+        """Whether the server has taken any token."""
         self._limiter: Limiter | None = None
         self._breaker = Breaker(lambda line: _log.warning("%s: %s", endpoint.base_url, line))
         self._first_failures: Counter[str] = Counter()
@@ -175,18 +186,19 @@ class Transport:
         """
         for wait in (0.2, 1.0, None):
             try:
-                async with self._open().get(url, allow_redirects=False, timeout=aiohttp.ClientTimeout(total=30)) as reply:
-                    raw = await _read(reply)
-                    if reply.status == 200:
-                        return decode(raw)
-                    if reply.status == 401:
-                        raise UsageError(self._explain(Verdict("stop", "HTTP 401", advice="the key was refused")))
-                    if reply.status < 500 and reply.status != 429:
-                        return None
-            except (ValueError, Malformed):
+                reply = await self._with_token(lambda headers: self._open().get(url, headers))
+                if isinstance(reply, Verdict):
+                    raise UsageError(self._explain(reply))
+                if reply.status == 200:
+                    return decode(reply.raw)
+                if reply.status == 401:
+                    raise UsageError(self._explain(Verdict("stop", "HTTP 401", advice="the key was refused")))
+                if reply.status < 500 and reply.status != 429:
+                    return None
+            except (ValueError, Malformed, TooLarge):
                 return None
-            except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-                verdict = judge_exception(error)
+            except self._open().failures as error:
+                verdict = self._open().judge(error)
                 if verdict.action == "stop":
                     raise UsageError(self._explain(verdict)) from None
                 if wait is None and verdict.error in ("ConnectionRefused", "NameNotFound"):
@@ -197,21 +209,26 @@ class Transport:
 
     async def close(self) -> None:
         """Close the connections; the next call would open new ones."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._line is not None:
+            line, self._line = self._line, None
+            await line.close()
 
     async def _attempt(self, body: bytes, parse: Callable[[Any], T]) -> T | Verdict:
-        data = body if len(body) < _LARGE_BODY else io.BytesIO(body)  # aiohttp warns about larger ones given as bytes
+        line = self._open()
         try:
-            async with self._open().post(self.endpoint.call_url, data=data, allow_redirects=False) as reply:
-                raw = await _read(reply)
+            if self._tokens is None:
+                reply = await line.post(body)
+            else:
+                got = await self._with_token(lambda headers: line.post(body, headers))
+                if isinstance(got, Verdict):
+                    return got
+                reply = got
             if reply.status != 200:
-                return judge_status(reply.status, reply.headers, raw, succeeded=self.succeeded)
+                return judge_status(reply.status, reply.headers, reply.raw, succeeded=self.succeeded)
             try:
-                decoded = decode(raw)
+                decoded = decode(reply.raw)
             except ValueError:
-                return Verdict("retry", "EventStream" if raw.lstrip()[:5] == b"data:" else "NotJSON")
+                return Verdict("retry", "EventStream" if reply.raw.lstrip()[:5] == b"data:" else "NotJSON")
             hidden = status_in(decoded)
             if hidden is not None:
                 return judge_complaint(hidden, reply.headers, complaint_of(decoded), succeeded=self.succeeded)
@@ -220,27 +237,35 @@ class Transport:
             return Verdict("give_up", f"TooLarge (more than {MOST_BYTES >> 20} MiB)")
         except Malformed as error:
             return Verdict("retry", error.kind, most_retries=error.most_retries)
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-            return judge_exception(error)
+        except line.failures as error:
+            return line.judge(error)
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            resolver = None if self.endpoint.is_remote else _Loopback()
-            self._session = aiohttp.ClientSession(
-                # The limiter bounds the connections. Proxies and .netrc of the environment are left alone (trust_env); a proxy
-                # that was named is sent CONNECT, and TLS goes through it to the server.
-                connector=aiohttp.TCPConnector(limit=0, resolver=resolver, keepalive_timeout=60),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                # Unpacking is ours, so that a small body cannot become a large one; nothing is gained by it on answers.
-                headers={**self.endpoint.headers(), "Accept-Encoding": "identity"},
-                auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(total=self.patience.timeout, sock_connect=_CONNECT_SECONDS),
-                trust_env=False,
-                proxy=self.endpoint.proxy,
-            )
+    async def _with_token(self, send: Callable[[Mapping[str, str] | None], Awaitable[Reply]]) -> Reply | Verdict:
+        """What comes back with a token that is valid: one that the server no longer takes is replaced, whatever its time."""
+        if self._tokens is None:
+            return await send(None)
+        for refused in range(1, _MOST_TOKENS + 1):
+            try:
+                token = await self._tokens.token()
+            except NoTokenError as error:
+                if error.lasting and not self._taken:
+                    return Verdict("stop", "no token", advice=str(error))
+                return Verdict("retry", "NoToken", silent=True)
+            reply = await send(self._tokens.headers(token))
+            if reply.status != 401:
+                self._taken = True
+                return reply
+            self._tokens.refused(token)
+            if refused == 2 and not self._taken:
+                break
+        return reply
+
+    def _open(self) -> Line:
+        if self._line is None:
+            self._line = self._make_line(self.endpoint, self.patience.timeout)
             # A model that is dropped without close() closes its connections all the same.
-            weakref.finalize(self, _close_later, self._session, asyncio.get_running_loop())
-        return self._session
+            weakref.finalize(self, _close_later, self._line, asyncio.get_running_loop())
+        return self._line
 
     def _nobody(self) -> str:
         if self.endpoint.proxy:
@@ -256,79 +281,15 @@ class Transport:
         if calls > 1:
             what += f" to the first {calls} calls"
         what += f": {verdict.advice or 'every item would end so'}"
-        if verdict.error in ("HTTP 401", "HTTP 403"):
+        if verdict.error in ("HTTP 401", "HTTP 403") and self._tokens is not None:
+            what += "; check whom the token is for, and what that account may do"
+        elif verdict.error in ("HTTP 401", "HTTP 403"):
             what += f"; check the environment variable {self.endpoint.key_env}"
         elif calls > 1:
             what += "; --model-arg stop_after=0 continues all the same"
         return what
 
 
-class TooLarge(Exception):
-    """A reply larger than any answer."""
-
-
-async def _read(reply: aiohttp.ClientResponse) -> bytes:
-    """A reply's body, unpacked, of which no more than ``MOST_BYTES`` are ever held.
-
-    Raises:
-        TooLarge: it has more; the connection is closed.
-        Malformed: it is packed in a way that was not asked for, or damaged.
-    """
-    coding = reply.headers.get("Content-Encoding", "identity").strip().lower()
-    if coding == "identity" and reply.content_length is not None and reply.content_length <= MOST_BYTES:
-        return await reply.read()
-    if coding not in ("", "identity", "gzip", "x-gzip", "deflate"):
-        raise Malformed("ContentEncoding")
-    unpack = zlib.decompressobj(wbits=47) if coding not in ("", "identity") else None
-    parts: list[bytes] = []
-    room = MOST_BYTES
-    try:
-        async for part in reply.content.iter_any():
-            if unpack is not None:
-                part = unpack.decompress(part, room + 1)
-            room -= len(part)
-            if room < 0:
-                reply.close()
-                raise TooLarge
-            parts.append(part)
-    except zlib.error:
-        raise Malformed("TruncatedBody") from None
-    return b"".join(parts)
-
-
-def _close_later(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> None:
-    if not session.closed and loop.is_running():
-        asyncio.run_coroutine_threadsafe(session.close(), loop)
-
-
-def judge_exception(error: BaseException) -> Verdict:
-    """What a failed connection or a cut-off reply means; the error's own text is never repeated."""
-    if isinstance(error, asyncio.TimeoutError):
-        return Verdict("retry", "Timeout", congested=True, silent=True)
-    if isinstance(error, aiohttp.ClientSSLError):
-        advice = "its certificate is not trusted here; set SSL_CERT_FILE to the authority's file"
-        return Verdict("stop", "an untrusted certificate", advice=advice)
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return Verdict("retry", "TruncatedBody", silent=True)
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return Verdict("retry", "NameNotFound", silent=True, gone=True)
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return Verdict("retry", "ConnectionRefused", silent=True, gone=True)
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return Verdict("retry", "ConnectionClosed", silent=True)
-    if isinstance(error, OSError):
-        return Verdict("retry", "ConnectionReset", silent=True)
-    return Verdict("retry", type(error).__name__)
-
-
-class _Loopback(AbstractResolver):
-    """Answers ``localhost`` by itself, so that no name server or hosts file can send local text elsewhere."""
-
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
-        return [
-            ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST)
-            for address, kind in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6))
-        ]
-
-    async def close(self) -> None:
-        pass
+def _close_later(line: Line, loop: asyncio.AbstractEventLoop) -> None:
+    if line.is_open and loop.is_running():
+        asyncio.run_coroutine_threadsafe(line.close(), loop)
