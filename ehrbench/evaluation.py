@@ -14,6 +14,7 @@ from ehrbench.models.own import adapt, require_place
 from ehrbench.models.protocol import Model
 from ehrbench.results.collection import Results
 from ehrbench.results.groups import GroupResult
+from ehrbench.results.repeats import Repeats
 from ehrbench.results.schema import SCORED_OUTCOMES, Outcome, Result
 from ehrbench.runs.events import (
     Listener,
@@ -30,6 +31,7 @@ from ehrbench.runs.policy import silence_libraries
 from ehrbench.runs.prediction import Prediction
 from ehrbench.runs.prepared import Prepared, prepare
 from ehrbench.runs.samples import check_samples
+from ehrbench.runs.seeds import with_seeds
 from ehrbench.scoring.loaded import LoadedRun, as_loaded
 from ehrbench.scoring.run import score_run
 from ehrbench.tasks.catalog import Catalog, load_catalog
@@ -65,6 +67,7 @@ def evaluate(
     max_model_len: int | None = None,
     allow_partial: bool = False,
     include_paths: Sequence[Path | str] = (),
+    seeds: Sequence[int] = (),
     **settings: Any,
 ) -> Results:
     """Run a model, or several, on tasks and score the answers. The same call again continues what was interrupted.
@@ -84,6 +87,7 @@ def evaluate(
         max_model_len: window in tokens, prompt and answer together.
         allow_partial: leave out tasks whose data are missing, instead of raising.
         include_paths: folders with further task files.
+        seeds: repeat each run under each of these, and take the means (``Results.repeats``); greedy tasks are run once.
         settings: any other option of ``ehrbench run`` by its name: ``prompt``, ``context``, ``keep``, ``budget_tokenizer``,
             ``chunk_tokens``, ``max_tokens``, ``max_reasoning_tokens``, ``temperature``, ``top_p``, ``num_fewshot``, ``seed``,
             ``samples``, ``shard``, ``model_profile``.
@@ -101,6 +105,7 @@ def evaluate(
     silence_libraries()
     finished: list[Finished] = []
     groups: list[GroupResult] = []
+    repeats: list[Repeats] = []
     failures: list[EhrbenchError] = []
 
     def listen(event: Any) -> None:
@@ -130,16 +135,19 @@ def evaluate(
         try:
             ready = prepare_all(chosen, answering, options, allow_partial=allow_partial, on_event=on_event)
             done = [
-                answer_and_score(run, metrics, metric_args or {}, on_event=listen, command="ehrbench.evaluate") for run in ready
+                answer_and_score(run, metrics, metric_args or {}, on_event=listen, command="ehrbench.evaluate")
+                for one_task in ready
+                for run in with_seeds(one_task, seeds, on_event)
             ]
         finally:
             answering.close()
-        groups += score_groups(done, catalog, options, allow_partial=allow_partial)
+        repeats += score_repeats(done)
+        groups += score_groups(done, catalog, options, allow_partial=allow_partial) if len(seeds) < 2 else []
         finished += done
     if failures:
         raise failures[0]
     scored = [one for one in finished if one.result is not None]
-    return Results([one.result for one in scored if one.result], [one.folder for one in scored], groups)
+    return Results([one.result for one in scored if one.result], [one.folder for one in scored], groups, repeats=repeats)
 
 
 def load(options: RunOptions) -> Model:
@@ -242,6 +250,19 @@ def _failures(predictions: Sequence[Prediction]) -> list[str]:
     of = {f"{p.outcome}: {p.error}": p.item for p in reversed(predictions) if p.outcome not in SCORED_OUTCOMES}
     counts = Counter(f"{p.outcome}: {p.error}" for p in predictions if p.outcome not in SCORED_OUTCOMES)
     return [f"{count} items (first: {of[reason]}): {reason}" for reason, count in counts.most_common(5)]
+
+
+def score_repeats(finished: Sequence[Finished]) -> list[Repeats]:
+    """The means over seeds of runs that differ in nothing else, written beside them."""
+    from ehrbench.results.repeats import write_repeats
+    from ehrbench.scoring.repeats import ScoredRun, mean_over_seeds, same_but_for_the_seed
+
+    runs = [ScoredRun(one.run, one.result) for one in finished if one.run is not None and one.result is not None]
+    found = []
+    for own in same_but_for_the_seed(runs):
+        found.append(mean_over_seeds(own))
+        write_repeats(own[0].run.folder.path.parent, found[-1])
+    return found
 
 
 def score_groups(

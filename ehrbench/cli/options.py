@@ -174,7 +174,12 @@ class ScoreOptions(AnswerOptions):
         typer.Option("--metric-arg", help="Argument of a metric, as comet.checkpoint=PATH; repeatable.", rich_help_panel=SCORE),
     ] = None
     trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run the Python code of metrics that are not ehrbench's (evaluate:NAME).")
+        bool,
+        typer.Option(
+            "--trust-remote-code",
+            help="Run the Python code of metrics that are not ehrbench's (evaluate:NAME).",
+            rich_help_panel=SCORE,
+        ),
     ] = False
     no_score: Annotated[
         bool,

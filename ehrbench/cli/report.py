@@ -14,6 +14,7 @@ from ehrbench.terminal.numbers import duration
 if TYPE_CHECKING:
     from ehrbench.evaluation import Finished
     from ehrbench.results.groups import GroupResult
+    from ehrbench.results.repeats import Repeats
     from ehrbench.results.schema import Outcome, Usage
 
 
@@ -57,6 +58,7 @@ def report(
     groups: Sequence[GroupResult],
     *,
     as_json: bool,
+    repeats: Sequence[Repeats] = (),
     failed: Sequence[Failed] = (),
     seconds: float | None = None,
 ) -> None:
@@ -66,6 +68,7 @@ def report(
         finished: the runs.
         groups: of tasks.
         as_json: print JSON.
+        repeats: means over seeds.
         failed: models that could not go on.
         seconds: that the command took; None: not to be said.
     """
@@ -76,7 +79,7 @@ def report(
     if as_json:
         results = [{"folder": str(one.folder), **(one.result.model_dump(mode="json") if one.result else {})} for one in finished]
         stopped = [{"failed": one.model, "error": one.said, "exit_code": one.exit_code} for one in failed]
-        print_json([*results, *(group.model_dump(mode="json") for group in groups), *stopped])
+        print_json([*results, *(one.model_dump(mode="json") for one in (*groups, *repeats)), *stopped])
     else:
         for one in finished:
             if one.result is not None:
@@ -85,6 +88,8 @@ def report(
         print_groups(groups)
         if len(finished) + len(failed) > 1:
             _print_summary(finished, failed)
+        if repeats:
+            _print_repeats(repeats)
         if seconds is not None:
             _print_usage([one.result.usage for one in finished if one.result is not None], seconds)
     failures: Counter[Outcome] = sum((Counter(one.failures) for one in finished), Counter())
@@ -111,11 +116,34 @@ def _print_summary(finished: Sequence[Finished], failed: Sequence[Failed]) -> No
         value = None if metric is None or metric.value is None else f"{metric.value:.4f}"
         interval = None if metric is None else interval_cell(metric)
         n = f"{sum(count for name, count in result.outcomes.items() if name in SCORED_OUTCOMES)}/{result.n_items}"
-        rows.append((result.model.name, result.task, metric.label if metric else "", value, interval, n))
-    rows += [(one.model, "", "failed", None, None, None) for one in failed]
-    if rows:
-        typer.echo("")
-        print_table(("model", "task", "metric", "value", "95 % interval", "answered"), rows, numbers=(3, 4, 5))
+        seed = one.run.manifest["config"]["seed"] if one.run is not None else None
+        rows.append((result.model.name, result.task, seed, metric.label if metric else "", value, interval, n))
+    rows += [(one.model, "", None, "failed", None, None, None) for one in failed]
+    if not rows:
+        return
+    typer.echo("")
+    header = ("model", "task", "seed", "metric", "value", "95 % interval", "answered")
+    if len({row[2] for row in rows} - {None}) > 1:
+        print_table(header, rows, numbers=(2, 4, 5, 6))
+    else:
+        print_table(header[:2] + header[3:], [row[:2] + row[3:] for row in rows], numbers=(3, 4, 5))
+
+
+def _print_repeats(repeats: Sequence[Repeats]) -> None:
+    """Means over seeds, with what the seeds alone gave."""
+    from ehrbench.terminal.output import interval_cell, print_cautions, print_table
+
+    rows = [
+        (one.model.name, one.task, metric.label, f"{metric.value:.4f}", interval_cell(metric), metric.n)
+        + (" ".join("" if value is None else f"{value:.4f}" for value in one.by_seed[metric.name]),)
+        for one in repeats
+        for metric in one.metrics
+        if metric.value is not None
+    ]
+    typer.echo("\nmeans over seeds; intervals over items and seeds")
+    header = ("model", "task", "metric", "mean", "95 % interval", "n", f"under seeds {', '.join(map(str, repeats[0].seeds))}")
+    print_table(header, rows, numbers=(3, 4, 5))
+    print_cautions((f"{one.task}, {metric.label}", metric.caution) for one in repeats for metric in one.metrics)
 
 
 def _print_usage(usages: Sequence[Usage], seconds: float) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ehrbench.cli.logs import start_logging
-from ehrbench.cli.options import ITEMS, MODEL_HELP, OUTPUT, PLACE, WHAT, ScoreOptions
+from ehrbench.cli.options import ANSWER, ITEMS, MODEL_HELP, OUTPUT, PLACE, WHAT, ScoreOptions
 from ehrbench.cli.run_file import read_run_file
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ehrbench.evaluation import Finished
     from ehrbench.models.protocol import Model
     from ehrbench.results.groups import GroupResult
+    from ehrbench.results.repeats import Repeats
     from ehrbench.runs.dry_run import Estimate
     from ehrbench.runs.options import RunOptions
     from ehrbench.tasks.catalog import Catalog
@@ -29,6 +30,7 @@ class Done:
 
     finished: "list[Finished]" = field(default_factory=list)
     groups: "list[GroupResult]" = field(default_factory=list)
+    repeats: "list[Repeats]" = field(default_factory=list)
     estimates: "list[tuple[str, Estimate]]" = field(default_factory=list)
 
 
@@ -54,6 +56,13 @@ class Run(ScoreOptions, _Models):
         ),
     ] = None
 
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            help="Repeat each run under these seeds, as 0,1,2, and report means over items and seeds; greedy tasks run once.",
+            rich_help_panel=ANSWER,
+        ),
+    ] = None
     shard: Annotated[
         str | None,
         typer.Option(
@@ -101,6 +110,7 @@ class Run(ScoreOptions, _Models):
         from ehrbench.cli.report import Failed, metric_names, report
         from ehrbench.errors import INTERRUPTED_EXIT_CODE, MissingDataError, UsageError
         from ehrbench.runs.policy import silence_libraries
+        from ehrbench.runs.seeds import parse_seeds
         from ehrbench.tasks.catalog import load_catalog
 
         start_logging(self.verbose, self.log_file)
@@ -109,6 +119,9 @@ class Run(ScoreOptions, _Models):
             raise UsageError(f"--model {twice} is given twice; give each model once")
         if self.show_prompt is not None and len(self.model) > 1:
             raise UsageError("--show-prompt shows what one model would be asked; give one --model")
+        if self.seeds is not None and self.seed:
+            raise UsageError(f"--seed {self.seed} and --seeds {self.seeds} exclude each other; give one of them")
+        seeds = () if self.seeds is None else parse_seeds(self.seeds)
         every = [self.run_options(model) for model in self.model]
         arguments = self.metric_arguments()
         names = metric_names(self.metrics, arguments)
@@ -120,7 +133,7 @@ class Run(ScoreOptions, _Models):
         try:
             for options in every:
                 try:
-                    self._run_model(options, catalog, names, arguments, done)
+                    self._run_model(options, catalog, names, arguments, seeds, done)
                 except MissingDataError:  # the other models would miss them too
                     raise
                 except Exception as error:
@@ -134,7 +147,9 @@ class Run(ScoreOptions, _Models):
         if self.show_prompt is None and self.dry_run:
             _print_estimates(done.estimates, failed, self.as_json)
         elif self.show_prompt is None:
-            report(done.finished, done.groups, failed=failed, seconds=monotonic() - began, as_json=self.as_json)
+            report(
+                done.finished, done.groups, repeats=done.repeats, failed=failed, seconds=monotonic() - began, as_json=self.as_json
+            )
 
     def _run_model(
         self,
@@ -142,11 +157,13 @@ class Run(ScoreOptions, _Models):
         catalog: "Catalog",
         names: list[str] | None,
         arguments: "Mapping[str, str]",
+        seeds: "Sequence[int]",
         done: "Done",
     ) -> None:
         """All tasks with one model, which is loaded once."""
-        from ehrbench.evaluation import answer_and_score, prepare_all, score_groups
+        from ehrbench.evaluation import answer_and_score, prepare_all, score_groups, score_repeats
         from ehrbench.runs.dry_run import estimate_run, exact_prompt
+        from ehrbench.runs.seeds import with_seeds
         from ehrbench.terminal.progress import Display
 
         chosen = catalog.select(self.tasks, options.protocol)
@@ -159,6 +176,7 @@ class Run(ScoreOptions, _Models):
                     for message in exact_prompt(prepared, self.show_prompt):
                         typer.echo(message)
                     return
+                prepared = [run for one in prepared for run in with_seeds(one, seeds, show)]
                 if self.dry_run:
                     done.estimates += [(options.model, estimate_run(run)) for run in prepared]
                     return
@@ -167,7 +185,9 @@ class Run(ScoreOptions, _Models):
                     done.finished.append(finished[-1])
         finally:
             answering.close()
-        done.groups += score_groups(finished, catalog, options, allow_partial=self.allow_partial)
+        done.repeats += score_repeats(finished)
+        if len(seeds) < 2:
+            done.groups += score_groups(finished, catalog, options, allow_partial=self.allow_partial)
 
     def _load(self, options: "RunOptions") -> "Model":
         """The model, in this process or in copies on a cluster."""

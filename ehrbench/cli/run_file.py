@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _KEYS = {"as_json": "json"}
 """Options that are called otherwise than their field."""
-_COMMAS = ("tasks", "metrics")
+_COMMAS = ("tasks", "metrics", "samples", "seeds")
 """Options that are one text with commas on the command line."""
 _PAIRS = ("model_arg", "metric_arg")
 """Options of the form key=value."""
@@ -56,6 +56,8 @@ def run_schema() -> type[BaseModel]:
         **dict.fromkeys(_COMMAS, Several[str]),
         **dict.fromkeys(_PAIRS, dict[str, str | int | float | bool]),
         "model": Several[str],
+        "samples": Several[str | int],
+        "seeds": Several[int],
         "stop": Several[str],
         "include_path": Several[str],
         "protocol": Protocol,
@@ -88,7 +90,7 @@ def _as_given(name: str, value: Any) -> Any:
     from ehrbench.studies.study import text_arguments
 
     if name in _COMMAS:
-        return ",".join(value)
+        return ",".join(map(str, value))
     if name in _PAIRS:
         return [f"{key}={text}" for key, text in text_arguments(value).items()]
     return value or [""] if name == "stop" else value

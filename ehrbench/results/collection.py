@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ehrbench.results.groups import GroupResult
+    from ehrbench.results.repeats import Repeats
 
 FRAME_COLUMNS = (
     *("task", "suite", "protocol", "prompt", "track", "model", "backend", "metric", "label", "primary", "value", "low", "high"),
@@ -37,6 +38,7 @@ class Results(Sequence[Result]):
         folders: Sequence[Path | None],
         groups: Sequence[GroupResult] = (),
         notes: Sequence[str] = (),
+        repeats: Sequence[Repeats] = (),
     ) -> None:
         """Collect.
 
@@ -45,11 +47,14 @@ class Results(Sequence[Result]):
             folders: the run's folder of each; None for a published row.
             groups: averages over tasks.
             notes: what was left out and why, one sentence each.
+            repeats: means over seeds.
         """
         self._results = list(results)
         self._folders = list(folders)
         self.groups = list(groups)
         """Averages over tasks, where several of a suite were scored."""
+        self.repeats = list(repeats)
+        """Means over seeds, where runs were repeated."""
         self.notes = list(notes)
         """What was left out and why."""
 

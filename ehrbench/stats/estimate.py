@@ -101,6 +101,32 @@ def estimate(
         return Estimate(value, low, high, n, n, f"Wilson, {n} {unit}", caution=few_groups(n, unit))
     bounds = how.bounds or bounds or ((0.0, 1.0) if right_or_wrong else None)
     left_out = leave_one_out(how, matrix, codes, n_groups)
+    return of_left_out(how, value, left_out, n, n_groups, bounds=bounds, level=level, unit=unit)
+
+
+def of_left_out(
+    how: Aggregate,
+    value: float,
+    left_out: LeftOut,
+    n: int,
+    n_groups: int,
+    *,
+    bounds: Bounds | None,
+    level: float,
+    unit: str,
+) -> Estimate:
+    """A value with the interval that leaving out one cluster at a time gives it.
+
+    Args:
+        how: its aggregate.
+        value: with all clusters.
+        left_out: without each in turn.
+        n: items.
+        n_groups: clusters.
+        bounds: smallest and largest possible value; None: it has none.
+        level: of the interval.
+        unit: what a cluster is, in the plural.
+    """
     caution = _caution(left_out, n, n_groups, unit, counts_classes=isinstance(how, Ranked) or how.parts is not None)
     if len(left_out.values) > 1 and bounds is not None:
         low, high = _mean_of_parts(left_out, bounds, level, how.ranks_pairs)

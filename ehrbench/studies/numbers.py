@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ehrbench.results.repeats import Repeats
 from ehrbench.results.schema import MetricResult, Result
 from ehrbench.studies.state import CellState
 
@@ -31,7 +32,7 @@ def number(metric: MetricResult | None) -> str:
     return f"{metric.value:.4f} [{metric.low:.4f}, {metric.high:.4f}]{'!' if metric.caution else ''}"
 
 
-def fields_of(metric: MetricResult, result: Result, state: CellState) -> list[object]:
+def fields_of(metric: MetricResult, result: Result | Repeats, state: CellState) -> list[object]:
     """A number with all that is known of it, unrounded."""
     numbers = (metric.value, metric.low, metric.high, metric.n, metric.strict_value)
     said = (state.state, metric.signature, metric.caution, metric.missing)

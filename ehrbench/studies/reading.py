@@ -15,6 +15,7 @@ from ehrbench.hashing import hash_data
 from ehrbench.models.arguments import refuse_secrets
 from ehrbench.models.loading import split_spec
 from ehrbench.runs.options import apply_options
+from ehrbench.runs.seeds import why_the_same
 from ehrbench.scoring.score import resolve
 from ehrbench.studies.schema import JudgeEntry, Question, Settings, StudySpec
 from ehrbench.studies.study import Cell, QuestionCells, Study, options_of
@@ -146,9 +147,15 @@ def _grid_problems(spec: StudySpec, file: YamlFile) -> Iterator[str]:
 
 
 def _merged(spec: StudySpec, model: str, question: Question, block: Settings) -> dict[str, tuple[Any, ...]]:
-    """The settings that hold for a cell: those nearest to it win."""
-    layers = (spec.settings, spec.models[model].settings, question.settings, block)
-    return {name: values for layer in layers for name, values in layer.given().items()}
+    """The settings that hold for a cell: those nearest to it win, and of seed and seeds the nearer."""
+    merged: dict[str, tuple[Any, ...]] = {}
+    for layer in (spec.settings, spec.models[model].settings, question.settings, block):
+        given = layer.given()
+        for name, other in (("seed", "seeds"), ("seeds", "seed")):
+            if name in given:
+                merged.pop(other, None)
+        merged |= given
+    return merged
 
 
 def _cells(spec: StudySpec, file: YamlFile, catalog: Catalog, out: Path) -> tuple[list[QuestionCells], list[str]]:
@@ -161,11 +168,13 @@ def _cells(spec: StudySpec, file: YamlFile, catalog: Catalog, out: Path) -> tupl
         for index, block in enumerate(question.grid or (Settings(),)):
             for model in models_of(spec, question):
                 merged = _merged(spec, model, question, block)
+                seeds = merged.pop("seeds", ())
+                merged |= {"seed": seeds} if seeds else {}
                 for values in product(*merged.values()):
                     settings = dict(zip(merged, values, strict=True))
                     place: KeyPath = ("questions", name, "grid", index) if question.grid else ("questions", name)
                     try:
-                        cells += _cells_of(spec, question, model, settings, catalog, out)
+                        cells += _cells_of(spec, question, model, settings, catalog, out, seeds)
                     except TaskFileError as error:
                         problems += error.problems
                     except UsageError as error:
@@ -186,12 +195,25 @@ def _cells(spec: StudySpec, file: YamlFile, catalog: Catalog, out: Path) -> tupl
 
 
 def _cells_of(
-    spec: StudySpec, question: Question, model: str, settings: Mapping[str, Any], catalog: Catalog, out: Path
+    spec: StudySpec,
+    question: Question,
+    model: str,
+    settings: Mapping[str, Any],
+    catalog: Catalog,
+    out: Path,
+    seeds: Sequence[int],
 ) -> Iterator[Cell]:
+    """The cells of one model under one set of settings, which may be one of several repeats."""
     options = options_of(spec, model, settings, None, out, catalog.folders)
     for task in catalog.select(",".join(question.tasks), options.protocol):
-        apply_options(task, options)
-        yield Cell(hash_data([model, task.task, dict(settings)])[:16], model, task.task, settings)
+        chosen = apply_options(task, options)
+        cell = Cell(hash_data([model, task.task, dict(settings)])[:16], model, task.task, settings)
+        if len(seeds) > 1:
+            reason = why_the_same(chosen) or ""
+            if reason and settings["seed"] != seeds[0]:
+                continue
+            cell = cell._replace(repeat=hash_data([model, task.task, {**settings, "seed": seeds}])[:16], alone=reason)
+        yield cell
 
 
 def _with_metrics(cell: Cell, wanted: Mapping[str | None, None]) -> Cell:

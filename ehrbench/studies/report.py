@@ -11,8 +11,12 @@ from ehrbench.errors import MissingError
 from ehrbench.exports.checked import checked_results
 from ehrbench.jsonl import write_atomically
 from ehrbench.leaderboard.build import build
+from ehrbench.results.repeats import Repeats
 from ehrbench.results.schema import Result
 from ehrbench.results.store import read_result
+from ehrbench.runs.folder import open_run
+from ehrbench.scoring.loaded import load_run
+from ehrbench.scoring.repeats import ScoredRun, mean_over_seeds
 from ehrbench.studies.figure import Row, dots
 from ehrbench.studies.numbers import FIELDS, fields_of, number
 from ehrbench.studies.side_tables import comparison_tables, judge_tables
@@ -35,11 +39,11 @@ class Report(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """One cell of a question with what is known of it."""
+    """One row of a question's table with what is known of it: a cell, or cells that repeat each other under several seeds."""
 
     cell: Cell
     state: CellState
-    result: Result | None
+    result: Result | Repeats | None
 
 
 def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Report:
@@ -64,8 +68,11 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
     pictures: dict[str, str] = {}
     for question in study.questions:
         by_protocol: dict[str, list[_Line]] = {}  # no table mixes the two
+        rows: dict[str, list[Cell]] = {}
         for cell in question.cells:
-            by_protocol.setdefault(study.options(cell).protocol, []).append(_line(cell, runs[cell.id]))
+            rows.setdefault(cell.repeat or cell.id, []).append(cell)
+        for cells in rows.values():
+            by_protocol.setdefault(study.options(cells[0]).protocol, []).append(_line(cells, runs))
         for protocol, own in by_protocol.items():
             tables.append(_table(question, own, protocol, protocol != "clean"))
             if study.spec.report.figures:
@@ -110,9 +117,30 @@ def _data(study: Study) -> Path | None:
     return None if study.data_dir in (None, "sample") else Path(str(study.data_dir))
 
 
-def _line(cell: Cell, state: CellState) -> _Line:
+def _line(cells: Sequence[Cell], runs: Mapping[str, CellState]) -> _Line:
+    """The row of a cell, or of all repeats of one."""
+    states = [runs[cell.id] for cell in cells]
+    found = [_result(state) for state in states]
+    cell = cells[0]
+    if cell.repeat:
+        settings = {name: value for name, value in cell.settings.items() if name != "seed"}
+        cell = cell._replace(settings={**settings, "seeds": ", ".join(str(one.settings["seed"]) for one in cells)})
+    if len(cells) == 1:
+        return _Line(cell, states[0], found[0])
+    state = next((one for one in states if one.state != "done"), states[0])
+    if any(result is None for result in found):
+        return _Line(cell, state._replace(state="open" if state.state == "done" else state.state), None)
+    scored = [
+        ScoredRun(load_run(open_run(one.folder)), result)
+        for one, result in zip(states, found, strict=True)
+        if one.folder is not None and result is not None
+    ]
+    return _Line(cell, state, mean_over_seeds(scored))
+
+
+def _result(state: CellState) -> Result | None:
     path = state.folder / "result.json" if state.folder is not None else None
-    return _Line(cell, state, read_result(path) if path is not None and path.is_file() else None)
+    return read_result(path) if path is not None and path.is_file() else None
 
 
 def _varying(cells: Sequence[Cell]) -> list[str]:
@@ -126,7 +154,7 @@ def _setting(cell: Cell, name: str) -> str:
     return "default" if value is None else str(value)
 
 
-def _shown(question: QuestionCells, results: Sequence[Result]) -> dict[str, str]:
+def _shown(question: QuestionCells, results: Sequence[Result | Repeats]) -> dict[str, str]:
     """Names and labels of a table's metrics: those that the question names, else each task's with a value, its primary first."""
     labels = {metric.name: metric.label for result in results for metric in result.metrics}
     names = question.metrics
@@ -175,6 +203,14 @@ def _notes(lines: Sequence[_Line], varying: Sequence[str], protocol: str, metric
         yield "partial: fewer items were run than there are"
     shown = [metric for result in results for name in metrics if (metric := result.metric(name)) is not None]
     yield from dict.fromkeys(f"! {metric.caution}" for metric in shown if metric.caution)
+    repeated = [line.result for line in lines if isinstance(line.result, Repeats)]
+    if repeated:
+        yield "rows of several seeds: means over the seeds, with intervals over items and seeds"
+    yield from dict.fromkeys(
+        f"{line.cell.task}: {line.cell.alone}, so repeats give the same answers: only seed {line.cell.settings['seeds']} is run"
+        for line in lines
+        if line.cell.alone
+    )
     for cell, state, _ in lines:
         if state.state != "done":
             where = ", ".join(filter(None, (cell.task, cell.model, cell.said)))

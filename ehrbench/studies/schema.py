@@ -57,8 +57,18 @@ class Settings(_Strict):
     top_p: Several[float | None] = ()
     num_fewshot: Several[Annotated[int, Field(ge=0)] | None] = ()
     seed: Several[int] = ()
+    seeds: Several[int] = ()
+    """Repeats: one run under each seed, and in the tables one row of means over items and seeds."""
     limit: Several[Annotated[int, Field(ge=1)] | None] = ()
     model_profile: Several[str | None] = ()
+
+    @model_validator(mode="after")
+    def _seeds_once(self) -> Settings:
+        if self.seed and self.seeds:
+            raise ValueError("seed and seeds exclude each other: seed makes a row for each value, seeds one row of their means")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: one is given twice; give each once")
+        return self
 
     def given(self) -> dict[str, tuple[Any, ...]]:
         """The settings that say something, each with its values."""

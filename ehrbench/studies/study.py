@@ -34,6 +34,10 @@ class Cell(NamedTuple):
     """Named by the questions that have the cell."""
     own_metrics: bool = True
     """Whether the task's own are wanted too."""
+    repeat: str = ""
+    """The same for cells that are one another's repeats under several seeds; empty for a cell that stands alone."""
+    alone: str = ""
+    """Why a cell that was to be repeated is not."""
 
     @property
     def said(self) -> str:

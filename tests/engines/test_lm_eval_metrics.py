@@ -107,11 +107,17 @@ def theirs(folder: Path, name: str) -> Mapping[str, Any]:
     return results
 
 
+def time(request: Request) -> int:
+    """Which of an item's answers is asked for, from 0."""
+    _, *times = request.id.removeprefix(f"{request.item}#").split("#")
+    return int(times[0]) if times else 0
+
+
 def ours(
     folder: Path, name: str, out: Path, model: Model | None = None, ask: Callable[[Request], Response] | None = None
 ) -> list[Result]:
     def answer(request: Request) -> Response:
-        return Response(request.id, answer_of(int(request.item), request.seed or 0))
+        return Response(request.id, answer_of(int(request.item), time(request)))
 
     answering = model or ScriptedModel(ask or answer, streaming=False)
     found = []
@@ -223,9 +229,9 @@ def test_greedy_answers_are_asked_for_once(tmp_path: Path) -> None:
 
 def test_one_failure_among_several_answers_is_the_items(tmp_path: Path) -> None:
     def ask(request: Request) -> Response:
-        if request.item == "5" and request.seed == 2:
+        if request.item == "5" and time(request) == 2:
             return Response(request.id, finish="error", error="HTTP 500")
-        return Response(request.id, answer_of(int(request.item), request.seed or 0))
+        return Response(request.id, answer_of(int(request.item), time(request)))
 
     name = write(tmp_path, "failing", SAMPLED)
     (result,) = ours(tmp_path, name, tmp_path / "out", ask=ask)

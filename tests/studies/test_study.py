@@ -327,3 +327,42 @@ def test_the_schema_takes_the_example_and_is_where_the_page_says() -> None:
     assert re.search(r'"string"', json.dumps(schema["$defs"]["ModelEntry"]["anyOf"][0]))
     assert json.loads((ROOT / "docs" / "reference" / "study.schema.json").read_text(encoding="utf-8")) == schema
     assert json.loads(command("study", "schema").stdout) == schema
+
+
+REPEATED = (
+    TWO.replace("limit: 3", "limit: 4")
+    + """questions:
+  sampled: {tasks: medalign, models: bm25, settings: {seeds: [0, 1, 2], temperature: [0.7, 0]}, metrics: rouge_l}
+  shots: {tasks: meds_bench.fact_verification.pubmedqa, models: bm25, settings: {seeds: [5, 6], num_fewshot: 2}}
+  rows: {tasks: medalign, models: bm25, settings: {seed: [0, 1], temperature: 0.7}, metrics: rouge_l}
+"""
+)
+
+
+def test_seeds_make_one_row_of_means_and_share_their_runs_with_rows_of_each(tmp_path: Path) -> None:
+    made = study(tmp_path, REPEATED)
+    assert len(made.cells) == 4 + 2, "three sampled, one greedy, two with examples of their own"
+    assert {one.state for one in made.run()} == {"done"}
+    sampled, shots, each = made.report().tables
+    assert sampled.header[:3] == ["model", "temperature", "seeds"]
+    assert [row[:3] for row in sampled.rows] == [["bm25", "0.7", "0, 1, 2"], ["bm25", "0.0", "0"]]
+    assert len(shots.rows) == 1 and [row[1] for row in each.rows] == ["0", "1"]
+    assert any("repeats give the same answers: only seed 0 is run" in note for note in sampled.notes)
+    assert any("means over the seeds, with intervals over items and seeds" in note for note in sampled.notes)
+    header, records = shots.records
+    found = dict(zip(header, records[0], strict=True))
+    singles = [one for one in made.results() if one.task == shots.records[1][0][1]]
+    assert found["value"] == pytest.approx(sum(one.metric(str(found["metric"])).value for one in singles) / 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ("{seed: 1, seeds: [0, 1]}", "study.yaml:4: seed and seeds exclude each other"),
+        ("{seeds: [1, 1]}", "study.yaml:4: seeds: one is given twice"),
+    ],
+)
+def test_faulty_seeds_are_named_with_their_line(tmp_path: Path, settings: str, expected: str) -> None:
+    with pytest.raises(ehrbench.UsageError) as caught:
+        study(tmp_path, ONE + f"questions:\n  q: {{tasks: medalign, settings: {settings}}}\n")
+    assert expected in str(caught.value)
