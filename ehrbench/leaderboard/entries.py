@@ -14,6 +14,7 @@ from ehrbench.results.models import ModelRegistry
 from ehrbench.results.schema import MetricResult, Result
 from ehrbench.results.supplements import Comparison, Interval
 
+REPLAY = "replay"
 MIN_GROUPS = 11
 """Fewest patients behind a shown number of a credentialed task."""
 
@@ -125,11 +126,15 @@ def make_entries(
         )
         paired[one.task, one.a][one.metric, one.b] = one.difference
         paired[one.task, one.b][one.metric, one.a] = flipped
+    results = list(results)
+    several = _answered_twice(results)
     rows: dict[RowKey, RowKey] = {}
     settings: dict[Setting, Setting] = {}
     entries = []
     for result in results:
         row, setting = _row_key(result, known), _setting(result)
+        if result.model.backend == REPLAY and result.model.name not in several:
+            row = row._replace(revision="")
         tests = paired.get((result.task, result.config_hash), {})
         entries.append(Entry(result, rows.setdefault(row, row), settings.setdefault(setting, setting), tests))
 
@@ -138,6 +143,19 @@ def make_entries(
         return (result.suite, result.task, entry.setting.order(), entry.row, result.config_hash, result.model_dump_json())
 
     return sorted(entries, key=order)
+
+
+def _answered_twice(results: Iterable[Result]) -> set[str]:
+    """Names of replayed models that have several files of answers to one task.
+
+    The revision of replayed answers is the hash of their file, and each task has a file of its own: it tells models apart only
+    where one task has two of them.
+    """
+    files: dict[tuple[object, ...], set[str | None]] = defaultdict(set)
+    for result in results:
+        if result.model.backend == REPLAY:
+            files[result.model.name, result.task, result.task_version, _setting(result)].add(result.model.revision)
+    return {str(name) for (name, *_), found in files.items() if len(found) > 1}
 
 
 def choose(entries: Sequence[Entry]) -> Entry:

@@ -113,11 +113,24 @@ def setting_parts(setting: Setting) -> list[str]:
     """What a setting is beside its protocol and its data."""
     parts = [setting.track] if setting.track else []
     if setting.policy:
-        window = "window not limited" if setting.window is None else f"{tokens(setting.window)} tokens"
-        parts.append(f"{setting.policy}, {window}")
+        parts.append(_fitting(setting.policy, setting.window))
     if setting.prompt != "default":
         parts.append(f"prompt “{setting.prompt}”")
     return [show(part, 80) for part in parts]
+
+
+def _fitting(policy: str, window: int | None) -> str:
+    """How records were made to fit, in words."""
+    if window is None:
+        return "whole records" if policy.startswith("truncate") else f"{policy}, window not limited"
+    words = {
+        "truncate-end": "the record’s end in {} tokens",
+        "truncate-start": "the record’s beginning in {} tokens",
+        "full": "whole records in {} tokens",
+        "refine": "the record in pieces, {} tokens at a time",
+        "retrieve": "passages of the record in {} tokens",
+    }
+    return words.get(policy, f"{policy}, {{}} tokens").format(tokens(window))
 
 
 def table_row(key: RowKey, entries: Sequence[Entry], cells: Sequence[Cell], slug: Slugs, names: Counter[str]) -> Row:

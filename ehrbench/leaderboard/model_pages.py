@@ -144,6 +144,7 @@ def result_line(entry: Entry, cell: Cell, slug: Slugs, names: Names, common: Map
     badges = [name for name, on in (("published", result.kind == "published"), ("synthetic", result.synthetic)) if on]
     badges += ["partial"] if result.partial else []
     shown = cell if cell.text or cell.missing else metric_cell(metric, entry)
+    how = [(k, v) for k, v in provenance(entry) if k == CONFIG or common.get(k) != _template(v, entry)]
     return {
         "kind": result.kind,
         "task": names.task(result.task).title,
@@ -156,7 +157,8 @@ def result_line(entry: Entry, cell: Cell, slug: Slugs, names: Names, common: Map
         "metric": show(metric.label if metric else result.primary, 40),
         "cell": shown,
         "n": shown.n_text.removeprefix("n "),
-        "provenance": [(k, v) for k, v in provenance(entry) if k == CONFIG or common.get(k) != _template(v, entry)],
+        "provenance": how,
+        "bare": [k for k, _ in how] == [CONFIG],
     }
 
 

@@ -18,7 +18,7 @@ from ehrbench.leaderboard.words import explain
 from ehrbench.metrics import METRICS
 from ehrbench.results import ContextInfo
 from ehrbench.results.published import published_results
-from ehrbench.results.schema import Result
+from ehrbench.results.schema import ModelInfo, Result
 from ehrbench.results.store import write_result
 from tests.leaderboard.sample import HOSTILE, season
 from tests.results.factory import make_metric, make_result
@@ -271,6 +271,32 @@ def test_the_overview_leads_to_the_other_windows() -> None:
     links = re.findall(r'<a href="(suites/medalign.html#[^"]+)">([^<]+)</a>', site["index.html"].split("Also under")[1])
     assert links == [("suites/medalign.html#clean_truncate_2048", "truncate, 2k tokens")]
     assert 'id="clean_truncate_2048"' in site["suites/medalign.html"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "window", "said"),
+    [
+        ("truncate-end", 2048, "the record’s end in 2k tokens"),
+        ("truncate-end", None, "whole records"),
+        ("refine", 2048, "the record in pieces, 2k tokens at a time"),
+        ("of a plugin", 2048, "of a plugin, 2k tokens"),
+    ],
+)
+def test_headings_say_in_words_how_records_were_made_to_fit(policy: str, window: int | None, said: str) -> None:
+    site = make_site([make_result(name, context=ContextInfo(policy=policy, window=window)) for name in ("a", "b")])
+    assert f"Clean protocol · {said}" in site["tasks/medalign.html"]
+
+
+def test_replayed_answers_of_one_model_are_one_row_whatever_their_files() -> None:
+    def replayed(task: str, file: str) -> Result:
+        model = ModelInfo(name="their model", backend="replay", revision=file)
+        return make_result(task=task, model=model.name).model_copy(update={"model": model, "config_hash": f"{task}{file}"})
+
+    tasks = ("meds_bench.mcqa.medqa", "meds_bench.mcqa.headqa")
+    entries = make_entries([replayed(task, f"hash of {task}") for task in tasks])
+    assert len({entry.row for entry in entries}) == 1
+    entries = make_entries([*(replayed(task, "first") for task in tasks), replayed(tasks[0], "second")])
+    assert len({entry.row for entry in entries}) == 2
 
 
 def test_a_metrics_own_sentence_and_source_stand_on_the_pages() -> None:

@@ -33,7 +33,7 @@ class Rater:
     """A browser window of one rater, and everything that went wrong in it."""
 
     def __init__(self, browser: Any, link: str, **options: Any) -> None:
-        self.context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         self.page = self.context.new_page()
         self.wrong: list[str] = []
         self.base = link.split("/enter/")[0]

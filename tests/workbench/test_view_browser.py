@@ -67,6 +67,19 @@ def test_from_the_list_to_items_by_keys(link: str, browser: Any) -> None:
     assert window.wrong == []
 
 
+def test_on_a_phone_the_list_is_read_without_scrolling_sideways(link: str, browser: Any) -> None:
+    window = Rater(browser, link, viewport={"width": 390, "height": 844})
+    page = window.page
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.locator(".scroll").evaluate("box => box.scrollWidth - box.clientWidth") <= 0
+    said = "cell => getComputedStyle(cell, '::before').content"
+    labels = page.locator("tbody tr").first.locator("td[data-label]").evaluate_all(f"all => all.map({said})")
+    assert any("metrics disagree" in label for label in labels) and any("record seen" in label for label in labels)
+    page = window.open("/0/item/1")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.locator(".scores").first.evaluate("list => list.scrollWidth - list.clientWidth") <= 0
+
+
 def test_the_record_scrolls_jumps_and_is_searched(link: str, browser: Any) -> None:
     window = Rater(browser, link)
     page = window.open("/0/item/1")
