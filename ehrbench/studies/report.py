@@ -19,6 +19,7 @@ from ehrbench.scoring.loaded import load_run
 from ehrbench.scoring.repeats import ScoredRun, mean_over_seeds
 from ehrbench.studies.figure import Row, dots
 from ehrbench.studies.numbers import FIELDS, fields_of, number
+from ehrbench.studies.pictures import check_pictures, picture_files
 from ehrbench.studies.side_tables import comparison_tables, judge_tables
 from ehrbench.studies.state import CellState
 from ehrbench.studies.study import Cell, QuestionCells, Study, settings_text
@@ -55,9 +56,10 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
         reviewed_by: who has read every text of credentialed results.
 
     Raises:
-        MissingError: no cell is scored yet.
+        MissingError: no cell is scored yet, or what draws figures is not installed.
         PolicyError: something that must not be published would be.
     """
+    check_pictures(study.spec.report.pictures)
     states = study.status()
     runs = {one.id: one for one in states if not one.judge}
     scored = [one.folder for one in runs.values() if one.folder is not None and (one.folder / "result.json").is_file()]
@@ -75,12 +77,12 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
             by_protocol.setdefault(study.options(cells[0]).protocol, []).append(_line(cells, runs))
         for protocol, own in by_protocol.items():
             tables.append(_table(question, own, protocol, protocol != "clean"))
-            if study.spec.report.figures:
+            if study.spec.report.pictures:
                 pictures |= _figures(tables[-1], question, own)
     for question in study.questions:
-        swept, drawn = _swept(question, [runs[cell.id] for cell in question.cells])
+        swept, figures = _swept(question, [runs[cell.id] for cell in question.cells])
         tables += swept
-        pictures |= drawn if study.spec.report.figures else {}
+        pictures |= figures if study.spec.report.pictures else {}
     tables += [*judge_tables(study, states), *comparison_tables(study, runs)]
     tables = [without_folders(table) for table in tables]
     files = _write(study, out, tables, pictures)
@@ -109,7 +111,7 @@ def _swept(question: QuestionCells, states: Sequence[CellState]) -> tuple[list[T
         own = [table for table in sweep_tables(sweep) if not table.name.endswith("-points")]  # the question's own table has them
         tables += [table._replace(name=f"{question.name}-{table.name}") for table in own]
         if (figure := sweep_figure(sweep)) is not None:
-            pictures[f"{question.name}-{file_part(sweep)}-windows.svg"] = figure
+            pictures[f"{question.name}-{file_part(sweep)}-windows"] = figure
     return tables, pictures
 
 
@@ -234,7 +236,7 @@ def _figures(table: Table, question: QuestionCells, lines: Sequence[_Line]) -> d
             if pairs:
                 rows = [Row(file_names(_named(cell, varying)), m.value or 0.0, m.low, m.high) for cell, m in pairs]
                 suffix = f"-{task}" if len(tasks) > 1 else ""
-                found[f"{table.name}{suffix}.svg"] = dots(f"{pairs[0][1].label} on {task}, with 95 % intervals", rows)
+                found[f"{table.name}{suffix}"] = dots(f"{pairs[0][1].label} on {task}, with 95 % intervals", rows)
                 break
     return found
 
@@ -251,11 +253,11 @@ def _write(study: Study, out: Path, tables: Sequence[Table], pictures: Mapping[s
             texts |= {f"{table.name}{suffix}": write(table) for table in tables}
     if "html" in study.spec.report.formats:
         texts["index.html"] = page(study.spec.title or study.spec.study, [*map(html, tables), *_inlined(pictures)])
-    texts |= pictures
+    files = {name: text.encode() for name, text in texts.items()} | picture_files(pictures, study.spec.report.pictures)
     out.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        write_atomically(out / name, text.encode(), mode=_PUBLIC)
-    return [out / name for name in texts]
+    for name, content in files.items():
+        write_atomically(out / name, content, mode=_PUBLIC)
+    return [out / name for name in files]
 
 
 def _inlined(pictures: Mapping[str, str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
+from ehrbench.studies.pictures import Picture
 from ehrbench.tasks.schema import MAX_TOKENS, ContextPolicy, Keep, Protocol
 
 T = TypeVar("T")
@@ -135,8 +136,16 @@ class ReportEntry(_Strict):
     """What ``study report`` writes."""
 
     formats: Several[Format] = ("markdown", "latex", "csv", "html")
-    figures: bool = True
+    figures: bool | Several[Picture] = True
+    """``true``: as SVG."""
     leaderboard: bool = True
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """The forms of figures that are wanted."""
+        if isinstance(self.figures, bool):
+            return ("svg",) if self.figures else ()
+        return self.figures
 
 
 class StudySpec(_Strict):
