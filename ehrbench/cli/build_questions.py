@@ -26,7 +26,9 @@ class Policy(str, Enum):
 
 def build_questions(
     table: Annotated[Path, typer.Argument(help="Table of instructions with gold answers (CSV, TSV or Excel), one per row.")],
-    records: Annotated[Path, typer.Option(help="MEDS data set, OMOP database, or folder with a text or XML file per record.")],
+    records: Annotated[
+        Path, typer.Option(help="MEDS data set, OMOP database, FHIR bulk export, or folder with a text or XML file per record.")
+    ],
     name: Annotated[str, typer.Option(help="Name of the task, for example ward_questions.")],
     title: Annotated[str, typer.Option(help="What people call it. [default: the name]")] = "",
     task_file: Annotated[Path | None, typer.Option(help="Task file to write. [default: NAME.yaml in this folder]")] = None,

@@ -1,4 +1,4 @@
-"""The records that questions are asked about: a MEDS data set, an OMOP database, or a folder with a file per patient."""
+"""The records that questions are asked about: MEDS, OMOP or FHIR, or a folder with a file per patient."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ehrbench.errors import MissingError
+from ehrbench.readers.fhir.bulk import find_files
+from ehrbench.readers.fhir.events import known_patients
+from ehrbench.readers.fhir.events import read_events as read_fhir
 from ehrbench.readers.meds.extract import open_meds
 from ehrbench.readers.omop.events import read_events
 from ehrbench.readers.omop.reader import known_persons, lines_of
@@ -61,8 +64,8 @@ def find_records(root: Path) -> Records:
     """Look at a folder of records.
 
     Args:
-        root: a MEDS data set (``data/**/*.parquet``), an OMOP database (``person.csv`` …), or a folder with a text or XML file
-            per record.
+        root: a MEDS data set (``data/**/*.parquet``), an OMOP database (``person.csv`` …), an FHIR bulk export (``*.ndjson``),
+            or a folder with a text or XML file per record.
 
     Raises:
         MissingError: the folder is not there or has no records.
@@ -70,11 +73,14 @@ def find_records(root: Path) -> Records:
     """
     if not root.is_dir():
         raise MissingError(
-            f"the folder of records {root} is not there; expected a MEDS data set, an OMOP database, or a folder of record files"
+            f"the folder of records {root} is not there; expected a MEDS data set, an OMOP database, an FHIR bulk export, or a "
+            "folder of record files"
         )
     if any((root / "data").rglob("*.parquet")):
         return _meds(root)
-    return _omop(root) if find_table(root, "person") is not None else _files(root)
+    if find_table(root, "person") is not None:
+        return _omop(root)
+    return _fhir(root) if find_files(root) else _files(root)
 
 
 def _meds(root: Path) -> Records:
@@ -119,12 +125,31 @@ def _omop(root: Path) -> Records:
     )
 
 
+def _fhir(root: Path) -> Records:
+    known = known_patients(root)
+
+    def opened(patients: Collection[str | int]) -> Callable[[str | int], Record]:
+        lines = lines_of(read_fhir(root, [str(patient) for patient in patients]))
+        return lambda name: lines(known[str(name)]).record(str(name), None)
+
+    return Records(
+        root=root,
+        reader="fhir",
+        find=lambda name: name if name in known else None,
+        opened=opened,
+        order=lambda name: known[str(name)],
+        key="patient",
+        cut=True,
+        n=len(known),
+    )
+
+
 def _files(root: Path) -> Records:
     files = sorted(filter(is_record_file, root.iterdir()))
     if not files:
         raise MissingError(
-            f"{root} has no records: expected data/ with Parquet files (MEDS), a table person (OMOP), or files ending in "
-            + ", ".join(sorted((".txt", *(f".{kind}" for kind in RECORD_FILES))))
+            f"{root} has no records: expected data/ with Parquet files (MEDS), a table person (OMOP), .ndjson files (FHIR), or "
+            "files ending in " + ", ".join(sorted((".txt", *(f".{kind}" for kind in RECORD_FILES))))
         )
     names = _names(files)
 

@@ -12,6 +12,7 @@ __all__ = ["READERS", "Dataset", "Item", "Reader", "ReaderOptions", "reader"]
 READERS: Registry[Reader[Any]] = Registry(
     "reader",
     {
+        "fhir": "ehrbench.readers.fhir.reader:read",
         "hf": "ehrbench.readers.hf.reader:read",
         "jsonl": "ehrbench.readers.jsonl:read",
         "lm_eval": "ehrbench.readers.lm_eval.reader:read",

@@ -26,9 +26,14 @@ def questions_file(root: Path, name: str, reader: str) -> Path:
 
 
 def load_subject(record_id: str, load: Callable[[int, datetime | None, str], Record]) -> Record:
-    """The record that an item of ``subject_item`` names."""
+    """The record that an item of ``subject_item`` names, of a subject with a number."""
+    return load_named(record_id, lambda name, until, record: load(int(name), until, record))
+
+
+def load_named(record_id: str, load: Callable[[str, datetime | None, str], Record]) -> Record:
+    """The same of a subject with any name that has no ``@``."""
     subject, _, until = record_id.partition("@")
-    return load(int(subject), datetime.fromisoformat(until) if until else None, record_id)
+    return load(subject, datetime.fromisoformat(until) if until else None, record_id)
 
 
 def read_asked(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -62,7 +67,7 @@ def in_utc_without_zone(moment: datetime) -> datetime:
 
 
 def subject_item(
-    place: str, row: Mapping[str, Any], known: Container[int], data_set: str, meta: Sequence[str], key: str = "subject_id"
+    place: str, row: Mapping[str, Any], known: Container[Any], data_set: str, meta: Sequence[str], key: str = "subject_id"
 ) -> Item:
     """A question as an item, whose record ends at its ``prediction_time``.
 
@@ -78,7 +83,7 @@ def subject_item(
         UsageError: the subject is unknown, or the time is none.
     """
     subject, until = row.get(key), row.get("prediction_time")
-    if not isinstance(subject, int) or subject not in known:
+    if not isinstance(subject, (int, str)) or subject not in known:
         raise UsageError(f"{place}: '{key}' is not a subject of the {data_set}")
     if until is not None:
         try:

@@ -1,20 +1,25 @@
-"""The same patients through MIMIC's tables, MEDS and OMOP: records that hold the same laboratory, drug and diagnosis facts."""
+"""The same patients through MIMIC's tables, MEDS, OMOP and FHIR: records with the same laboratory, drug and diagnosis facts."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from ehrbench.readers.fhir.reader import read as read_fhir
 from ehrbench.readers.meds.extract import open_meds
 from ehrbench.readers.omop.reader import read as read_omop
 
 N = 5
 LAB = re.compile(r"LAB RESULT: .*\[(\d+)(?:,.*)?\] = (-?[\d.]+)(?: ([^,]*))?(?:,.*)?$")
+FHIR_LAB = re.compile(r"LABORATORY: .*\[d_labitems/(\d+)\] = (-?[\d.]+)(?: ([^;,]*))?(?:[;,].*)?$")
 OMOP_LAB = re.compile(r"MEASUREMENT: .*\[lab/(\d+)\] = (-?[\d.]+)(?: ([^;,]*))?(?:[;,].*)?$")
 
 
@@ -108,6 +113,67 @@ def omop(tables: dict[str, pl.DataFrame], shared_dir: Path, tmp_path_factory: py
     return {person: record.text for person, record in records.items()}
 
 
+def resources(tables: dict[str, pl.DataFrame], labels: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """The tables as FHIR has them; times of an hour's zone, which is not their own, so that one that is dropped is noticed."""
+
+    def at(time: str) -> str:
+        return f"{datetime.fromisoformat(time) + timedelta(hours=2):%Y-%m-%dT%H:%M:%S}+02:00"
+
+    for row in tables["patients"].iter_rows(named=True):
+        born = int(row["anchor_year"]) - int(row["anchor_age"])
+        gender = {"F": "female", "M": "male"}[row["gender"]]
+        yield {"resourceType": "Patient", "id": f"p-{row['subject_id']}", "gender": gender, "birthDate": str(born)}
+    for row in tables["admissions"].iter_rows(named=True):
+        period = {"start": at(row["admittime"]), "end": at(row["dischtime"])}
+        yield {"resourceType": "Encounter", "id": row["hadm_id"], "class": {"code": "IMP"}, "period": period, **of(row)}
+    for row in tables["labevents"].iter_rows(named=True):
+        value: dict[str, Any] = {"valueString": row["value"] or "___"}
+        if row["valuenum"] is not None:
+            unit = {"unit": row["valueuom"].strip()} if row["valueuom"] and row["valueuom"].strip() else {}
+            value = {"valueQuantity": {"value": float(row["valuenum"]), **unit}}
+        yield {
+            **{"resourceType": "Observation", "status": "final", "effectiveDateTime": at(row["charttime"]), **value, **of(row)},
+            "category": [{"coding": [{"code": "laboratory"}]}],
+            "code": {"coding": [{"system": "http://ward/d_labitems", "code": row["itemid"], "display": labels[row["itemid"]]}]},
+        }
+    for row in tables["drugs"].iter_rows(named=True):
+        dosage: dict[str, Any] = {"route": {"text": row["route"]}} if row["route"] else {}
+        if (row["dose_val_rx"] or "").isdecimal():
+            dosage["doseAndRate"] = [{"doseQuantity": {"value": int(row["dose_val_rx"]), "unit": row["dose_unit_rx"]}}]
+        yield {
+            **{"resourceType": "MedicationRequest", "status": "active", "authoredOn": at(row["starttime"]), **of(row)},
+            "medicationCodeableConcept": {"text": row["medication"]},
+            "dosageInstruction": [dosage],
+        }
+    for row in tables["diagnoses_icd"].iter_rows(named=True):
+        code = {"coding": [{"code": f"{row['icd_version']}//{row['icd_code'].strip()}"}]}
+        yield {"resourceType": "Condition", "code": code, "encounter": {"reference": f"Encounter/{row['hadm_id']}"}, **of(row)}
+
+
+def of(row: dict[str, Any]) -> dict[str, Any]:
+    return {"subject": {"reference": f"Patient/p-{row['subject_id']}"}}
+
+
+@pytest.fixture(scope="module")
+def fhir(tables: dict[str, pl.DataFrame], shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
+    """The records of an FHIR copy of the tables."""
+    root = tmp_path_factory.mktemp("fhir")
+    items = pl.read_csv(shared_dir / "data/mimic-iv-demo/hosp/d_labitems.csv.gz", infer_schema=False)
+    labels = dict(items.select("itemid", pl.col("label").fill_null("unnamed")).iter_rows())
+    for resource in resources(tables, labels):
+        with (root / f"{resource['resourceType']}.ndjson").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(resource) + "\n")
+    rows = [{"id": f"q{s}", "patient": f"p-{s}", "question": "?", "answer": "!"} for s in tables["patients"]["subject_id"]]
+    (root / "items.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    data = read_fhir(root, {})
+    assert data.load_record is not None
+    records = {int(str(item.group).removeprefix("p-")): data.load_record(str(item.record_id)) for item in data.items}
+    assert all(
+        re.match(r"Patient at .*\nBORN: \d{4}-01-01 \(age \d+ years\)\nGENDER: (?:fe)?male", r.header) for r in records.values()
+    )
+    return {patient: record.text for patient, record in records.items()}
+
+
 @pytest.fixture(scope="module")
 def meds(shared_dir: Path, subjects: pl.Series) -> dict[int, str]:
     data = open_meds(shared_dir / "data" / "mimic-iv-demo-meds")
@@ -124,7 +190,10 @@ def labs(text: str, line: re.Pattern[str]) -> Counter[tuple[str, float, str]]:
     return Counter((match[1], same(match[2]), (match[3] or "").replace("(unit unknown)", "").strip()) for match in found)
 
 
-def test_laboratory_values_with_their_units(tables: dict[str, pl.DataFrame], meds: dict[int, str], omop: dict[int, str]) -> None:
+Texts = dict[int, str]
+
+
+def test_laboratory_values_with_their_units(tables: dict[str, pl.DataFrame], meds: Texts, omop: Texts, fhir: Texts) -> None:
     for subject, text in omop.items():
         rows = tables["labevents"].filter(pl.col("subject_id") == subject, pl.col("valuenum").is_not_null())
         told = rows.select("itemid", "valuenum", pl.col("valueuom").fill_null("").str.strip_chars()).iter_rows()
@@ -132,9 +201,17 @@ def test_laboratory_values_with_their_units(tables: dict[str, pl.DataFrame], med
         assert sum(truth.values()) > 10
         assert labs(text, OMOP_LAB) == truth
         assert labs(meds[subject], LAB) == truth
+        assert labs(fhir[subject], FHIR_LAB) == truth
 
 
-def test_drugs_with_their_doses_and_routes(tables: dict[str, pl.DataFrame], meds: dict[int, str], omop: dict[int, str]) -> None:
+def test_times_with_a_zone_are_those_of_the_tables(tables: dict[str, pl.DataFrame], fhir: Texts) -> None:
+    for subject, text in fhir.items():
+        rows = tables["labevents"].filter(pl.col("subject_id") == subject)
+        found = re.findall(r"^(\S+ \d\d:\d\d)(?::\d\d)?, LABORATORY: .*\[d_labitems/(\d+)\]", text, re.MULTILINE)
+        assert Counter(found) == Counter(rows.select(pl.col("charttime").str.head(16), "itemid").iter_rows())
+
+
+def test_drugs_with_their_doses_and_routes(tables: dict[str, pl.DataFrame], meds: Texts, omop: Texts, fhir: Texts) -> None:
     for subject, text in omop.items():
         rows = tables["drugs"].filter(pl.col("subject_id") == subject)
         names = {" ".join(drug.split()) for drug in rows["medication"]}
@@ -148,14 +225,18 @@ def test_drugs_with_their_doses_and_routes(tables: dict[str, pl.DataFrame], meds
             ["medication", "dose_val_rx", "dose_unit_rx", "route"]
         )
         for drug, dose, unit, route in dosed.select("medication", "dose_val_rx", "dose_unit_rx", "route").iter_rows():
-            assert f"DRUG: {' '.join(drug.split())} = {dose} {unit}" + (f"; route {route}" if route else "") in text
+            said = f"{' '.join(drug.split())} = {dose} {unit}" + (f"; route {route}" if route else "")
+            assert f"DRUG: {said}" in text
+            assert f"MEDICATION: {said}" in fhir[subject]
+        assert len(re.findall(", MEDICATION: ", fhir[subject])) == rows.height
 
 
-def test_diagnoses(tables: dict[str, pl.DataFrame], meds: dict[int, str], omop: dict[int, str]) -> None:
+def test_diagnoses(tables: dict[str, pl.DataFrame], meds: Texts, omop: Texts, fhir: Texts) -> None:
     for subject, text in omop.items():
         rows = tables["diagnoses_icd"].filter(pl.col("subject_id") == subject)
         truth = set(rows.select(pl.concat_str("icd_version", pl.lit("//"), pl.col("icd_code").str.strip_chars())).to_series())
         assert set(re.findall(r"CONDITION: (\S+)$", text, re.MULTILINE)) == truth
+        assert set(re.findall(r"CONDITION: (\S+)$", fhir[subject], re.MULTILINE)) == truth
         assert {
             code.strip() for code in re.findall(r"DIAGNOSIS ICD: .*?\[?((?:9|10)//\w+)\]?$", meds[subject], re.MULTILINE)
         } == truth

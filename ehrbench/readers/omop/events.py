@@ -95,6 +95,8 @@ class Events:
     told: Told = Told(0, 0, 0, 0)
     files: list[Path] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    modifiers: Sequence[str] = ("unit", *MODIFIERS)
+    """Columns that are shown with each event."""
 
 
 def read_events(root: Path, persons: Sequence[int]) -> Events:
@@ -253,15 +255,26 @@ def _named(rows: pl.DataFrame, concepts: pl.DataFrame, events: Events) -> Events
         for code, kind, concept, source in distinct.iter_rows()
     }
     events.meanings = meanings
-    clinical = rows.filter(pl.col("time").is_not_null() & ~pl.col("kind").is_in(["MEDS_BIRTH", "NOTE"]))
-    described = [code for code, meaning in meanings.items() if meaning.described]
-    numeric = clinical.filter(pl.col("numeric_value").is_not_null())
-    with_unit = numeric.filter(pl.col("unit") != "").height
-    events.told = Told(clinical.height, clinical.filter(pl.col("code").is_in(described)).height, numeric.height, with_unit)
+    events.told = told_of(rows, meanings)
     events.warnings += events.told.shortcomings("complete the table concept, or the concepts of the other tables")
     keep = ["subject_id", "time", "code", "numeric_value", "text_value", "unit", *MODIFIERS]
     events.rows = rows.select(keep)
     return events
+
+
+def told_of(rows: pl.DataFrame, meanings: Mapping[str, Meaning]) -> Told:
+    """How many events, notes and births aside, have a name, and how many numbers a unit.
+
+    Args:
+        rows: ``time, code, numeric_value, unit``; a code begins with its kind and ``//``.
+        meanings: of every code.
+    """
+    kind = pl.col("code").str.split("//").list.first()
+    clinical = rows.filter(pl.col("time").is_not_null() & ~kind.is_in(["MEDS_BIRTH", "NOTE"]))
+    described = [code for code, meaning in meanings.items() if meaning.described]
+    numeric = clinical.filter(pl.col("numeric_value").is_not_null())
+    with_unit = numeric.filter(pl.col("unit") != "").height
+    return Told(clinical.height, clinical.filter(pl.col("code").is_in(described)).height, numeric.height, with_unit)
 
 
 def _meaning(kind: str, name: str, code: str, source: str) -> Meaning:

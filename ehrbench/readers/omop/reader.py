@@ -19,7 +19,7 @@ import polars as pl
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.meds.rendering import Lines, render
-from ehrbench.readers.omop.events import MODIFIERS, Events, read_events
+from ehrbench.readers.omop.events import Events, read_events
 from ehrbench.readers.omop.tables import Table, find_table, need_table
 from ehrbench.readers.reader import ReaderOptions, reader
 from ehrbench.readers.subject_questions import load_subject, questions_file, read_asked, subject_item
@@ -90,6 +90,6 @@ def lines_of(events: Events) -> Callable[[int], Lines]:
     @lru_cache(_RECORDS_HELD)
     def lines(person: int) -> Lines:
         rows = parts.get(person, events.rows.clear())
-        return render(rows, events.meanings, ("unit", *MODIFIERS)).get(person, Lines("", (), None, ()))
+        return render(rows, events.meanings, events.modifiers).get(person, Lines("", (), None, ()))
 
     return lines

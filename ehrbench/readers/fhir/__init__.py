@@ -1,0 +1,1 @@
+"""FHIR R4 bulk exports (NDJSON), read without conversion."""
