@@ -30,6 +30,7 @@ _COMMANDS = {
     "agreement": "ehrbench.cli.agreement:agreement",
     "compare": "ehrbench.cli.compare:compare",
     "sweep": "ehrbench.cli.sweep:sweep",
+    "bootstrap": "ehrbench.cli.bootstrap:bootstrap",
     "export": "ehrbench.cli.export:export",
     "submit": "ehrbench.cli.submit:submit",
     "approve": "ehrbench.cli.approve:approve",

@@ -9,6 +9,7 @@ import typer
 
 from ehrbench.cli import curate, prepare
 from ehrbench.cli.build_questions import build_questions
+from ehrbench.cli.counts import counts
 from ehrbench.cli.suite_commands import suite_group
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app.command("dedupe")(curate.dedupe)
 app.command("match")(curate.match)
 app.command("match-review")(curate.match_review)
 app.command("lengths")(curate.lengths)
+app.command("counts")(counts)
 app.command("build-questions")(build_questions)
 
 

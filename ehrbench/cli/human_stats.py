@@ -28,13 +28,16 @@ def human_stats(
     ] = None,
     tau: Annotated[str, typer.Option(help="Variant of Kendall's tau between raters: b, c, a or wmt.")] = "b",
     resample: Annotated[str, typer.Option(help="What intervals generalise over: items or patients.")] = "items",
-    out: Annotated[Path | None, typer.Option(help="Write human.json and CSV files into this folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write human.json, CSV files and a picture of the preferences into this folder.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Share correct, win rates under three rules for ties, mean ranks, pairings, and how far raters agree."""
     from ehrbench.cli.correlation_options import parse_options
     from ehrbench.correlation.human import human_stats as compute
     from ehrbench.correlation.output import head_to_head_csv, human_result, systems_csv, to_json, write_files
+    from ehrbench.correlation.preferences import preferences_picture
     from ehrbench.correlation.sources import about, open_ratings
     from ehrbench.runs.manifest import command_line
     from ehrbench.terminal.output import print_json
@@ -45,6 +48,8 @@ def human_stats(
     result = human_result(report, about(source, options, command_line(), report.triples, drawn=False))
     if out is not None:
         files = {"human.json": to_json(result), "systems.csv": systems_csv(report), "head-to-head.csv": head_to_head_csv(result)}
+        if (picture := preferences_picture(result)) is not None:
+            files["preferences.svg"] = picture
         written = write_files(out, files)
     if as_json:
         print_json(result.model_dump(mode="json"))

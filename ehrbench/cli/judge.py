@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ehrbench.cli.logs import LogFile, Verbose, start_logging
 
+if TYPE_CHECKING:
+    from ehrbench.judge.report import JudgedRun
+    from ehrbench.scoring.loaded import LoadedRun
+
 
 def judge(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders to judge, of one model; several are also pooled.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders to judge, or folders above them; several of one model are also pooled.")
+    ],
     by: Annotated[
         list[str],
         typer.Option("--judge", help="Model that judges, as for `ehrbench run --model`; repeatable for several judges."),
     ],
-    reference: Annotated[list[Path], typer.Option(help="Run folders of the reference model on the same tasks; repeatable.")],
+    reference: Annotated[
+        list[Path], typer.Option(help="Runs of the reference model on the same tasks, or a folder above them; repeatable.")
+    ],
     protocol: Annotated[
         str, typer.Option(help="Protocol: clean (both orders, retries) or paper (the published order and formula).")
     ] = "clean",
@@ -44,9 +52,8 @@ def judge(
     from ehrbench.judge.judging import judge_run, with_structured_output
     from ehrbench.judge.report import JudgedRun, judge_agreement, judge_result, write_judgement
     from ehrbench.models.loading import load_model
-    from ehrbench.runs.folder import open_run
     from ehrbench.runs.policy import silence_libraries
-    from ehrbench.scoring.loaded import load_run
+    from ehrbench.scoring.loaded import find_runs, load_run
     from ehrbench.terminal.output import key_values, print_json, print_result
     from ehrbench.terminal.progress import Display
 
@@ -54,8 +61,13 @@ def judge(
         raise UsageError(f"--protocol is '{protocol}': expected clean or paper")
     silence_libraries()
     start_logging(verbose, log_file)
-    candidates = [load_run(open_run(path), data_dir) for path in runs]
-    references = {r.task.task: r for r in (load_run(open_run(path), data_dir) for path in reference)}
+    candidates = [load_run(folder, data_dir) for folder in find_runs(runs)]
+    references: dict[str, LoadedRun] = {}
+    for one in (load_run(folder, data_dir) for folder in find_runs(reference)):
+        if (other := references.setdefault(one.task.task, one)) is not one:
+            raise UsageError(
+                f"two --reference runs of task '{one.task.task}', {other.folder.path} and {one.folder.path}; name one"
+            )
     for candidate in candidates:
         if candidate.task.task not in references:
             raise UsageError(f"no --reference run of task '{candidate.task.task}', which {candidate.folder.path} is a run of")
@@ -76,7 +88,9 @@ def judge(
         finally:
             model.close()
     results = [judge_result([one], protocol) for judged in by_judge for one in judged]  # type: ignore[arg-type]
-    results += [judge_result(judged, protocol) for judged in by_judge if len(judged) > 1]  # type: ignore[arg-type]
+    for judged in by_judge:
+        for model_runs in _by_model(judged):
+            results += [judge_result(model_runs, protocol)] if len(model_runs) > 1 else []  # type: ignore[arg-type]
     agreement = judge_agreement(by_judge)
     if as_json:
         print_json({"results": [r.model_dump(mode="json") for r in results], "agreement_alpha": agreement})
@@ -90,3 +104,10 @@ def judge(
             typer.echo(f"\nagreement of the judges, Krippendorff's alpha (interval): {shown}")
     if any(one.judgement.failed_calls for judged in by_judge for one in judged):
         raise typer.Exit(INCOMPLETE_EXIT_CODE)
+
+
+def _by_model(judged: list[JudgedRun]) -> list[list[JudgedRun]]:
+    found: dict[str, list[JudgedRun]] = {}
+    for one in judged:
+        found.setdefault(one.candidate.manifest["config"]["model"]["name"], []).append(one)
+    return list(found.values())

@@ -19,6 +19,7 @@ from ehrbench.correlation.output import (
     win_rates_csv,
     write_files,
 )
+from ehrbench.correlation.preferences import preferences_picture
 
 
 def write_correlation(out: Path, report: CorrelationReport, human: HumanReport, about: About) -> list[Path]:
@@ -45,4 +46,6 @@ def write_correlation(out: Path, report: CorrelationReport, human: HumanReport, 
     }
     if (drawing := plot(correlation)) is not None:
         files["correlation.svg"] = drawing
+    if (matrices := preferences_picture(people)) is not None:
+        files["preferences.svg"] = matrices
     return write_files(out, files)

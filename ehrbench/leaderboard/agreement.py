@@ -57,7 +57,7 @@ def correlation_view(table: Correlation, titled: Titled) -> dict[str, Any]:
 
 def human_view(stats: HumanStats, titled: Titled) -> dict[str, Any]:
     """People's judgement as the template shows it."""
-    order = _order(stats)
+    order = systems_by_wins(stats)
     return {
         **_head(stats, titled),
         "systems": [
@@ -161,7 +161,7 @@ def _number(one: Interval | None, span: tuple[float, float], printed: bool = Fal
     }
 
 
-def _order(stats: HumanStats) -> list[str]:
+def systems_by_wins(stats: HumanStats) -> list[str]:
     """Systems by the first judge's wins, so that every matrix has the same order."""
     pairs = [pair for matrix in stats.head_to_head for pair in matrix.pairs]
     names = sorted({name for pair in pairs for name in (pair.a, pair.b)})

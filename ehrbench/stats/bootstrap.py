@@ -63,15 +63,38 @@ def earlier_interval(
     if aggregate == "mean" and matrix[0, 0] in (0.0, 1.0) and bool((matrix == matrix[0, 0]).all()):
         low, high = wilson(int(matrix[0, 0]) * n_groups, n_groups)
         return EarlierInterval(low, high, f"{EARLIER[1]} {n_groups} {unit} (all values are {matrix[0, 0]:g})")
-    if isinstance(how, Additive):
-        draws = _resample_sums(how, matrix, codes, n_groups, resamples, seed)
-    else:
-        draws = _resample_ranked(how, matrix, codes, n_groups, resamples, seed)
+    draws = _resample(how, matrix, codes, n_groups, resamples, seed)
     defined = draws[~np.isnan(draws)]
     if 2 * len(defined) <= resamples:
         return EarlierInterval(None, None, "")
     low, high = (float(end) for end in np.quantile(defined, [0.025, 0.975]))
     return EarlierInterval(low, high, f"{EARLIER[0]}, {resamples} resamples of {n_groups} {unit}")
+
+
+def resampled(
+    statistics: npt.ArrayLike, groups: Sequence[str | None], aggregate: str, *, resamples: int, seed: int = 0
+) -> FloatArray:
+    """A corpus value for each of some draws of the clusters with replacement: float64[resamples], NaN where it is not defined.
+
+    Args:
+        statistics: [n, k], finite, n at least 1.
+        groups: the cluster of each item; None for an item that stands alone.
+        aggregate: a name in ``AGGREGATES``.
+        resamples: draws.
+        seed: of the numpy generator.
+    """
+    how = AGGREGATES[aggregate]
+    matrix = check_statistics(statistics, how.columns)
+    codes, n_groups = cluster_codes(groups)
+    order = content_order(matrix)
+    return _resample(how, matrix[order], codes[order], n_groups, resamples, seed)
+
+
+def _resample(
+    how: Additive | Ranked, matrix: FloatArray, codes: IntArray, n_groups: int, resamples: int, seed: int
+) -> FloatArray:
+    draw = _resample_sums if isinstance(how, Additive) else _resample_ranked
+    return draw(how, matrix, codes, n_groups, resamples, seed)  # type: ignore[arg-type]
 
 
 def resample_indices(n_groups: int, resamples: int, seed: int) -> Iterable[IntArray]:
