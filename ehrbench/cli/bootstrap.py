@@ -10,7 +10,7 @@ import typer
 
 def bootstrap(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders above them.")],
-    metric: Annotated[str | None, typer.Option(help="Metric. [default: the primary metric of each task]")] = None,
+    metric: Annotated[str | None, typer.Option(help="Metric to show. [default: the primary metric of each task]")] = None,
     resamples: Annotated[int, typer.Option(min=2, help="Number of draws of the test set.")] = 1000,
     unit: Annotated[
         Literal["records", "patients", "items"],

@@ -12,7 +12,7 @@ def sweep(
     runs: Annotated[
         list[Path], typer.Argument(help="Folders of runs of one task under several windows or policies, or folders above them.")
     ],
-    metric: Annotated[str | None, typer.Option(help="Metric. [default: the primary metric of each task]")] = None,
+    metric: Annotated[str | None, typer.Option(help="Metric to show. [default: the primary metric of each task]")] = None,
     data_dir: Annotated[
         str | None, typer.Option(help="Folder that holds the releases. [default: where they were at the time of the run]")
     ] = None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ehrbench.errors import UsageError
 from ehrbench.readers.item import Item
@@ -63,8 +64,17 @@ def _item(row: Row, risk: bool, apart: bool, vocabulary: set[str], repair: bool)
         choices=choices,
         group=row.subject,
         slots={"patient": row.patient if apart else "", "candidates": list(choices)},
-        meta={"gold_in_candidates": all(label.casefold() in inside for label in row.labels)} if row.candidates else {},
+        meta=_about_candidates(row, choices, inside),
     )
+
+
+def _about_candidates(row: Row, choices: Sequence[str], inside: Collection[str]) -> dict[str, Any]:
+    if not row.candidates:
+        return {}
+    return {
+        "gold_in_candidates": all(label.casefold() in inside for label in row.labels),
+        "n_candidates": len(choices),
+    }
 
 
 def _candidates(row: Row, vocabulary: set[str], repair: bool) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def lacks(root: Path, options: Options) -> str | None:
     )
 
 
-@reader(Options, recognises=recognises, slots=("patient", "candidates"), meta=("gold_in_candidates",), lacks=lacks)
+@reader(Options, recognises=recognises, slots=("patient", "candidates"), meta=("gold_in_candidates", "n_candidates"), lacks=lacks)
 def read(root: Path, options: Options) -> Dataset:
     """Open one task.
 

@@ -71,6 +71,7 @@ def test_candidates_are_repaired_or_left_as_released(release: Callable[..., Path
     assert [item.choices for item in repaired.items] == [("SURG", "CMED", "MED")] * 2, "the fixed vocabulary lacked MED"
     assert [item.choices for item in released.items] == [("SURG", "nan", "CMED")] * 2
     assert [item.meta["gold_in_candidates"] for item in repaired.items] == [False, True]
+    assert all(item.meta["n_candidates"] == len(item.choices) for item in repaired.items)
 
 
 def test_gold_shapes(release: Callable[..., Path]) -> None:
