@@ -201,12 +201,16 @@ def _result_files(folders: Iterable[Path]) -> Iterator[Path]:
 
 
 def load_json(path: Path) -> object:
-    """Plain data of a JSON file; raises UsageError naming the file when it is none, or holds a number that is none."""
+    """Plain data of a JSON file.
+
+    Raises:
+        UsageError: it is no JSON, or holds a number that is none or a key twice; names the file.
+    """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UsageError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB, so not a result")
         text = path.read_text(encoding="utf-8")
-        data: object = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        data: object = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
         if "\\u" in text:
             json.dumps(data, ensure_ascii=False).encode("utf-8")
         return data
@@ -222,6 +226,16 @@ def load_json(path: Path) -> object:
         raise UsageError(f"{path}:{error.lineno}: not JSON ({error.msg})") from None
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object's fields; which of two values of one key is meant, nothing says."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key '{twice[:60]}' stands twice in one object: remove one")
+    return fields
 
 
 def _finite(text: str) -> float:

@@ -159,8 +159,8 @@ def test_a_column_without_any_value_is_one_note() -> None:
 
 
 def test_a_result_with_half_a_character_is_left_out_by_name(tmp_path: Path) -> None:
-    write_result(tmp_path / "in/good/result.json", make_result("good"))
-    bad = make_result("bad", 0.6, config_hash="b" * 12).model_dump(mode="json")
+    write_result(tmp_path / "in/sound/result.json", make_result("sound-one", data_policy="open"))
+    bad = make_result("bad", 0.6, config_hash="b" * 12, data_policy="open").model_dump(mode="json")
     bad["caveats"] = ["half \ud83d"]
     (tmp_path / "in/bad").mkdir()
     (tmp_path / "in/bad/result.json").write_text(json.dumps(bad))
@@ -168,7 +168,7 @@ def test_a_result_with_half_a_character_is_left_out_by_name(tmp_path: Path) -> N
     about = (tmp_path / "site/about.html").read_text()
     assert "bad/result.json: a text has half of a surrogate pair" in about
     assert built.n_results == 1
-    assert "good" in (tmp_path / "site/index.html").read_text()
+    assert "sound-one" in (tmp_path / "site/index.html").read_text()
 
 
 def test_prompts_that_differ_by_case_only_have_places_of_their_own() -> None:
@@ -205,6 +205,51 @@ def test_every_page_shows_the_stored_number_with_one_interval_and_one_rank(seaso
         assert float(value) == pytest.approx(expected)
         assert int(n) == metric.n
         assert float(high) - float(low) == pytest.approx((metric.high or 0) - (metric.low or 0), abs=1e-6)
+
+
+def test_every_page_itself_says_that_number_interval_and_rank(season: tuple[list[Result], dict[str, str]]) -> None:
+    """The same of what stands on the pages: tables of tasks, maps of suites, and tables of models."""
+    results, site = season
+    names = {r.model.name.lower(): r.model.name for r in results}
+    tasks = {r.task.lower(): r.task for r in results}
+    primary = {r.task: r.primary for r in results}
+    said: dict[tuple[str, str, str], dict[tuple[str, str, str], list[str]]] = {}
+
+    def note(model: str, task: str, metric: str, page: str, *what: str) -> None:
+        said.setdefault((names[model], tasks[task], metric), {}).setdefault((what[0], what[1], what[2]), []).append(page)
+
+    for page, text in site.items():
+        for table in re.findall(r'<table class="board.*?</table>', text, re.S) if page.endswith(".html") else ():
+            heads = re.findall(r'<th scope="col" data-key="([^"]+)"', table)
+            for row in re.findall(r'<tr class="run"[^>]*>(.*?)</tr>', table, re.S):
+                link = re.search(r'href="(?:\.\./)?(models|tasks)/([^"#]+)\.html', row)
+                found = re.findall(r"<td([^>]*)>(.*?)</td>", row, re.S)
+                if link is None or page in ("models.html", "index.html"):
+                    continue
+                if link[1] == "tasks":  # a model's page: one row for each task
+                    task, model = link[2], page.removeprefix("models/").removesuffix(".html")
+                    note(model, task, primary[tasks[task]], page, *_shown(found[2][1]))
+                    continue
+                for key, (attributes, cell) in zip(heads[1:], found, strict=True):
+                    if page.startswith("tasks/") and key in ("auroc", "accuracy", "f1", "exact_match", "bleu_1", "micro_f1"):
+                        if "<b>" in cell:
+                            note(link[2], page[6:-5], key, page, *_shown(cell))
+                    elif page.startswith("suites/") and "data-d=" in attributes:
+                        task, _, metric = key.rpartition("-")
+                        if task in primary and cell != "–":
+                            parts = re.search(r'data-d="([^"]*)"', attributes)[1].split(" · ")  # type: ignore[index]
+                            rank = next((part for part in parts if part.startswith("#")), "")
+                            note(link[2], task.lower(), metric, page, cell, parts[0], rank)
+    kinds = {tuple(sorted({page.split("/")[0] for pages in ways.values() for page in pages})) for ways in said.values()}
+    assert ("models", "suites", "tasks") in kinds
+    assert {(r.model.name, r.task, r.primary) for r in results} <= set(said)
+    for key, ways in said.items():
+        assert len(ways) == 1, (key, ways)
+
+
+def _shown(cell: str) -> tuple[str, str, str]:
+    value, ends, rank = (re.search(rf"<{tag}>(.*?)</{tag}>", cell) for tag in ("b", "small", "i"))
+    return value[1] if value else "", ends[1].split(" · ")[0] if ends else "", rank[1] if rank else ""
 
 
 def test_the_ranks_of_a_models_page_are_those_of_the_tasks(season: tuple[list[Result], dict[str, str]]) -> None:
