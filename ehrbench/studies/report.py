@@ -7,17 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ehrbench.errors import MissingError
+from ehrbench.errors import EhrbenchError, MissingError
 from ehrbench.exports.checked import checked_results
 from ehrbench.jsonl import write_atomically
 from ehrbench.leaderboard.build import build
 from ehrbench.results.repeats import Repeats
 from ehrbench.results.schema import Result
 from ehrbench.results.store import read_result
-from ehrbench.runs.folder import open_run
+from ehrbench.runs.folder import RunFolder, open_run
 from ehrbench.scoring.loaded import load_run
 from ehrbench.scoring.repeats import ScoredRun, mean_over_seeds
 from ehrbench.studies.figure import Row, dots
+from ehrbench.studies.group_tables import Alike, group_table
 from ehrbench.studies.numbers import FIELDS, fields_of, number
 from ehrbench.studies.pictures import check_pictures, picture_files
 from ehrbench.studies.side_tables import comparison_tables, judge_tables
@@ -79,6 +80,7 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
             tables.append(_table(question, own, protocol, protocol != "clean"))
             if study.spec.report.pictures:
                 pictures |= _figures(tables[-1], question, own)
+            tables[-1:] = _with_averages(study, tables[-1], own)
     for question in study.questions:
         swept, figures = _swept(question, [runs[cell.id] for cell in question.cells])
         tables += swept
@@ -98,6 +100,22 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
         said = [*said, *built.withheld]
         files.append(out / "leaderboard" / "index.html")
     return Report(tables, files, list(dict.fromkeys(said)))
+
+
+def _with_averages(study: Study, table: Table, lines: Sequence[_Line]) -> list[Table]:
+    """A table and, where it has all tasks of a group, a table of its averages; means over seeds have none."""
+    varying = [name for name in _varying([line.cell for line in lines]) if name != "protocol"]
+    alike: dict[tuple[str, ...], list[tuple[RunFolder, Result]]] = {}
+    for cell, state, result in lines:
+        if isinstance(result, Result) and state.folder is not None:
+            about = (cell.model, *(_setting(cell, name) for name in varying))
+            alike.setdefault(about, []).append((open_run(state.folder), result))
+    header = ["model", *(name.replace("_", " ") for name in varying)]
+    try:
+        averages = group_table(table.name, table.title, header, [Alike(*one) for one in alike.items()], study.catalog)
+    except EhrbenchError as error:  # the numbers are there and the data are not
+        return [table._replace(notes=[*table.notes, f"averages over tasks are not made: {error}"])]
+    return [table] if averages is None else [table, averages]
 
 
 def _swept(question: QuestionCells, states: Sequence[CellState]) -> tuple[list[Table], dict[str, str]]:

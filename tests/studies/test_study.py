@@ -366,3 +366,27 @@ def test_faulty_seeds_are_named_with_their_line(tmp_path: Path, settings: str, e
     with pytest.raises(ehrbench.UsageError) as caught:
         study(tmp_path, ONE + f"questions:\n  q: {{tasks: medalign, settings: {settings}}}\n")
     assert expected in str(caught.value)
+
+
+def test_a_question_with_all_tasks_of_a_group_has_its_averages(tmp_path: Path) -> None:
+    made = study(
+        tmp_path,
+        TWO
+        + "questions:\n"
+        + "  all: {tasks: meds_bench.mcqa, settings: {num_fewshot: [0, 1]}}\n"
+        + "  some: {tasks: [meds_bench.mcqa.medqa, meds_bench.mcqa.pubmedqa]}\n",
+    )
+    assert {one.state for one in made.run()} == {"done"}
+    tables = {table.name: table for table in made.report().tables}
+    assert set(tables) == {"all", "all-groups", "some"}, "no average of a part of a group"
+    found = tables["all-groups"]
+    assert found.header[:3] == ["group", "model", "num fewshot"] and len(found.rows) == 4
+    single = ehrbench.evaluate(
+        "baseline:bm25", "meds_bench.mcqa", data_dir="sample", limit=3, num_fewshot=1, out=tmp_path / "single"
+    )
+    (group,) = [group for group in single.groups if group.group == "meds_bench.mcqa"]
+    header, records = found.records
+    (row,) = [dict(zip(header, row, strict=True)) for row in records if row[:2] == ["bm25", "1"]]
+    score = group.scores[0]
+    assert (row["value"], row["low"], row["high"]) == (score.value, score.low, score.high)
+    assert (row["tasks"], row["items"]) == (group.n_tasks, group.n_items)
