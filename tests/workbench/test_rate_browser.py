@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ehrbench.runs.folder import RunFolder
+from ehrbench.workbench.rate.answers import load_material
 from ehrbench.workbench.rate.app import RatePages
 from ehrbench.workbench.rate.serve import Opened, open_study
 from ehrbench.workbench.rate.store import Store
@@ -161,6 +162,29 @@ def test_no_response_tells_a_system(opened: Opened, links: dict[str, str], brows
         assert system.name not in told
         assert system.config_hash[:8] not in told
         assert system.answers_hash not in told
+
+
+def test_no_text_of_a_record_is_in_logs_titles_addresses_or_headers(runs: list[RunFolder], tmp_path: Path, browser: Any) -> None:
+    study = make_study(runs[:2], tmp_path / "study", items=3)
+    server = Command("rate", "serve", tmp_path / "study")
+    rater = Rater(browser, server.wait_for_links(2)["Ada"])
+    told: list[str] = []
+    rater.page.on("response", lambda r: told.append(r.url + json.dumps(r.headers)))
+    material = load_material(tmp_path / "study", study)
+    item = material.items[study.items_of("Ada")[0]]
+    assert material.load_record is not None and item.record_id is not None
+    words = set(re.findall(r"[a-z]{7,}", (item.question + material.load_record(item.record_id).text).lower()))
+    for path in ("/", "/help", "/item/1", "/item/nothing"):
+        told.append(rater.open(path).title())
+    page = rater.open("/item/1")
+    page.get_by_label("Find in the record").fill("hemoglobin")
+    page.get_by_role("button", name="Find").click()
+    page.locator(".hits").wait_for()
+    page.locator("#A .ranks input").first.check()
+    rater.saved()
+    told += [page.url, page.title(), server.stop()]
+    said = set(re.findall(r"[a-z]{7,}", "\n".join(told).lower()))
+    assert len(words) > 100 and words & said <= {"ehrbench"} and "hemoglobin" not in said, words & said
 
 
 def test_two_windows_cannot_overwrite_each_other(opened: Opened, links: dict[str, str], browser: Any) -> None:

@@ -21,6 +21,7 @@ from ehrbench.errors import EhrbenchError, MissingError, UsageError
 from ehrbench.readers.data_dir import locate
 from ehrbench.readers.item import Item
 from ehrbench.runs.folder import RunFolder
+from ehrbench.scoring.loaded import LoadedRun, load_run
 from ehrbench.suites.medalign.rated import read_release
 from ehrbench.workbench.rate import export as exporting
 from ehrbench.workbench.rate.answers import load_material
@@ -336,6 +337,31 @@ def test_runs_that_do_not_belong_together_are_refused(runs: list[RunFolder], tmp
         make_study([runs[0], runs[0]], tmp_path / "study")
     with pytest.raises(UsageError, match="2 to 26 runs"):
         make_study(runs[:1], tmp_path / "study")
+
+
+@pytest.mark.parametrize(("key", "said"), [("task", "are of different tasks"), ("data_hash", "are of different data")])
+def test_runs_of_different_tasks_or_releases_are_refused(
+    runs: list[RunFolder], results: Path, tmp_path: Path, key: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ehrbench.workbench.rate import answers
+
+    def load(folder: RunFolder, data_dir: str | None) -> LoadedRun:
+        run = load_run(folder, data_dir)
+        if folder is runs[1]:
+            run.manifest["config"][key] = "another"
+        return run
+
+    monkeypatch.setattr(answers, "load_run", load)
+    with pytest.raises(UsageError, match=f"{said}; give runs on the same items"):
+        make_study(runs, tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_study_whose_data_are_not_on_this_machine_says_where_they_are_looked_for(runs: list[RunFolder], tmp_path: Path) -> None:
+    study = make_study(runs, tmp_path / "study", items=3)
+    gone = study.model_copy(update={"data_dir": str(tmp_path / "gone")})
+    with pytest.raises(EhrbenchError, match="gone"):
+        load_material(tmp_path / "study", gone)
 
 
 def test_the_power_statement_is_that_of_a_simulation_item_by_item() -> None:

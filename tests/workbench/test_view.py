@@ -134,7 +134,14 @@ def test_the_index_is_private_made_once_and_made_again_when_a_run_changes(looked
     open_pages([copied], say=said.append)
     assert len(said) == 2 and len(list((copied / "private").glob("view-*"))) == 1
     (index,) = (copied / "private").glob("view-*")
-    index.write_bytes(index.read_bytes()[:100])
+    whole = index.read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole[:20], b"", b"not a database" * 500):
+        index.write_bytes(damaged)
+        made = len(said)
+        open_pages([copied], say=said.append)
+        assert len(said) == made + 1 and index.read_bytes()[:100] == whole[:100], "what can be made again is made again"
+    index.unlink()
+    index.mkdir()
     with pytest.raises(UsageError, match="cannot be made or read"):
         open_pages([copied])
 

@@ -71,14 +71,14 @@ def index_path(runs: RunSet, given: Sequence[Path], ratings: Path | None) -> Pat
 
 
 def open_index(runs: RunSet, path: Path, rankings: Rankings | None, say: Told = lambda line: None) -> sqlite3.Connection:
-    """Open the index of a set, made first where it is not there yet.
+    """Open the index of a set, made first where it is not there yet or is cut off.
 
     Raises:
         UsageError: it cannot be written or read.
     """
     try:
         RunFolder(path.parent.parent).make()
-        if not path.exists():
+        if not _whole(path):  # one that was cut off holds nothing that the runs do not
             say(f"indexing {len(runs.runs)} runs of {runs.task.task} …")
             for old in path.parent.glob(f"{path.name.rpartition('-')[0]}-*"):
                 old.unlink()
@@ -99,6 +99,17 @@ def open_index(runs: RunSet, path: Path, rankings: Rankings | None, say: Told = 
             f"the list's index {path} cannot be made or read ({reason}); make room and give yourself the right to write there, "
             "then start again"
         ) from None
+
+
+def _whole(path: Path) -> bool:
+    """Whether a file is an SQLite database of the length that its header tells."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        head = file.read(32)
+    page = int.from_bytes(head[16:18], "big") or 1
+    size = 65536 if page == 1 else page
+    return head.startswith(b"SQLite format 3\0") and path.stat().st_size == size * int.from_bytes(head[28:32], "big")
 
 
 class _Builder:
