@@ -19,6 +19,9 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "device": _DEVICE,
         "batch": _BATCH,
         "dtype": "float32 or bfloat16",
+        "engine": "ehrbench (default), or bert-score: the library itself",
+        "rescale": "on: against the baseline of the checkpoint, so that scores spread over 0 to 1",
+        "baseline": "file of baselines (LAYER,P,R,F) for rescaling, in place of the library's",
     },
     "comet": {
         "checkpoint": _CHECKPOINT,

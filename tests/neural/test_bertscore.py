@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,70 @@ def test_equals_the_library(metric: Metric, encoder: Path) -> None:
     ours = [s[0] for s in compute(metric, scorables(pairs))]
     assert ours == pytest.approx(theirs, abs=1e-5)
     assert len({round(value, 3) for value in ours}) > 20  # the texts do differ to this encoder
+
+
+BASELINE = "LAYER,P,R,F\n" + "".join(f"{layer},0.{layer + 3},0.{layer + 2},0.{layer + 1}5\n" for layer in range(7))
+
+
+@pytest.mark.parametrize("rescale", ["off", "on"])
+@pytest.mark.parametrize("batch", ["7", "32"])
+def test_both_engines_give_the_librarys_numbers(encoder: Path, tmp_path: Path, rescale: str, batch: str) -> None:
+    import bert_score
+
+    (tmp_path / "baseline.tsv").write_text(BASELINE)
+    pairs = [(a[:300], r[:300]) for a, r in make_pairs(40, seed=11)]
+    arguments = {
+        "bertscore.checkpoint": str(encoder),
+        "bertscore.layer": "5",
+        "bertscore.batch": batch,
+        "bertscore.device": "cpu",
+    }
+    more: dict[str, Any] = {}
+    if rescale == "on":
+        arguments |= {"bertscore.rescale": "on", "bertscore.baseline": str(tmp_path / "baseline.tsv")}
+        more = {"rescale_with_baseline": True, "baseline_path": str(tmp_path / "baseline.tsv"), "lang": "en"}
+    theirs = bert_score.score(
+        [a for a, _ in pairs],
+        [r for _, r in pairs],
+        model_type=str(encoder),
+        num_layers=5,
+        batch_size=int(batch),
+        device="cpu",
+        **more,
+    )[2].tolist()
+    items = [*scorables(pairs), Scorable("empty", "", ("fever",)), Scorable("none", "x", ())]
+    by_engine = {engine: compute(resolve("bertscore", {**arguments, "bertscore.engine": engine}), items)
+                 for engine in ("ehrbench", "bert-score")}  # fmt: skip
+    for found in by_engine.values():
+        assert [s[0] for s in found[:-2] if s is not None] == pytest.approx(theirs, abs=1e-5)
+        assert found[-2] == pytest.approx((0.0 if rescale == "off" else -0.65 / 0.35,)) and found[-1] is None
+    if rescale == "on":
+        assert min(theirs) < 0 or max(theirs) - min(theirs) > 0.1
+
+
+def test_the_signature_tells_engine_and_baseline(encoder: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.tsv").write_text(BASELINE)
+    arguments = {"bertscore.checkpoint": str(encoder), "bertscore.layer": "5"}
+    library = resolve("bertscore", {**arguments, "bertscore.engine": "bert-score"}).signature()
+    assert "|engine:bert-score|" in library and "|bert-score:" in library and "|rescale:no|" in library
+    rescaled = {**arguments, "bertscore.rescale": "on", "bertscore.baseline": str(tmp_path / "b.tsv")}
+    assert "|rescale:baseline-" in resolve("bertscore", rescaled).signature()
+    assert "engine" not in resolve("bertscore", arguments).signature()
+
+
+def test_baselines_and_engines_that_cannot_be_used(encoder: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.tsv").write_text("LAYER,P,R,F\n0,1,1,1\n")
+    arguments = {"bertscore.checkpoint": str(encoder), "bertscore.layer": "5"}
+    for more, message in (
+        ({"rescale": "on", "baseline": str(tmp_path / "b.tsv")}, "no baseline of layer 5: expected a line LAYER,P,R,F"),
+        ({"baseline": str(tmp_path / "b.tsv")}, "give bertscore.rescale=on, too"),
+        ({"engine": "bert-score", "dtype": "bfloat16"}, "computes in float32"),
+        ({"engine": "bertscore"}, "expected ehrbench, bert-score"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            resolve("bertscore", {**arguments, **{f"bertscore.{key}": value for key, value in more.items()}})
+    reason = resolve("bertscore", {**arguments, "bertscore.rescale": "on"}).unavailable()
+    assert reason is not None and "has no baseline for" in reason
 
 
 def test_equal_texts_score_one_and_empty_texts_zero(metric: Metric) -> None:
