@@ -35,24 +35,17 @@ def key_values(pairs: Sequence[str] | None, option: str) -> dict[str, str]:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[int] = ()) -> None:
-    """Print a table with aligned columns.
+    """Print a table with aligned columns; on a terminal, one that fits its width.
 
     Args:
         header: one name a column.
         rows: cells; None prints as an empty cell.
         numbers: indices of the columns that are aligned to the right.
     """
-    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
-    widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(header)]
+    from ehrbench.terminal.tables import table_lines, terminal_width
 
-    def line(row: Sequence[str]) -> str:
-        pairs = enumerate(zip(row, widths, strict=True))
-        return "  ".join(cell.rjust(w) if i in numbers else cell.ljust(w) for i, (cell, w) in pairs).rstrip()
-
-    typer.echo(line(header))
-    typer.echo("  ".join("-" * width for width in widths).rstrip())
-    for row in cells:
-        typer.echo(line(row))
+    for line in table_lines(header, rows, numbers, terminal_width()):
+        typer.echo(line)
 
 
 def print_result(result: Result) -> None:
