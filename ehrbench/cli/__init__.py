@@ -31,6 +31,7 @@ _COMMANDS = {
     "compare": "ehrbench.cli.compare:compare",
     "sweep": "ehrbench.cli.sweep:sweep",
     "bootstrap": "ehrbench.cli.bootstrap:bootstrap",
+    "subgroups": "ehrbench.cli.subgroups:subgroups",
     "export": "ehrbench.cli.export:export",
     "submit": "ehrbench.cli.submit:submit",
     "approve": "ehrbench.cli.approve:approve",
