@@ -114,6 +114,32 @@ def items(
         typer.echo(item if len(chosen) == 1 else f"{task}/{item}")
 
 
+@app.command("ring")
+def ring(
+    tasks: Annotated[str, typer.Argument(help="Tasks, groups or globs, separated by commas.", autocompletion=complete_tasks)],
+    out: Annotated[Path, typer.Option(help="SVG file to write.")],
+    title: Annotated[str | None, typer.Option(help="What stands in the middle. [default: the suite's name]")] = None,
+    include_path: IncludePath = None,
+) -> None:
+    """Draw tasks as a ring of categories, as in Figure 1 of the MedS-Bench paper."""
+    from collections import defaultdict
+
+    from ehrbench.jsonl import write_atomically
+    from ehrbench.leaderboard.names import Names
+    from ehrbench.leaderboard.ring import ring as draw
+    from ehrbench.tasks.catalog import load_catalog
+
+    chosen = load_catalog(include_path or ()).select(tasks)
+    names = Names(include_path or ())
+    categories: dict[str, list[str]] = defaultdict(list)
+    for spec in chosen:
+        suite, _, rest = spec.task.partition(".")
+        category = spec.facts.get("category") or names.category(suite, rest.partition(".")[0])
+        categories[str(category)].append(spec.title)
+    write_atomically(out, draw(title or names.suite_title(chosen[0].task.partition(".")[0]), categories).encode(), mode=0o644)
+    typer.echo(str(out))
+
+
 @app.command("validate")
 def validate(
     tasks: Annotated[
