@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -12,8 +13,9 @@ import typer
 from ehrbench.cli.logs import LogFile, Verbose, start_logging
 
 if TYPE_CHECKING:
+    from ehrbench.runs.dry_run import Estimate
     from ehrbench.studies.state import CellState
-    from ehrbench.studies.study import Study
+    from ehrbench.studies.study import Cell, Study
 
 app = typer.Typer(no_args_is_help=True, help="Run models, tasks and a grid of settings from one file, and report them as tables.")
 
@@ -31,7 +33,15 @@ def run_command(
     file: _File,
     data_dir: _DataDir = None,
     out: _Out = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print calls, tokens and cost without calling any model.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print calls, tokens, cost and hours; ask no model.")] = False,
+    tokens_per_second: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            "--tokens-per-second",
+            min=0.001,
+            help="With --dry-run: tokens that a model takes in and gives per second, for the hours. [default: as measured here]",
+        ),
+    ] = None,
     recheck: Annotated[
         bool,
         typer.Option("--recheck", help="Go through finished cells too, which asks again only what has changed."),
@@ -42,15 +52,17 @@ def run_command(
     as_json: _Json = False,
 ) -> None:
     """Run every cell that is not done. The same command again continues an interrupted study."""
-    from ehrbench.errors import INCOMPLETE_EXIT_CODE
+    from ehrbench.errors import INCOMPLETE_EXIT_CODE, UsageError
     from ehrbench.studies.study import Study
     from ehrbench.terminal.progress import Display
 
     start_logging(verbose, log_file)
     study = Study.load(file, data_dir=data_dir, out=out)
     if dry_run:
-        _print_estimates(study, as_json)
+        _print_estimates(study, tokens_per_second, as_json)
         return
+    if tokens_per_second is not None:
+        raise UsageError("--tokens-per-second is for the hours of --dry-run; give both, or neither")
     with Display(quiet) as show:
         states = study.run(on_event=show, recheck=recheck)
     _print_states(study, states, as_json)
@@ -59,11 +71,22 @@ def run_command(
 
 
 @app.command("status")
-def status_command(file: _File, data_dir: _DataDir = None, out: _Out = None, as_json: _Json = False) -> None:
+def status_command(
+    file: _File,
+    data_dir: _DataDir = None,
+    out: _Out = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Refresh the table until every cell has ended; Ctrl-C leaves the study alone.")
+    ] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks of --watch.")] = 2.0,
+    as_json: _Json = False,
+) -> None:
     """Show where each cell of a study is, also while it runs elsewhere."""
     from ehrbench.studies.study import Study
 
     study = Study.load(file, data_dir=data_dir, out=out)
+    if watch and not as_json:
+        _watch(study, every)
     _print_states(study, study.status(), as_json)
 
 
@@ -117,6 +140,56 @@ def schema_command(
     print_json(run_file.json_schema() if of_run else schema.json_schema())
 
 
+_ENDED = ("done", "incomplete", "waiting", "failed")
+_HEADER = ("model", "task", "settings", "judge", "state")
+
+
+def _row(one: CellState) -> tuple[str, ...]:
+    from ehrbench.studies.study import settings_text
+
+    done = one.n_finished
+    state = one.state if done is None else f"{one.state}, {done} of {one.n_items} items"
+    return one.model, one.task, settings_text(one.settings), one.judge, state
+
+
+def _watch(study: Study, every: float) -> None:
+    """Show the states again and again: in place on a terminal, else those that have changed."""
+    import sys
+    import time
+
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    from ehrbench.terminal.tables import table_lines, terminal_width
+
+    shown: dict[str, tuple[str, ...]] = {}
+    live = Live(console=Console(highlight=False), auto_refresh=False, transient=True) if sys.stdout.isatty() else None
+    try:
+        with live or nullcontext():
+            while True:
+                states = study.status()
+                rows = {one.id: _row(one) for one in states}
+                if live is not None:
+                    lines = table_lines(_HEADER, list(rows.values()), width=terminal_width())
+                    live.update(Text("\n".join([*lines, "", _counted(states)])), refresh=True)
+                else:
+                    for key, row in rows.items():
+                        if shown.get(key) != row:
+                            typer.echo(f"{time.strftime('%H:%M:%S')}  {', '.join(filter(None, row))}")
+                shown = rows
+                if all(one.state in _ENDED for one in states):
+                    return
+                time.sleep(every)
+    except KeyboardInterrupt:
+        return
+
+
+def _counted(states: Sequence[CellState]) -> str:
+    counts = Counter(one.state for one in states)
+    return f"{len(states)} cells: {', '.join(f'{n} {state}' for state, n in counts.items())}"
+
+
 def _print_states(study: Study, states: Sequence[CellState], as_json: bool) -> None:
     from ehrbench.studies.study import settings_text
     from ehrbench.terminal.output import print_json, print_table
@@ -124,21 +197,22 @@ def _print_states(study: Study, states: Sequence[CellState], as_json: bool) -> N
     if as_json:
         print_json({"study": study.spec.study, "out": str(study.out), "cells": [one.plain() for one in states]})
         return
-    rows = [(one.model, one.task, settings_text(one.settings), one.judge, one.state) for one in states]
-    print_table(("model", "task", "settings", "judge", "state"), rows)
+    print_table(_HEADER, [_row(one) for one in states])
     for one in states:
         if one.said:
             place = ", ".join(filter(None, (one.model, one.task, settings_text(one.settings), one.judge)))
             typer.echo(f"{place}: {one.state}: {one.said}", err=True)
-    counts = Counter(one.state for one in states)
-    typer.echo(f"\n{len(states)} cells: {', '.join(f'{n} {state}' for state, n in counts.items())}; {study.out}")
+    typer.echo(f"\n{_counted(states)}; {study.out}")
 
 
-def _print_estimates(study: Study, as_json: bool) -> None:
+def _print_estimates(study: Study, tokens_per_second: float | None, as_json: bool) -> None:
     from ehrbench.runs.dry_run import total_of
+    from ehrbench.studies.pace import measured, seconds_of
     from ehrbench.terminal.output import print_json, print_table
 
     found = study.estimate()
+    seconds = seconds_of(found, measured(study), tokens_per_second)
+    hours = None if None in seconds else sum(one or 0 for one in seconds) / 3600
     sized = [one for _, one in found if not isinstance(one, str)]
     unsaid = [(cell, one) for cell, one in found if isinstance(one, str)]
     total = total_of(sized)
@@ -146,18 +220,19 @@ def _print_estimates(study: Study, as_json: bool) -> None:
         total = total._replace(cost=None)
     if as_json:
         cells = [
-            {**cell._asdict(), **({"error": one} if isinstance(one, str) else {"estimate": one._asdict()})} for cell, one in found
+            {**cell._asdict(), **({"error": one} if isinstance(one, str) else {"estimate": one._asdict()}), "seconds": time}
+            for (cell, one), time in zip(found, seconds, strict=True)
         ]
-        print_json({"cells": cells, "total": {"cells": len(found), **total._asdict()}})
+        print_json({"cells": cells, "total": {"cells": len(found), **total._asdict(), "hours": hours}})
         return
     rows = [
         (cell.model, cell.task, cell.said, one.items, f"{one.calls:,}", f"{one.prompt_tokens:,}", f"{one.answer_tokens:,}")
-        + ("unknown" if one.cost is None else f"{one.cost:.2f}",)
-        for cell, one in found
+        + ("unknown" if one.cost is None else f"{one.cost:.2f}", "unknown" if time is None else f"{time / 3600:.2f}")
+        for (cell, one), time in zip(found, seconds, strict=True)
         if not isinstance(one, str)
     ]
-    header = ("model", "task", "settings", "items", "calls", "prompt tokens", "answer tokens", "US$")
-    print_table(header, rows, numbers=(3, 4, 5, 6, 7))
+    header = ("model", "task", "settings", "items", "calls", "prompt tokens", "answer tokens", "US$", "hours")
+    print_table(header, rows, numbers=(3, 4, 5, 6, 7, 8))
     for cell, why in unsaid:
         typer.echo(f"{cell.model}, {cell.task}, {cell.said}: {why}", err=True)
     typer.echo(
@@ -165,5 +240,24 @@ def _print_estimates(study: Study, as_json: bool) -> None:
         f"prompt tokens; at most {total.answer_tokens:,} answer tokens; "
         + (f"about ${total.cost:.2f}" if total.cost is not None else "cost unknown: not every model has a price")
     )
+    typer.echo(_hours_line(found, seconds, tokens_per_second))
     if study.spec.judges:
         typer.echo("Judges come on top: they see answers that are not there yet.")
+
+
+def _hours_line(
+    found: Sequence[tuple[Cell, Estimate | str]], seconds: Sequence[float | None], tokens_per_second: float | None
+) -> str:
+    known = sum(one for one in seconds if one is not None)
+    lacking = dict.fromkeys(
+        cell.model for (cell, size), one in zip(found, seconds, strict=True) if one is None and not isinstance(size, str)
+    )
+    how = (
+        "as fast as cells of this study were answered"
+        if tokens_per_second is None
+        else f"at {tokens_per_second:,g} tokens per second"
+    )
+    said = f"about {known / 3600:.2f} hours, {how}" if any(one is not None for one in seconds) else "hours unknown"
+    if lacking:
+        said += f"; no cell of {', '.join(lacking)} has been run here yet, so give --tokens-per-second, or run one"
+    return said

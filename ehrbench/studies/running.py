@@ -12,11 +12,13 @@ from ehrbench.evaluation import Finished, answer_and_score, prepare_all
 from ehrbench.models.loading import load_model
 from ehrbench.models.protocol import Model
 from ehrbench.runs.dry_run import Estimate, estimate_run
-from ehrbench.runs.events import Listener, Note, ignore
-from ehrbench.runs.options import RunOptions
+from ehrbench.runs.events import Event, Listener, Note, ignore
+from ehrbench.runs.folder import folder_for
+from ehrbench.runs.options import RunOptions, config_hash
 from ehrbench.runs.policy import silence_libraries
 from ehrbench.runs.prepared import Prepared
 from ehrbench.studies.judging import run_judges
+from ehrbench.studies.pace import Stopwatch, note
 from ehrbench.studies.state import CellState, cell_digest, cell_state, explained, record, states
 from ehrbench.studies.study import Cell, Study
 
@@ -87,6 +89,9 @@ def _run_cell(
     record(study, begun, digest)
     try:
         run = _prepared(study, cell, model, refused)
+        begun = begun._replace(n_items=len(run.items))
+        folder = folder_for(run.options.out, run.model.identity.name, cell.task, config_hash(run.config()))
+        record(study, begun._replace(folder=folder.path), digest)
         done = _answered(study, cell, run, on_event)
     except Exception as error:
         failure = explained(error)
@@ -105,11 +110,18 @@ def _run_cell(
 def _answered(study: Study, cell: Cell, run: Prepared, on_event: Listener) -> Finished:
     """Answer and score with the task's own metrics, those that questions name, or both: the scorer adds to what is there."""
     arguments = study.spec.metric_args
+    watch = Stopwatch()
+
+    def listen(event: Event) -> None:
+        watch(event)
+        on_event(event)
+
     done: Finished | None = None
     n_broken = 0
     for names in [*([None] if cell.own_metrics else []), *([cell.metrics] if cell.metrics else [])]:
-        done = answer_and_score(run, names, arguments, on_event=on_event)
+        done = answer_and_score(run, names, arguments, on_event=listen)
         n_broken += done.n_broken
+    note(study, cell, watch.pace)
     assert done is not None  # a cell has metrics of its own or of a question
     return done._replace(n_broken=n_broken)
 

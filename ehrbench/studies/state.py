@@ -13,6 +13,7 @@ from ehrbench import __version__
 from ehrbench.errors import EhrbenchError, MissingError, PolicyError
 from ehrbench.hashing import hash_data
 from ehrbench.jsonl import lives, write_atomically
+from ehrbench.runs.folder import RunFolder
 from ehrbench.studies.study import Cell, Study, text_arguments
 
 State = Literal["open", "running", "interrupted", "done", "incomplete", "waiting", "failed"]
@@ -33,6 +34,19 @@ class CellState(NamedTuple):
     """Of the run; None before it has begun."""
     said: str
     """Why it is not done."""
+    n_items: int | None = None
+    """Of the run; None before it has begun."""
+
+    @property
+    def n_finished(self) -> int | None:
+        """Items that have their outcome, of a cell that is being answered."""
+        if self.folder is None or self.n_items is None or self.state not in ("running", "interrupted"):
+            return None
+        try:
+            with RunFolder(self.folder).predictions.open("rb") as file:
+                return min(self.n_items, sum(1 for _ in file))
+        except OSError:
+            return 0
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -82,13 +96,14 @@ def stored_state(study: Study, start: CellState, digest: str) -> CellState:
         folder = None if row["folder"] is None else study.out / row["folder"]
         state, said, process = row["state"], str(row["said"]), int(row["process"])
         same = row["digest"] == digest
+        n_items = row.get("n_items")
     except (OSError, ValueError, KeyError, TypeError):  # none yet, or one that a full disk left behind
         return start
     if not same or (state == "done" and (folder is None or not (folder / "result.json").is_file())):
         return start
     if state == "running" and not (process != os.getpid() and lives(process)):
         state = "interrupted"
-    return start._replace(state=state, folder=folder, said=said)
+    return start._replace(state=state, folder=folder, said=said, n_items=n_items)
 
 
 def states(study: Study) -> list[CellState]:
