@@ -73,8 +73,8 @@ def replicate(source: Path, target: Path, copies: int) -> None:
 def ours(mimic: Path, out: Path, cache: Path | None = None) -> dict[str, float]:
     import polars as pl
 
-    from ehrbench.mimic import prepare as steps
     from ehrbench.mimic.tables import Mimic
+    from ehrbench.suites.mimic_instr.build import prepare as steps
 
     asking = Clock()
     steps.sample_questions = asking.of(steps.sample_questions)

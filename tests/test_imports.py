@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -66,3 +69,18 @@ def test_help_loads_no_more_than_the_command_line_needs() -> None:
     assert [name for name in loaded if name in (*HEAVY, "filelock", "regex", "rich", "yaml")] == []
     ours = [name for name in loaded if name.startswith("ehrbench.")]
     assert [name for name in ours if not name.startswith(("ehrbench.cli", "ehrbench.errors", "ehrbench.registry"))] == []
+
+
+def _names_from_ehrbench() -> Iterator[tuple[str, str, str]]:
+    """What benchmarks and examples import from the package, inside functions too: nothing else runs all of them."""
+    for path in sorted([*(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ehrbench":
+                for alias in node.names:
+                    yield str(path.relative_to(ROOT)), node.module or "", alias.name
+
+
+@pytest.mark.parametrize(("path", "module", "name"), sorted(set(_names_from_ehrbench())))
+def test_what_benchmarks_import_is_there(path: str, module: str, name: str) -> None:
+    found = importlib.import_module(module)
+    assert hasattr(found, name) or importlib.util.find_spec(f"{module}.{name}"), f"{path}: {module} has no {name}"
