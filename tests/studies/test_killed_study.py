@@ -56,9 +56,10 @@ def answer(body: dict[str, Any]) -> str:
     return " ".join(re.findall(r"\w+", text)[-12:])
 
 
-def single(out: Path, task: str, model: str, **options: Any) -> list[MetricResult]:
-    """The metrics of one ordinary run."""
-    return evaluate(model, task, data_dir="sample", limit=2, out=out, **options)[task].metrics
+def single(out: Path, task: str, model: str, **options: Any) -> tuple[list[MetricResult], Path]:
+    """The metrics and the folder of one ordinary run."""
+    found = evaluate(model, task, data_dir="sample", limit=2, out=out, **options)
+    return found[task].metrics, found.folders()[0]
 
 
 def test_killed_five_times_the_tables_are_those_of_the_single_commands(tmp_path: Path) -> None:
@@ -92,17 +93,22 @@ def test_killed_five_times_the_tables_are_those_of_the_single_commands(tmp_path:
         other.report()
         arguments = {"base_url": server.url, "concurrency": 2}
         expected: dict[tuple[Any, ...], list[MetricResult]] = {}
+        folders: dict[tuple[Any, ...], Path] = {}
         three = (("stub", "openai:stub", arguments), ("bm25", "baseline:bm25", {}), ("newest", "baseline:newest", {}))
         for name, model, args in three:
             for context, window in WINDOWS:
                 how = {"context": context, "max_model_len": window, "budget_tokenizer": "words", "metrics": ["rouge_l"]}
-                expected["windows", name, context, str(window)] = single(
-                    tmp_path / "one", "medalign", model, model_args=args, **how
-                )
-            expected["facts", name, None, None] = single(tmp_path / "one", FACTS, model, model_args=args)
+                place = ("windows", name, context, str(window))
+                expected[place], folders[place[1:]] = single(tmp_path / "one", "medalign", model, model_args=args, **how)
+            expected["facts", name, None, None], _ = single(tmp_path / "one", FACTS, model, model_args=args)
         risks = evaluate("baseline:majority", RISK, data_dir="sample", limit=2, out=tmp_path / "one")
         for result in risks:
             expected[result.task, "majority", None, None] = result.metrics
+        pair = [folders[name, "refine", "8192"] for name in ("stub", "bm25")]
+        asked = ["--judge", "openai:referee", "--judge-arg", f"base_url={server.url}", "--reference", pair[1], "--json"]
+        alone = ehrbench("judge", pair[0], *asked, "--out", tmp_path / "one", home=home)
+        assert alone.returncode == 0, alone.stderr
+        verdict = json.loads(alone.stdout)["results"][0]
     found: dict[tuple[Any, ...], dict[str, dict[str, str]]] = {}
     for table in ("windows", "facts", "risk"):
         with (tmp_path / "paper" / "report" / f"{table}.csv").open(encoding="utf-8", newline="") as lines:
@@ -119,6 +125,9 @@ def test_killed_five_times_the_tables_are_those_of_the_single_commands(tmp_path:
             assert shown == [metric.value, metric.low, metric.high, metric.n], (key, metric.name)
     judged = (tmp_path / "paper" / "report" / "judge-referee.csv").read_text(encoding="utf-8")
     assert judged.count("\nreferee,bm25,medalign,stub,") >= len(WINDOWS), "each of the settings"
+    value = next(metric["value"] for metric in verdict["metrics"] if metric["name"] == verdict["primary"])
+    rows = [row for row in csv.DictReader(judged.splitlines()) if row["model"] == "stub" and "context refine" in row["settings"]]
+    assert value is not None and [float(row["value"]) for row in rows if row["primary"] == "True"] == [value]
     (average,) = [group for group in risks.groups if group.group == RISK]
     with (tmp_path / "paper" / "report" / "risk-groups.csv").open(encoding="utf-8", newline="") as lines:
         (row,) = csv.DictReader(lines)

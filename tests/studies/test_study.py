@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -238,6 +239,24 @@ ONE = "study: x\nmodels: {a: baseline:bm25}\n"
             "study.yaml:1: expected text that matches",
         ),
     ],
+    ids=[
+        "no study",
+        "an unknown key",
+        "two models with one name",
+        "one model with two names",
+        "two models that differ in case",
+        "a model that is not there",
+        "an unknown task",
+        "an unknown metric",
+        "a setting that a task cannot take",
+        "a value out of its range",
+        "an unknown word",
+        "a model without a name",
+        "a grid of a million cells",
+        "a judge that is also a candidate",
+        "a model compared with itself",
+        "a name that is no file's",
+    ],
 )
 def test_a_faulty_file_is_refused_with_its_line_and_nothing_is_written(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(ehrbench.UsageError) as caught:
@@ -390,3 +409,31 @@ def test_a_question_with_all_tasks_of_a_group_has_its_averages(tmp_path: Path) -
     score = group.scores[0]
     assert (row["value"], row["low"], row["high"]) == (score.value, score.low, score.high)
     assert (row["tasks"], row["items"]) == (group.n_tasks, group.n_items)
+
+
+def test_a_missing_extra_leaves_its_cells_waiting_with_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lm_eval", None)
+    made = study(
+        tmp_path,
+        HEAD + "models: {bridge: 'lm-eval:hf', bm25: baseline:bm25}\nquestions: {q: {tasks: medalign, metrics: rouge_l}}\n",
+    )
+    states = {one.model: one for one in made.run()}
+    assert states["bm25"].state == "done"
+    assert (states["bridge"].state, states["bridge"].said) == (
+        "waiting",
+        "lm-eval is not installed: pip install 'ehrbench[lm-eval]'",
+    )
+    assert not list((made.out / "runs").glob("*lm-eval*")), "nothing half-written"
+
+
+def test_a_hub_id_that_is_not_in_the_cache_leaves_its_cells_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    made = study(
+        tmp_path,
+        HEAD + "models: {far: 'hf:nobody/nothing', bm25: baseline:bm25}\nquestions: {q: {tasks: medalign, metrics: rouge_l}}\n",
+    )
+    states = {one.model: one for one in made.run()}
+    assert states["bm25"].state == "done" and states["far"].state == "waiting"
+    assert "nobody/nothing" in states["far"].said and "\n" not in states["far"].said
