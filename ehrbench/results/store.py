@@ -15,6 +15,8 @@ from ehrbench.errors import UsageError
 from ehrbench.jsonl import write_atomically
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from ehrbench.results.schema import Result
 
 RESULT_FILE = "result.json"
@@ -119,6 +121,7 @@ def find_results(folders: Iterable[Path]) -> tuple[list[Stored], list[Problem]]:
     found: dict[Key, list[Stored]] = defaultdict(list)
     problems: list[Problem] = []
     texts: dict[str, str] = {}
+    given: dict[frozenset[str], set[str]] = {}
     for path in _result_files(folders):
         try:
             data = _shared(load_json(path), texts)
@@ -132,6 +135,7 @@ def find_results(folders: Iterable[Path]) -> tuple[list[Stored], list[Problem]]:
             except UsageError as error:
                 problems.append(Problem(path, str(error)))
                 continue
+            _lighten(result, given)
             found[result_key(result)].append(Stored(path, result))
     stored: list[Stored] = []
     for key, several in found.items():
@@ -155,6 +159,16 @@ def _shared(data: object, texts: dict[str, str]) -> object:
     if isinstance(data, dict):
         return {texts.setdefault(key, key): _shared(value, texts) for key, value in data.items()}
     return [_shared(value, texts) for value in data] if isinstance(data, list) else data
+
+
+def _lighten(result: Result, given: dict[frozenset[str], set[str]]) -> None:
+    """Let results share what pydantic notes of each part, the names of the fields that were given: half of a result's memory."""
+    parts: list[BaseModel | None] = [result, result.model, result.context, result.usage, *result.metrics]
+    parts += [metric for own in result.strata.values() for metric in own]
+    for part in parts:
+        if part is not None:
+            names = part.model_fields_set
+            object.__setattr__(part, "__pydantic_fields_set__", given.setdefault(frozenset(names), names))
 
 
 def _claim(result: Result) -> Result:
