@@ -59,6 +59,7 @@ tables.forEach(function (table, at) {
   var named = table.closest("section[id], details[id], .holder[id]");
   table._id = (named && named.id) || "t" + at;
   table._rows = all("tbody tr", table);
+  table._columns = {};
   table._heads = all("thead tr:last-child > *", table);
   table._rows.forEach(function (row, k) { row._place = k; row._name = nameOf(row); row._cells = Array.prototype.slice.call(row.cells); });
   table._heads.forEach(function (head, column) {

@@ -13,6 +13,7 @@ from ehrbench.errors import UsageError
 from ehrbench.leaderboard.build import build, make_site
 from ehrbench.leaderboard.downloads import read_results, results_json
 from ehrbench.leaderboard.entries import make_entries
+from ehrbench.leaderboard.render import SPARED
 from ehrbench.leaderboard.text import interval, number, show, slugs
 from ehrbench.leaderboard.words import explain
 from ehrbench.metrics import METRICS
@@ -285,6 +286,17 @@ def test_the_overview_leads_to_the_other_windows() -> None:
 def test_headings_say_in_words_how_records_were_made_to_fit(policy: str, window: int | None, said: str) -> None:
     site = make_site([make_result(name, context=ContextInfo(policy=policy, window=window)) for name in ("a", "b")])
     assert f"Clean protocol · {said}" in site["tasks/medalign.html"]
+
+
+def test_pages_have_none_of_the_classes_whose_rules_they_leave_out(site: dict[str, str]) -> None:
+    whole = site["index.html"].partition("<style>")[2].partition("</style>")[0]
+    for name, text in pages(site).items():
+        css = text.partition("<style>")[2].partition("</style>")[0]
+        own = {word for value in re.findall(r'class="([^"]*)"', text.partition("</style>")[2]) for word in value.split()}
+        template = {"tasks": "task.html", "models": "model.html"}.get(name.split("/")[0], "")
+        assert not own & SPARED.get(template, frozenset()), name
+        assert css.count("{") == css.count("}")
+        assert (len(css) < 0.75 * len(whole)) == (template == "model.html")
 
 
 def test_replayed_answers_of_one_model_are_one_row_whatever_their_files() -> None:
