@@ -13,42 +13,60 @@ from typer.core import TyperGroup
 from ehrbench.cli.commands import command_of
 from ehrbench.cli.logs import start_logging
 
-_COMMANDS = {
-    "demo": "ehrbench.cli.demo:demo",
-    "run": "ehrbench.cli.run:Run",
-    "study": "ehrbench.cli.study:app",
-    "requests": "ehrbench.cli.batch:Requests",
-    "ingest": "ehrbench.cli.batch:Ingest",
-    "merge": "ehrbench.cli.merge:merge",
-    "score": "ehrbench.cli.score:score",
-    "judge": "ehrbench.cli.judge:judge",
-    "verify": "ehrbench.cli.verify:verify",
-    "inspect": "ehrbench.cli.inspect:inspect",
-    "view": "ehrbench.cli.view:view",
-    "correlate": "ehrbench.cli.correlate:correlate",
-    "human-stats": "ehrbench.cli.human_stats:human_stats",
-    "agreement": "ehrbench.cli.agreement:agreement",
-    "compare": "ehrbench.cli.compare:compare",
-    "sweep": "ehrbench.cli.sweep:sweep",
-    "bootstrap": "ehrbench.cli.bootstrap:bootstrap",
-    "subgroups": "ehrbench.cli.subgroups:subgroups",
-    "export": "ehrbench.cli.export:export",
-    "submit": "ehrbench.cli.submit:submit",
-    "approve": "ehrbench.cli.approve:approve",
-    "rate": "ehrbench.cli.rate:app",
-    "tasks": "ehrbench.cli.tasks:app",
-    "models": "ehrbench.cli.models:app",
-    "metrics": "ehrbench.cli.metrics:app",
-    "data": "ehrbench.cli.data:app",
-    "results": "ehrbench.cli.results:app",
-    "leaderboard": "ehrbench.cli.leaderboard:app",
+_GROUPS: dict[str, dict[str, str]] = {
+    "Run": {
+        "demo": "ehrbench.cli.demo:demo",
+        "run": "ehrbench.cli.run:Run",
+        "study": "ehrbench.cli.study:app",
+        "requests": "ehrbench.cli.batch:Requests",
+        "ingest": "ehrbench.cli.batch:Ingest",
+        "merge": "ehrbench.cli.merge:merge",
+        "score": "ehrbench.cli.score:score",
+        "judge": "ehrbench.cli.judge:judge",
+    },
+    "Look at items": {
+        "view": "ehrbench.cli.view:view",
+        "inspect": "ehrbench.cli.inspect:inspect",
+    },
+    "Compare runs": {
+        "compare": "ehrbench.cli.compare:compare",
+        "sweep": "ehrbench.cli.sweep:sweep",
+        "subgroups": "ehrbench.cli.subgroups:subgroups",
+        "bootstrap": "ehrbench.cli.bootstrap:bootstrap",
+    },
+    "Clinicians and metrics": {
+        "rate": "ehrbench.cli.rate:app",
+        "human-stats": "ehrbench.cli.human_stats:human_stats",
+        "correlate": "ehrbench.cli.correlate:correlate",
+        "agreement": "ehrbench.cli.agreement:agreement",
+    },
+    "Publish": {
+        "verify": "ehrbench.cli.verify:verify",
+        "leaderboard": "ehrbench.cli.leaderboard:app",
+        "submit": "ehrbench.cli.submit:submit",
+        "export": "ehrbench.cli.export:export",
+        "results": "ehrbench.cli.results:app",
+    },
+    "Data, tasks, models": {
+        "data": "ehrbench.cli.data:app",
+        "tasks": "ehrbench.cli.tasks:app",
+        "models": "ehrbench.cli.models:app",
+        "metrics": "ehrbench.cli.metrics:app",
+        "approve": "ehrbench.cli.approve:approve",
+    },
 }
 """Where each command is, in the order of the help; imported when it is asked for, for all of them cost as much as a short run."""
+_COMMANDS = {name: place for group in _GROUPS.values() for name, place in group.items()}
 
 
 class _Commands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(_COMMANDS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for heading, group in _GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, self.get_command(ctx, name).get_short_help_str(limit=160)) for name in group])
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         for name in [cmd_name] if cmd_name in _COMMANDS else _COMMANDS:  # all where none is of that name: one may be meant

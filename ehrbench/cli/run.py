@@ -44,7 +44,7 @@ class _Models:
 
 @dataclass(frozen=True, kw_only=True)
 class Run(ScoreOptions, _Models):
-    """Run tasks. The same command again continues an interrupted run and repeats nothing that is finished."""
+    """Run models on tasks. The same command again continues an interrupted run and repeats nothing that is finished."""
 
     config: Annotated[
         Path | None,
