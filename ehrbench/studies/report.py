@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -63,7 +64,7 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
     check_pictures(study.spec.report.pictures)
     states = study.status()
     runs = {one.id: one for one in states if not one.judge}
-    scored = [one.folder for one in runs.values() if one.folder is not None and (one.folder / "result.json").is_file()]
+    scored = [folder for one in runs.values() if (folder := _scored(one)) is not None]
     if not scored:
         raise MissingError(f"no cell of {study.path} is scored yet; `ehrbench study run {study.path}` does that")
     _, said = checked_results(scored, _data(study), reviewed_by)
@@ -82,7 +83,7 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
                 pictures |= _figures(tables[-1], question, own)
             tables[-1:] = _with_averages(study, tables[-1], own)
     for question in study.questions:
-        swept, figures = _swept(question, [runs[cell.id] for cell in question.cells])
+        swept, figures = _swept(question, runs)
         tables += swept
         pictures |= figures if study.spec.report.pictures else {}
     tables += [*judge_tables(study, states), *comparison_tables(study, runs)]
@@ -118,19 +119,47 @@ def _with_averages(study: Study, table: Table, lines: Sequence[_Line]) -> list[T
     return [table] if averages is None else [table, averages]
 
 
-def _swept(question: QuestionCells, states: Sequence[CellState]) -> tuple[list[Table], dict[str, str]]:
-    """Of a question with several windows or policies: differences between them, what refinement changed, and a figure."""
-    settings = [{str(cell.settings.get(name)) for cell in question.cells} for name in ("context", "max_model_len")]
-    folders = [one.folder for one in states if one.folder is not None and (one.folder / "result.json").is_file()]
-    if not folders or all(len(values) < 2 for values in settings):
-        return [], {}
+_SWEPT = ("context", "keep", "max_model_len", "chunk_tokens", "budget_tokenizer")
+"""Settings that a sweep is about; of what else differs, each combination has a sweep of its own."""
+
+
+def _swept(question: QuestionCells, runs: Mapping[str, CellState]) -> tuple[list[Table], dict[str, str]]:
+    """Of a question with several windows or policies: differences between them, what refinement changed, and a figure.
+
+    Of repeats under several seeds the first is shown.
+    """
+    first = {cell.repeat: cell.settings["seed"] for cell in reversed(question.cells) if cell.repeat}
+    sets: dict[str, list[Cell]] = {}
+    for cell in question.cells:
+        if not cell.repeat or cell.settings["seed"] == first[cell.repeat]:
+            sets.setdefault(settings_text({k: v for k, v in cell.settings.items() if k not in _SWEPT}), []).append(cell)
+    names = dict.fromkeys(name for cell in question.cells for name in cell.settings if name not in _SWEPT)
+    varying = [name for name in names if len({str(cells[0].settings.get(name)) for cells in sets.values()}) > 1]
     tables, pictures = [], {}
-    for sweep in sweeps_of(folders, question.metrics[0] if question.metrics else None):
-        own = [table for table in sweep_tables(sweep) if not table.name.endswith("-points")]  # the question's own table has them
-        tables += [table._replace(name=f"{question.name}-{table.name}") for table in own]
-        if (figure := sweep_figure(sweep)) is not None:
-            pictures[f"{question.name}-{file_part(sweep)}-windows"] = figure
+    for cells in sets.values():
+        settings = [{str(cell.settings.get(name)) for cell in cells} for name in ("context", "max_model_len")]
+        folders = [folder for cell in cells if (folder := _scored(runs[cell.id])) is not None]
+        if not folders or all(len(values) < 2 for values in settings):
+            continue
+        said = [*varying, *(["seed"] if cells[0].repeat and "seed" not in varying else [])]
+        where = settings_text({name: cells[0].settings.get(name) for name in said})
+        suffix = re.sub(r"[^A-Za-z0-9.]+", "-", f"-{where}") if where else ""
+        for sweep in sweeps_of(folders, question.metrics[0] if question.metrics else None):
+            own = [table for table in sweep_tables(sweep) if not table.name.endswith("-points")]  # the question's own has them
+            tables += [
+                table._replace(
+                    name=f"{question.name}-{table.name}{suffix}", title=f"{table.title}{f' ({where})' if where else ''}"
+                )
+                for table in own
+            ]
+            if (figure := sweep_figure(sweep)) is not None:
+                pictures[f"{question.name}-{file_part(sweep)}-windows{suffix}"] = figure
     return tables, pictures
+
+
+def _scored(state: CellState) -> Path | None:
+    """The folder of a cell that has a result."""
+    return state.folder if state.folder is not None and (state.folder / "result.json").is_file() else None
 
 
 def _data(study: Study) -> Path | None:
@@ -159,8 +188,8 @@ def _line(cells: Sequence[Cell], runs: Mapping[str, CellState]) -> _Line:
 
 
 def _result(state: CellState) -> Result | None:
-    path = state.folder / "result.json" if state.folder is not None else None
-    return read_result(path) if path is not None and path.is_file() else None
+    folder = _scored(state)
+    return None if folder is None else read_result(folder / "result.json")
 
 
 def _varying(cells: Sequence[Cell]) -> list[str]:

@@ -437,3 +437,22 @@ def test_a_hub_id_that_is_not_in_the_cache_leaves_its_cells_waiting(tmp_path: Pa
     states = {one.model: one for one in made.run()}
     assert states["bm25"].state == "done" and states["far"].state == "waiting"
     assert "nobody/nothing" in states["far"].said and "\n" not in states["far"].said
+
+
+def test_each_combination_of_other_settings_has_a_sweep_of_its_own_and_of_repeats_the_first_seed(tmp_path: Path) -> None:
+    windows = "budget_tokenizer: words, max_model_len: [2048, 4096]"
+    made = study(
+        tmp_path,
+        HEAD
+        + "models: {bm25: baseline:bm25}\nquestions:\n"
+        + f"  rows: {{tasks: medalign, metrics: rouge_l, settings: {{{windows}, seed: [0, 1]}}}}\n"
+        + f"  means: {{tasks: medalign, metrics: rouge_l, settings: {{{windows}, temperature: 0.5, seeds: [0, 1]}}}}\n",
+    )
+    assert {one.state for one in made.run()} == {"done"}
+    report = made.report()
+    assert [table.name for table in report.tables if "differences" in table.name] == [
+        "rows-medalign-clean-differences-seed-0",
+        "rows-medalign-clean-differences-seed-1",
+        "means-medalign-clean-differences-seed-0",
+    ]
+    assert (made.out / "report" / "means-medalign-clean-windows-seed-0.svg").is_file()
