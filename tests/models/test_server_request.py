@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +171,33 @@ def test_every_argument_is_explained_to_users() -> None:
 
     page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
     assert [name for name in [*ARGUMENTS, "api_version"] if f"`{name}`" not in page] == []
+
+
+class _OnlyBelowV1(BaseHTTPRequestHandler):
+    """As vLLM: nothing but what begins with /v1 is there."""
+
+    def do_GET(self) -> None:
+        there = self.path == "/v1/models"
+        body = json.dumps({"data": [{"id": "clinical-8b"}, {"id": "b"}]} if there else {"detail": "Not Found"}).encode()
+        self.send_response(200 if there else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_an_address_without_v1_is_answered_with_what_the_server_offers_below_it(caplog: pytest.LogCaptureFixture) -> None:
+    with HTTPServer(("127.0.0.1", 0), _OnlyBelowV1) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        base = f"http://127.0.0.1:{server.server_port}"
+        for address in (base, f"{base}/v1"):
+            model = load_model("openai:clinical-8b", {"base_url": address}, None)
+            assert isinstance(model, ServerModel)
+            model.describe()
+            model.describe()
+            model.close()
+        server.shutdown()
+    (line,) = [record.message for record in caplog.records if "lists no models" in record.message]
+    assert line == f"{base} lists no models and {base}/v1 does ('clinical-8b', 'b'): give --model-arg base_url={base}/v1"

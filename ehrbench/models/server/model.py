@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import replace
@@ -46,6 +47,7 @@ FirstToken = tuple[dict[str, float] | None, TokenCounts]
 """Log-probabilities of the likeliest first tokens, and what the call used."""
 
 _CLOSE_SECONDS = 5.0
+_VERSION = re.compile(r"/v\d+[a-z0-9]*/models$")
 _log = logging.getLogger(__name__)
 
 
@@ -137,17 +139,21 @@ class ServerModel:
         """
         if self._models_url is None:
             return {}
-        listing = asyncio.run_coroutine_threadsafe(self._transport.get(self._models_url), background_loop()).result()
-        rows = listing.get("data") if isinstance(listing, dict) else None
-        rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        rows = self._listed(self._models_url)
+        if not rows and not _VERSION.search(self._models_url):
+            nearby = self._listed(f"{self.endpoint}/v1/models")
+            if nearby:
+                self._warn(
+                    "address",
+                    f"{self.endpoint} lists no models and {self.endpoint}/v1 does ({_names(nearby)}): give --model-arg "
+                    f"base_url={self.endpoint}/v1",
+                )
         served: dict[str, Any] = next((row for row in rows if row.get("id") == self.dialect.model), {})
         if rows and not served:
-            names = [str(row["id"]) for row in rows if isinstance(row.get("id"), str)]
-            shown = ", ".join(f"'{name}'" for name in names[:5]) + (" …" if len(names) > 5 else "")
             self._warn(
                 "name",
-                f"{self.endpoint} does not list a model '{self.dialect.model}' (it lists {shown or 'none by name'}); the results "
-                "are named after what was asked for, so check the name",
+                f"{self.endpoint} does not list a model '{self.dialect.model}' (it lists {_names(rows)}); the results are named "
+                "after what was asked for, so check the name",
             )
         window = served.get("max_model_len") or served.get("context_length")
         if isinstance(window, int) and 0 < window <= MOST_TOKENS:
@@ -160,6 +166,12 @@ class ServerModel:
                 )
         known = {"max_model_len": window, "root": served.get("root"), "owned_by": served.get("owned_by")}
         return {name: value for name, value in known.items() if value is not None}
+
+    def _listed(self, url: str) -> list[dict[str, Any]]:
+        """What the server lists at an address of models; empty where it has none."""
+        listing = asyncio.run_coroutine_threadsafe(self._transport.get(url), background_loop()).result()
+        rows = listing.get("data") if isinstance(listing, dict) else None
+        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
         """Answer every request, each response as it comes; ``requests`` may block until earlier responses have been seen.
@@ -348,6 +360,12 @@ class ServerModel:
             doubts=doubts,
             **common,
         )
+
+
+def _names(rows: Sequence[dict[str, Any]]) -> str:
+    """The first few models of a listing."""
+    names = [str(row["id"]) for row in rows if isinstance(row.get("id"), str)]
+    return ", ".join(f"'{name}'" for name in names[:5]) + (" …" if len(names) > 5 else "") or "none by name"
 
 
 def _sum(a: float | None, b: float | None) -> float | None:
