@@ -219,7 +219,9 @@ def test_drugs_with_their_doses_and_routes(tables: dict[str, pl.DataFrame], meds
         assert len(lines) == rows.height
         assert {name for line in lines for name in names if re.match(rf"{re.escape(name)}(?: = | \(|;|$)", line)} == names
         assert all(line.startswith(tuple(names)) for line in lines)
-        in_meds = set(re.findall(r"MEDICATION START: (.*), [^,;]*(?:;|$)", meds[subject], re.MULTILINE)) - {"UNK"}
+        in_meds = set(re.findall(r"MEDICATION START: (.*)(?: \[[^\]]*\]|, \d+)(?:;|$)", meds[subject], re.MULTILINE)) - {
+            "unknown"
+        }
         assert in_meds == names
         dosed = rows.filter(pl.col("dose_val_rx").str.contains(r"^\d+$")).unique(
             ["medication", "dose_val_rx", "dose_unit_rx", "route"]

@@ -79,8 +79,17 @@ class Codebook:
         rest = [one_line(part) for at, part in enumerate(parts) if at >= n_kind and at != unit_at and part.strip()]
         kind = one_line(" ".join(_STANDARD.get(part, part.replace("_", " ")) for part in parts[:n_kind]))
         description = self.descriptions.get(code, "")
-        name = f"{description} [{'//'.join(rest)}]" if description and rest else description or ", ".join(rest)
+        name = f"{description} [{'//'.join(rest)}]" if description and rest else description or _own_name(rest)
         return Meaning(kind, name, "unit unknown" if unit == UNKNOWN else one_line(unit), bool(description))
+
+
+def _own_name(parts: Sequence[str]) -> str:
+    """A name of a code's own parts: its words, and numbers and unknown parts in brackets, as no dose is meant by them."""
+    words = [part for part in parts if part != UNKNOWN and any(character.isalpha() for character in part)]
+    others = [part for part in parts if part not in words]
+    if not words:
+        return ", ".join("unknown" if part == UNKNOWN else part for part in parts)
+    return ", ".join(words) + (f" [{'//'.join(others)}]" if others else "")
 
 
 def one_line(text: str) -> str:

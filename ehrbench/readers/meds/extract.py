@@ -262,4 +262,4 @@ def _told(counts: Mapping[str, Sequence[int]], meanings: Mapping[str, Meaning]) 
 
 def _speaks(name: str) -> bool:
     """Whether a code's own parts have a word in them, rather than numbers alone."""
-    return any(word.isalpha() and word != UNKNOWN for word in name.replace("/", " ").replace(",", " ").split())
+    return any(word.isalpha() and word not in (UNKNOWN, "unknown") for word in name.replace("/", " ").replace(",", " ").split())

@@ -29,7 +29,7 @@ TRAINING = "train"
 
 VERSION = 4
 """Of the rendering. In 1 a code's description stood in the code's place; in 2 an event's line told when it would end; 3 did not
-know births by OMOP's codes."""
+know births by OMOP's codes, and put a drug's number behind its name as if it were a dose."""
 
 
 class Options(ReaderOptions):

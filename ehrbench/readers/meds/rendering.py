@@ -1,7 +1,7 @@
 """MEDS events as lines a person can read: what happened, its value and unit, and its modifiers.
 
     2180-05-06 22:23, LAB RESULT: Hematocrit [Volume Fraction] of Body fluid [51115] = 35 %
-    2180-05-06 22:30, MEDICATION START: Heparin, 63323026201; route IV; frequency Q8H
+    2180-05-06 22:30, MEDICATION START: Heparin [63323026201]; route IV; frequency Q8H
 
 A text of several lines stands below its event, each line behind a bar, so that none can be taken for an event. A modifier that
 tells a later time is an event of its own at that time, so that a record which stops before it does not tell it:
