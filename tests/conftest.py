@@ -32,7 +32,7 @@ NEEDS = {
     "lm_eval": ("lm_eval", "torch"),
     "ray": ("ray",),
     "browser": ("playwright",),
-    "meds": ("MIMIC_IV_MEDS", "aces", "meds_evaluation"),
+    "meds": ("MIMIC_IV_MEDS", "aces", "meds_evaluation", "torch", "transformers"),
     "every_eval_ever": ("every_eval_ever",),
     "datasets": ("datasets",),
     "openai": ("openai", "azure"),
