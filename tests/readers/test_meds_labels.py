@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,49 @@ def test_descriptions_are_part_of_the_data(root: Path) -> None:
     before = read(root, ASKED).digest()
     pl.DataFrame({"code": ["LAB//0//mg/dL"], "description": ["Iron"]}).write_parquet(codes)
     assert read(root, ASKED).digest() != before
+
+
+def test_metadata_without_codes(root: Path) -> None:
+    labels(root, "0.parquet", [3], boolean_value=[True])
+    codes = root / "metadata" / "codes.parquet"
+    pl.DataFrame({"name": ["LAB//0//mg/dL"], "description": ["Lead"]}).write_parquet(codes)
+    with pytest.raises(UsageError, match=r"codes\.parquet has no column 'code'; it holds one row per code"):
+        read(root, ASKED)
+    codes.write_bytes(b"PAR1")
+    with pytest.raises(UsageError, match=r"codes\.parquet is not a readable Parquet file"):
+        read(root, ASKED)
+    pl.DataFrame({"code": ["SEEN//ELSEWHERE"], "description": ["Lead"]}).write_parquet(codes)
+    assert "Lead" not in open_meds(root).record(1).text
+
+
+def test_two_descriptions_of_one_code(root: Path) -> None:
+    labels(root, "0.parquet", [3], boolean_value=[True])
+    codes = pl.DataFrame({"code": ["X", "LAB//0//mg/dL", "LAB//0//mg/dL"], "description": ["x", "Lead", "Iron"]})
+    codes.write_parquet(root / "metadata" / "codes.parquet")
+    said = "codes.parquet: 1 codes have more than one description (first: row 3); the first one of each is used"
+    assert any(warning.endswith(said) for warning in read(root, ASKED).warnings)
+    assert "LAB: Lead [0]" in open_meds(root).record(1).text
+
+
+def test_a_static_row_with_a_time_is_an_event_of_its_time(root: Path) -> None:
+    born = NOON - timedelta(days=9_000)
+    rows = [
+        (7, None, "ETHNICITY//A", None, None), (7, born, "MEDS_BIRTH", None, None), (7, born, "GENDER//F", None, None),
+        (7, NOON, "GENDER//M", None, None),
+    ]  # fmt: skip
+    shard(root, "train/1.parquet", rows)
+    record = open_meds(root).record(7)
+    assert record.header.split("\n")[2:] == ["ETHNICITY: A", "GENDER: F", "", ""]
+    assert record.text == "2150-01-01 12:00, GENDER: M"
+
+
+def test_a_shard_that_changes_after_it_was_looked_at(root: Path) -> None:
+    data = open_meds(root)
+    path = next(iter(data.block_of.values())).shard
+    pl.read_parquet(path).reverse().write_parquet(path)
+    os.utime(path, ns=(0, 0))  # a clock may be coarse
+    with pytest.raises(UsageError, match=rf"{path.name} has changed since it was opened; run the command again"):
+        data.record(next(iter(data.block_of)))
 
 
 def test_what_is_lacking_is_said(root: Path) -> None:

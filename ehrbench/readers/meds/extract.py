@@ -42,6 +42,8 @@ class Block(NamedTuple):
     first: int
     """Their first row."""
     n_rows: int
+    state: tuple[int, int]
+    """Size and time of change of the shard when it was looked at: in another one the rows stand elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Meds:
             record_id: the record's id; None: the subject's.
 
         Raises:
-            UsageError: the data set does not have the subject, or its shard cannot be read any more.
+            UsageError: the data set does not have the subject, or its shard cannot be read any more or has changed.
         """
         block = self.block_of.get(subject_id)
         if block is None:
@@ -95,8 +97,15 @@ class Meds:
         return self._held[block]
 
 
+def _state(shard: Path) -> tuple[int, int]:
+    about = shard.stat()
+    return about.st_size, about.st_mtime_ns
+
+
 def _read(block: Block, modifiers: Sequence[str]) -> pl.DataFrame:
     with _readable(block.shard):
+        if _state(block.shard) != block.state:
+            raise UsageError(f"MEDS: {block.shard} has changed since it was opened; run the command again")
         scan = pl.scan_parquet(block.shard)
         schema = scan.collect_schema()
         columns = [column for column in (*REQUIRED, "numeric_value", "text_value", *modifiers) if column in schema]
@@ -198,6 +207,7 @@ def _check(path: Path) -> pl.Schema:
 
 def _index(shard: Path, schema: pl.Schema, block_of: dict[int, Block], warnings: list[str]) -> None:
     """Where the subjects of a shard stand."""
+    state = _state(shard)
     with _readable(shard):
         times = pl.scan_parquet(shard).select("subject_id", in_utc("time", schema["time"])).with_row_index("row").collect()
     runs = times.group_by(pl.col("subject_id").rle_id().alias("run"), maintain_order=True).agg(
@@ -225,7 +235,7 @@ def _index(shard: Path, schema: pl.Schema, block_of: dict[int, Block], warnings:
             f"{shard}: {late.height} rows are not in order of time (first: row {late['row'][0] + 1}); they are shown in order"
         )
     for group, first, n_rows in _blocks(subjects, firsts, ns):
-        block_of.update(dict.fromkeys(group, Block(shard, first, n_rows)))
+        block_of.update(dict.fromkeys(group, Block(shard, first, n_rows, state)))
 
 
 def _blocks(subjects: Sequence[int], firsts: Sequence[int], ns: Sequence[int]) -> Iterator[tuple[Sequence[int], int, int]]:
