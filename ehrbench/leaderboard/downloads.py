@@ -9,6 +9,7 @@ from typing import Any
 
 from ehrbench.leaderboard.entries import MIN_GROUPS, Entry
 from ehrbench.leaderboard.tables import Cell, Row, Table
+from ehrbench.leaderboard.text import exact
 from ehrbench.results.schema import Result
 from ehrbench.tables import to_csv
 
@@ -31,7 +32,8 @@ def table_csv(table: Table) -> str:
 def table_json(table: Table) -> str:
     """The table as JSON: its conditions, its columns, and for each row the fields of every cell that is not empty.
 
-    A cell is a list: the column's number, then what ``fields`` names; empty fields at the end are left out.
+    A cell is a list: the column's number, then what ``fields`` names; empty fields at the end are left out. A row without
+    ``kind`` is a run.
     """
     head = {
         "title": table.title,
@@ -61,7 +63,12 @@ def _row(row: Row) -> dict[str, Any]:
             while values[-1] is None:
                 values.pop()
             cells.append(values)
-    facts = {"model": row.label, "variant": row.sub, "kind": row.kind, "badges": " ".join(row.badges)}
+    facts = {
+        "model": row.label,
+        "variant": row.sub,
+        "kind": row.kind if row.kind != "run" else "",
+        "badges": " ".join(row.badges),
+    }
     return {**{key: value for key, value in facts.items() if value}, "cells": cells}
 
 
@@ -198,9 +205,7 @@ def _numbers(cell: Cell) -> tuple[Any, ...]:
     return (
         cell.task or None,
         cell.metric or None,
-        cell.value,
-        cell.low,
-        cell.high,
+        *(None if one is None else exact(one) for one in (cell.value, cell.low, cell.high)),
         cell.n,
         cell.n_items,
         cell.n_expected,

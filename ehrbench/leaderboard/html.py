@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from ehrbench.leaderboard.svg import Scale, padded, px
 from ehrbench.leaderboard.tables import Cell, Column, Row, Table
-from ehrbench.leaderboard.text import show
+from ehrbench.leaderboard.text import exact, show
 from ehrbench.results.models import ModelCard, ModelRegistry
 
 BAR = 64.0
@@ -189,7 +189,7 @@ def _cell(cell: Cell, contested: bool, scale: Scale | None, noted: str | None, l
         return '<td class="none">–</td>'
     out = ["<td"]
     if cell.value is not None:
-        out.append(f' data-v="{cell.value!r}"')
+        out.append(f' data-v="{exact(cell.value)!r}"')
     if noted is not None:
         out.append(f' data-n="{noted}"')
     out.append(">")

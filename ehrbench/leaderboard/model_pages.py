@@ -16,7 +16,7 @@ from ehrbench.leaderboard.text import and_list, show, tokens
 from ehrbench.results.models import ModelCard, ModelRegistry
 
 MAX_NAMED = 6
-VARIANT, CONFIG, METRIC = "Run as", "Configuration", "Metric "
+VARIANT, CONFIG, METRIC, OUTCOMES = "Run as", "Configuration", "Metric ", "Outcomes"
 TASK, HASH, ITEMS, N = "TASK", "HASH", "ITEMS", "N"
 """Stand for each result's own task, configuration, number of items and number of scored items in what all have in common."""
 MIN_FIELD = 4
@@ -158,7 +158,7 @@ def result_line(entry: Entry, cell: Cell, slug: Slugs, names: Names, common: Map
         "cell": shown,
         "n": shown.n_text.removeprefix("n "),
         "provenance": how,
-        "bare": [k for k, _ in how] == [CONFIG],
+        "bare": all(k in (CONFIG, OUTCOMES) for k, _ in how),
     }
 
 
@@ -223,7 +223,7 @@ def provenance(entry: Entry) -> list[tuple[str, str]]:
     if result.command:
         lines.append(("Command", result.command))
     if set(result.outcomes) - {"answered"}:
-        lines.append(("Outcomes", ", ".join(f"{name} {n}" for name, n in sorted(result.outcomes.items()) if n)))
+        lines.append((OUTCOMES, ", ".join(f"{name} {n}" for name, n in sorted(result.outcomes.items()) if n)))
     if result.context:
         lines.append(("Context", f"{result.context.policy}, window {tokens(result.context.window)}"))
     if result.approval:

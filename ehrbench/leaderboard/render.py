@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from ehrbench.assets import asset_dir
 from ehrbench.leaderboard.html import breaks, isolated
+from ehrbench.leaderboard.text import exact
 
 SCRIPTS = {
     "": ("tools.js", "page.js", "maps.js", "boards.js", "search.js", "start.js"),
@@ -55,7 +56,7 @@ class Renderer:
         )
         css = _plain_lines(folder, "site.css")
         self._scripts = {name: _script(folder, *parts) for name, parts in SCRIPTS.items()}
-        self._environment.filters.update(breaks=breaks, isolated=isolated, jsonblock=json_block)
+        self._environment.filters.update(breaks=breaks, exact=exact, isolated=isolated, jsonblock=json_block)
         # Our own files are the only text that is not escaped.
         self._environment.globals.update(site=site)
         self._styles = {name: _without(css, SPARED.get(name, frozenset())) for name in self._scripts}

@@ -122,5 +122,11 @@ def _short_hash(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
+def exact(value: float) -> float:
+    """A number to twelve significant digits: all that is stored, without what adding binary fractions leaves behind it."""
+    short = float(f"{value:.12g}")
+    return int(short) if short.is_integer() else short
+
+
 def _one_line(text: str) -> str:
     return " ".join(text[:20_000].split())
