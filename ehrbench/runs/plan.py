@@ -18,6 +18,7 @@ from ehrbench.runs.chains import ItemChain, overflowed
 from ehrbench.runs.choices import asked_texts
 from ehrbench.runs.engine import Work
 from ehrbench.runs.fewshot import draw_examples, example_pool, example_records
+from ehrbench.runs.keys import sampling_seed
 from ehrbench.runs.prediction import Prediction
 from ehrbench.runs.prepared import Prepared
 from ehrbench.tasks.answers import clean
@@ -57,25 +58,13 @@ def plan_work(run: Prepared, items: Iterable[Item], model_key: str) -> Iterator[
             prompt_tokens=calls.prompt_tokens,
             length=calls.steps,
             generation=task.generation,
-            seed=sampling_seed(run, item),
+            seed=sampling_seed(task, run.options.seed, item.id),
             model_key=model_key,
             clean=partial(_clean, task.answer),
             shown=partial(_shown, calls),
             spellings=texts,
             prefix=records.hash(record) if record is not None else None,
         )
-
-
-def sampling_seed(run: Prepared, item: Item) -> int:
-    """The seed that an item is answered with: one of its own where answers are sampled.
-
-    Engines draw the same random numbers from the same seed, so with one seed for all items their luck would be one and the same,
-    and no interval over items would hold. Greedy answers need none and keep the run's, which is part of their calls' keys.
-    """
-    seed = run.options.seed
-    if run.task.generation.temperature <= 0:
-        return seed
-    return int(hash_text(f"{seed}\0{run.task.task}\0{item.id}")[:8], 16) >> 2  # servers want 31 bits; repeats count on from it
 
 
 def item_chain(

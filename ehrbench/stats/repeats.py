@@ -1,7 +1,7 @@
 """The mean over repeats of a run under several seeds, with an interval over items and seeds.
 
 Each item is answered anew under each seed, with luck of its own: seeds are nested within items, and no luck is shared by the
-items of a seed (``ehrbench.runs.plan.sampling_seed`` and ``ehrbench.runs.fewshot`` see to that). What one patient adds to the
+items of a seed (``ehrbench.runs.keys.sampling_seed`` and ``ehrbench.runs.fewshot`` see to that). What one patient adds to the
 mean over seeds then varies from patient to patient by both, how hard its items are and how their answers fell out, so leaving
 out one patient at a time, from all seeds at once, measures the two together (for a mean of one item per patient this is Miller
 2024, "Adding Error Bars to Evals", on resampled answers). More seeds narrow the interval down

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ehrbench import evaluate
 from ehrbench.correlation.judged import judge_agreement
 from ehrbench.correlation.options import Options
 from ehrbench.correlation.ratings import build
@@ -160,6 +161,17 @@ def test_prompts_are_made_again_to_the_letter(one: SetPages) -> None:
             assert all(p.verified for p in made if p.step not in cut), (run.label, item.id)
             several += len(made) > 1
     assert several > 3
+
+
+def test_prompts_of_sampled_answers_are_known_by_the_seed_of_their_item(tmp_path: Path) -> None:
+    evaluate("baseline:bm25", "medalign", data_dir="sample", limit=3, temperature=0.7, seed=5, out=tmp_path, metrics=["rouge_l"])
+    (runs,) = find_sets([tmp_path], None)
+    (dataset, _), (run,) = runs.found, runs.runs
+    assert dataset is not None
+    predictions = load_run(run.folder).predictions
+    for item in runs.items:
+        made = prompts(run, dataset, item, predictions[item.id])
+        assert not isinstance(made, str) and all(one.verified for one in made)
 
 
 def test_what_was_not_seen_is_told_apart(one: SetPages) -> None:

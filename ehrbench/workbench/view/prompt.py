@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from ehrbench.context.fitted import Span
@@ -12,7 +13,7 @@ from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.runs.choices import asked_texts
 from ehrbench.runs.fewshot import draw_examples, example_pool
-from ehrbench.runs.keys import call_key, model_key
+from ehrbench.runs.keys import call_key, model_key, sampling_seed
 from ehrbench.runs.prediction import Prediction
 from ehrbench.tasks.prompts import frames, refine_frames
 from ehrbench.tasks.slots import prompt_slots
@@ -67,9 +68,11 @@ def prompts(run: Run, dataset: Dataset, item: Item, prediction: Prediction) -> l
             temperature=task.generation.temperature,
             top_p=task.generation.top_p,
             stop=task.generation.stop,
-            seed=config["seed"],
+            seed=sampling_seed(task, config["seed"], item.id),
             max_reasoning_tokens=task.generation.max_reasoning_tokens,
             spellings=asked_texts(task, item) if k == len(parts) - 1 else (),
         )
-        made.append(Prompt(k + 1, messages, call_key(key, request) == prediction.steps[k].key))
+        earlier = replace(request, seed=config["seed"])  # before items had seeds of their own
+        verified = prediction.steps[k].key in (call_key(key, request), call_key(key, earlier))
+        made.append(Prompt(k + 1, messages, verified))
     return made
