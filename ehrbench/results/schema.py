@@ -157,7 +157,8 @@ class Result(_Part):
     task: str
     task_version: int = 1
     suite: str
-    protocol: Literal["clean", "paper"]
+    protocol: Literal["clean", "paper", "foreign"]
+    """``foreign``: brought in from another harness by ``ehrbench import``; a published row that stands with no others."""
     track: str = ""
     """Sub-track whose numbers are never ranked with others' (``open``, ``candidates``); empty where there is one."""
     prompt: str = "default"
@@ -204,7 +205,20 @@ class Result(_Part):
     def _counted(self) -> Result:
         if self.kind == "run" and (self.n_items is None or any(metric.n is None for metric in self.metrics)):
             raise ValueError("n_items and the n of each metric may be left out of published and human rows only, not of a run")
+        if self.protocol == "foreign" and self.kind != "published":
+            raise ValueError("protocol 'foreign' is of published rows only, which 'ehrbench import' makes")
         return self
+
+    @property
+    def run_protocol(self) -> Literal["clean", "paper"]:
+        """The protocol of a run.
+
+        Raises:
+            ValueError: the row is not of a run of ours.
+        """
+        if self.protocol == "foreign":
+            raise ValueError("a row of another harness belongs to neither protocol")
+        return self.protocol
 
     @property
     def partial(self) -> bool:

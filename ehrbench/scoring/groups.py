@@ -170,7 +170,7 @@ def _group(
         group=definition.group,
         title=definition.title,
         suite=suite.suite,
-        protocol=some.protocol,
+        protocol=some.run_protocol,
         track=some.track,
         prompt=some.prompt,
         model=some.model,

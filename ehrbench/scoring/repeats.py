@@ -50,7 +50,7 @@ def mean_over_seeds(runs: Sequence[ScoredRun]) -> Repeats:
     found = {name: [one.result.metric(name) for one in runs] for name in names}
     return Repeats(
         task=first.task,
-        protocol=first.protocol,
+        protocol=first.run_protocol,
         track=first.track,
         prompt=first.prompt,
         model=first.model,
