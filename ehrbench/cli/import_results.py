@@ -10,7 +10,8 @@ import typer
 
 def import_results(
     files: Annotated[
-        list[Path], typer.Argument(help="Results of lm-eval (results_*.json), Inspect's .eval or JSON logs, folders of HELM's runs.")
+        list[Path],
+        typer.Argument(help="Results of lm-eval (results_*.json), Inspect's .eval or JSON logs, folders of HELM's runs."),
     ],
     out: Annotated[Path, typer.Option(help="File to write, NAME.results.json, in a folder of results.")],
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
