@@ -13,7 +13,8 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            "--to", help="Format: csv, parquet, every-eval-ever, lm-eval, model-index; or meds, for one run's predictions."
+            "--to",
+            help="Format: csv, parquet, every-eval-ever, inspect, lm-eval, model-index; or meds, for one run's predictions.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to make; for meds, a Parquet file.")],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ehrbench.errors import UsageError, unknown_name
-from ehrbench.exports import every_eval_ever, frames, lm_eval_results, model_index
+from ehrbench.exports import every_eval_ever, frames, inspect_log, lm_eval_results, model_index
 from ehrbench.jsonl import write_atomically
 from ehrbench.results.schema import Result
 
@@ -30,6 +30,7 @@ FORMATS: Mapping[str, Format] = {
     "csv": Format("a table, one row per result and metric", frames.csv),
     "parquet": Format("the same as Parquet", frames.parquet),
     "every-eval-ever": Format("Every Eval Ever, aggregate JSON", every_eval_ever.files),
+    "inspect": Format("logs of Inspect, one .eval file per result, without samples", inspect_log.files),
     "lm-eval": Format("lm-eval's results JSON", lm_eval_results.files),
     "model-index": Format("Hugging Face model cards' model-index, one YAML file per model", model_index.files),
 }

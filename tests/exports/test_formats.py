@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +15,7 @@ from ehrbench.results.store import write_result
 from tests.acceptance.chart import ehrbench
 from tests.leaderboard.invented import invented
 
-FORMATS = ("csv", "parquet", "every-eval-ever", "lm-eval", "model-index")
+FORMATS = ("csv", "parquet", "every-eval-ever", "inspect", "lm-eval", "model-index")
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,10 @@ def test_every_number_stands_in_the_files(results: Path, tmp_path: Path, name: s
             found |= set(frame["value"].drop_nulls())
         elif name == "every-eval-ever":
             found |= {one["score_details"]["score"] for one in json.loads(file.read_text())["evaluation_results"]}
+        elif name == "inspect":
+            with zipfile.ZipFile(file) as archive:
+                scores = json.loads(archive.read("header.json"))["results"]["scores"]
+            found |= {score["metrics"]["value"]["value"] for score in scores}
         elif name == "lm-eval":
             tables = json.loads(file.read_text())["results"].values()
             found |= {value for table in tables for key, value in table.items() if key.endswith(",none") and "_stderr" not in key}
@@ -129,3 +134,26 @@ def test_lm_evals_table_code_prints_its_files(results: Path, tmp_path: Path) -> 
         table = make_table(data)
         for task in data["results"]:
             assert task in table
+
+
+@pytest.mark.inspect
+def test_inspect_opens_its_files(results: Path, tmp_path: Path) -> None:
+    from inspect_ai.log import list_eval_logs, read_eval_log
+
+    files = export(results, "inspect", tmp_path / "out")
+    assert {Path(info.name).name for info in list_eval_logs(str(tmp_path / "out"))} == {file.name for file in files}
+    found: set[float] = set()
+    for file in files:
+        for log in (read_eval_log(str(file), header_only=True), read_eval_log(str(file))):
+            assert log.status == "success" and log.results is not None and not log.samples
+            found |= {float(score.metrics["value"].value) for score in log.results.scores}
+    assert found == values(results)
+
+
+@pytest.mark.inspect
+def test_inspects_table_of_runs_has_them(results: Path, tmp_path: Path) -> None:
+    from inspect_ai.analysis import evals_df
+
+    files = export(results, "inspect", tmp_path / "out")
+    frame = evals_df(str(tmp_path / "out"))
+    assert len(frame) == len(files) and set(frame["status"]) == {"success"}
