@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from ehrbench.cli import app
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.readers.fhir.reader import read
 from tests.readers.test_hashed_files import files_read, load_all
@@ -256,3 +258,23 @@ def test_damaged_lines_and_absent_files(root: Path, tmp_path: Path) -> None:
     (root / "items.jsonl").unlink()
     with pytest.raises(MissingError, match="the questions about the FHIR export"):
         read(root, {})
+
+
+def test_a_task_is_validated_and_run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    place = tmp_path_factory.mktemp("task")
+    lines = (
+        "task: ward",
+        "version: 1",
+        f"data: {{reader: fhir, path: {root.name}, policy: open}}",
+        "record: {context: truncate, keep: end}",
+        "prompt: {user: '{{ record }} {{ question }}'}",
+        "metrics: [rouge_l]",
+        "primary: rouge_l",
+    )
+    (place / "ward.yaml").write_text("\n".join(lines), encoding="utf-8")
+    asked = ["--tasks", "ward", "--include-path", str(place), "--data-dir", str(root.parent)]
+    done = CliRunner().invoke(app, ["run", "--model", "baseline:newest", *asked, "--out", str(place / "out"), "--quiet"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert "3 items: 3 answered" in done.output
+    words = ["data", "status", "ward", *asked[2:], "--read"]
+    assert "94 % of 16 events have a name" in CliRunner().invoke(app, words).stdout

@@ -122,13 +122,14 @@ def _is_unit(part: str) -> bool:
     return _UNIT.fullmatch(part.strip()) is not None
 
 
-def read_codebook(root: Path, dictionaries: Sequence[str] = ()) -> Codebook:
-    """The metadata of a data set and further dictionaries, which go before them.
+def read_codebook(root: Path, dictionaries: Sequence[str], used: Collection[str]) -> Codebook:
+    """The metadata of a data set and further dictionaries, which go before them, as far as they are about codes that occur.
 
     Args:
         root: holds ``metadata/``, which may have ``codes.parquet``.
         dictionaries: files below ``root``: OMOP's ``CONCEPT.csv``, or a CSV or TSV with the columns ``code, description`` and,
             where known, ``unit``.
+        used: the codes that occur: Athena's ``CONCEPT.csv`` has millions of others.
 
     Raises:
         MissingError: a dictionary is not there.
@@ -139,16 +140,17 @@ def read_codebook(root: Path, dictionaries: Sequence[str] = ()) -> Codebook:
     units: dict[str, str] = {}
     warnings: list[str] = []
     files: list[Path] = []
+    only = pl.Series(list(used), dtype=pl.String).implode()
     codes = root / "metadata" / "codes.parquet"
     if codes.is_file():
         files.append(codes)
         rows = _read_parquet(codes)
         if "code" not in rows.columns:
             raise UsageError(f"MEDS: {codes} has no column 'code'; it holds one row per code, with its description")
-        _add(descriptions, rows, "description", codes, warnings)
-        _add(templates, rows, "code_template", codes, warnings)
+        _add(descriptions, rows, "description", codes, only, warnings)
+        _add(templates, rows, "code_template", codes, only, warnings)
         for column in ("unit", "units"):
-            _add(units, rows, column, codes, warnings)
+            _add(units, rows, column, codes, only, warnings)
     for name in dictionaries:
         path = root / name
         if not path.resolve().is_relative_to(root.resolve()):
@@ -157,19 +159,20 @@ def read_codebook(root: Path, dictionaries: Sequence[str] = ()) -> Codebook:
             raise MissingError(f"{path} is not there: a dictionary of codes that data.options.dictionaries names")
         files.append(path)
         rows = read_dictionary(path)
-        _add(descriptions, rows, "description", path, warnings)
-        _add(units, rows, "unit", path, warnings)
+        _add(descriptions, rows, "description", path, only, warnings)
+        _add(units, rows, "unit", path, only, warnings)
     return Codebook(descriptions, templates, units, files, warnings)
 
 
-def _add(found: dict[str, str], rows: pl.DataFrame, column: str, path: Path, warnings: list[str]) -> None:
-    """Take over what a column says; where a file says two things of one code, the first, with a warning."""
+def _add(found: dict[str, str], rows: pl.DataFrame, column: str, path: Path, only: pl.Series, warnings: list[str]) -> None:
+    """Take over what a column says of some codes; where a file says two things of one code, the first, with a warning."""
     if column not in rows.columns:
         return
     said = (
-        rows.select(code=pl.col("code").cast(pl.String), told=pl.col(column).cast(pl.String).str.replace_all(r"\s+", " "))
-        .with_columns(pl.col("told").str.strip_chars())
+        rows.select(code=pl.col("code").cast(pl.String), told=pl.col(column).cast(pl.String))
         .with_row_index("row", 1)
+        .filter(pl.col("code").is_in(only))
+        .with_columns(pl.col("told").str.replace_all(r"\s+", " ").str.strip_chars())
         .filter(pl.col("code").is_not_null() & (pl.col("told").fill_null("") != ""))
         .unique(("code", "told"), keep="first", maintain_order=True)
     )

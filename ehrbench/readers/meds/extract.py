@@ -132,10 +132,9 @@ def open_meds(root: Path, dictionaries: Sequence[str] = (), modifiers: Sequence[
     shards = [path for path in sorted((root / "data").rglob("*.parquet")) if path.is_file() and not _hidden(path, root)]
     if not shards:
         raise MissingError(f"MEDS: {root} has no Parquet files below data/; name the folder that holds data/ and metadata/")
-    codebook = read_codebook(root, dictionaries)
     described = root / "metadata" / "dataset.json"
     columns = list(modifiers) if modifiers is not None else _modifiers(described)
-    warnings = list(codebook.warnings)
+    warnings: list[str] = []
     block_of: dict[int, Block] = {}
     counts: dict[str, list[int]] = {}
     known: set[str] = set()
@@ -144,6 +143,8 @@ def open_meds(root: Path, dictionaries: Sequence[str] = (), modifiers: Sequence[
         known |= set(schema)
         _index(shard, schema, block_of, warnings)
         _count(shard, schema, counts)
+    codebook = read_codebook(root, dictionaries, counts)
+    warnings += codebook.warnings
     if modifiers is not None and (unknown := [column for column in columns if column not in known]):
         raise UsageError(
             f"data.options.modifiers of meds names '{unknown[0]}', which no shard has; columns are {', '.join(sorted(known))}"
