@@ -73,6 +73,14 @@ def shared_dir() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Of what is made once for several tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EHRBENCH_HOME", str(tmp_path_factory.mktemp("ehrbench-session-home")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's approvals and caches."""
