@@ -199,6 +199,30 @@ def export_lm_eval(
         typer.echo(f"note: {line}", err=True)
 
 
+@app.command("croissant")
+def croissant(
+    tasks: Annotated[str, typer.Argument(help="Tasks, groups or globs, separated by commas.", autocompletion=complete_tasks)],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    data_dir: Annotated[
+        str | None, typer.Option(help="Also tell name and SHA-256 of the files of open tasks in this folder, or 'sample'.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    include_path: IncludePath = None,
+) -> None:
+    """Write tasks as Croissant metadata, one JSON file per task, as the mlcroissant package reads it; no item is in them."""
+    from ehrbench.exports.croissant import files
+    from ehrbench.exports.formats import write_files
+    from ehrbench.leaderboard.names import Names
+    from ehrbench.readers.data_dir import open_dataset
+    from ehrbench.tasks.catalog import load_catalog
+
+    chosen = load_catalog(include_path or ()).select(tasks)
+    shown = [task for task in chosen if data_dir is not None and task.data.policy == "open"]
+    data = {task.task: open_dataset(task, data_dir).files for task in shown}
+    for path in write_files(lambda: files(chosen, Names(include_path or ()), data), out, force=force):
+        typer.echo(str(path))
+
+
 def _protocol(name: str) -> Protocol:
     from ehrbench.errors import UsageError, unknown_name
     from ehrbench.tasks.task_file import PROTOCOLS

@@ -53,10 +53,24 @@ def export(results: Sequence[Result], name: str, out: Path, *, force: bool = Fal
     """
     if name not in FORMATS:
         raise UsageError(unknown_name("format", name, [*FORMATS, "meds"]))
+    return write_files(lambda: FORMATS[name].files(results), out, force=force)
+
+
+def write_files(make: Callable[[], Mapping[str, bytes]], out: Path, *, force: bool = False) -> list[Path]:
+    """Write files into a new folder, all or none.
+
+    Args:
+        make: gives the files by their names below the folder; asked when the folder may be written.
+        out: a folder that is not there yet; with ``force`` one that is replaced.
+        force: replace it.
+
+    Raises:
+        UsageError: ``out`` is there, or is a file.
+    """
     refuse_existing(out, force)
     if out.is_file():
         raise UsageError(f"{out} is a file; --out names a folder")
-    files = FORMATS[name].files(results)
+    files = make()
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
