@@ -114,7 +114,20 @@ function sortTable(table, key, order) {
   });
   var body = table.tBodies[0], fragment = doc.createDocumentFragment();
   rows.forEach(function (one) { fragment.appendChild(one.row); });
+  if (rows.length > 100 && table.parentNode.scrollTop < 500) { inTwoSteps(table, body); }
   body.appendChild(fragment);
+}
+// Of a long table the rows on the screen are drawn first and the others at once after them; the columns keep their widths.
+function inTwoSteps(table, body) {
+  var widths = table._heads.map(function (head) { return head.offsetWidth; });
+  table._heads.forEach(function (head, k) { head.style.minWidth = widths[k] + "px"; });
+  body.classList.add("first");
+  requestAnimationFrame(function () {
+    setTimeout(function () {
+      body.classList.remove("first");
+      table._heads.forEach(function (head) { head.style.minWidth = ""; });
+    });
+  });
 }
 function sortAll(state) {
   var want = (state.sort || "").split("~");

@@ -14,6 +14,7 @@ from ehrbench.assets import asset_dir
 from ehrbench.leaderboard.build import build
 from ehrbench.results.store import write_result
 from ehrbench.results.supplements import HeadToHead, HumanStats, Interval, Pair, SystemJudgement
+from tests.leaderboard.invented import invented
 from tests.leaderboard.reader import Reader
 from tests.leaderboard.sample import HOSTILE, season
 from tests.leaderboard.test_build import cells_of
@@ -97,6 +98,22 @@ def test_columns_sort_by_mouse_and_keyboard_with_missing_last(site: Path, reader
     assert names(page) == as_built
     page.locator(f"{TABLE} thead th").nth(0).locator("button").click()
     assert names(page) == sorted(as_built, key=str.lower) or names(page)[0] == min(as_built, key=str.lower)
+    assert reader.wrong == []
+
+
+def test_a_long_table_shows_all_its_rows_after_a_sort_with_columns_as_wide_as_before(tmp_path: Path, reader: Reader) -> None:
+    write_result(tmp_path / "in/all.results.json", list(invented(130, 6, missing=0)))
+    build([tmp_path / "in"], tmp_path / "site")
+    page = reader.open(tmp_path / "site/suites/ehr_bench.html")
+    rows, names = page.locator("table.map tbody tr"), "rows => rows.map(row => row.cells[0].textContent)"
+    before = rows.evaluate_all(names)
+    width = "document.querySelector('table.map').offsetWidth"
+    wide = page.evaluate(width)
+    page.locator("table.map .sort").first.click()
+    page.wait_for_function("!document.querySelector('tbody.first')")
+    assert rows.evaluate_all(names) == sorted(before, key=str.lower) != before
+    assert rows.evaluate_all("rows => rows.filter(row => row.checkVisibility()).length") == 130
+    assert page.evaluate(width) == pytest.approx(wide, abs=3)
     assert reader.wrong == []
 
 
