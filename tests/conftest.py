@@ -35,6 +35,7 @@ NEEDS = {
     "meds": ("MIMIC_IV_MEDS", "aces", "meds_evaluation", "torch", "transformers"),
     "every_eval_ever": ("every_eval_ever",),
     "datasets": ("datasets",),
+    "litellm": ("litellm",),
     "inspect": ("inspect_ai",),
     "openai": ("openai", "azure"),
 }

@@ -62,6 +62,7 @@ OWN = {
     "meds.txt": ("meds",),
     "every-eval-ever.txt": ("every-eval-ever",),
     "inspect.txt": ("inspect",),
+    "litellm.txt": ("litellm",),
 }
 """Files of environments whose packages do not go with the others', and those environments."""
 
@@ -101,6 +102,7 @@ def test_every_requirement_has_one_tested_version(python: str) -> None:
         ("meds.txt", "3.11", ("dev",)),
         ("every-eval-ever.txt", "3.12", ("dev",)),
         ("inspect.txt", "3.11", ("dev", "inspect")),
+        ("litellm.txt", "3.11", ("dev",)),
     ],
 )
 def test_some_environments_have_their_own(file: str, python: str, extras: tuple[str, ...]) -> None:

@@ -94,6 +94,19 @@ def test_the_address_of_the_environment_is_taken_and_falls_under_the_policy(
     local.close()
 
 
+def test_a_gateway_on_this_machine_is_judged_by_where_it_sends_text(tmp_path: Path) -> None:
+    write_release(tmp_path / "data", patients=1, questions=1, entries=1)
+    with Server() as server:
+        arguments = {"base_url": server.url, "forwards_to": "https://bedrock.example.org/"}
+        with pytest.raises(PolicyError, match=r"bedrock\.example\.org"):
+            evaluate("openai:stub", "medalign", model_args=arguments, data_dir=tmp_path / "data", out=tmp_path / "out")
+        local = load_model("openai:stub", arguments | {"forwards_to": "http://localhost:9"}, None)
+        assert (local.endpoint, local.is_remote) == (server.url, False)
+    assert server.connections == 0
+    with pytest.raises(UsageError, match="forwards_to is not an address"):
+        load_model("openai:stub", {"forwards_to": "bedrock"}, None)
+
+
 def test_a_missing_key_is_said_at_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(UsageError, match="set the environment variable OPENAI_API_KEY"):

@@ -18,6 +18,7 @@ from ehrbench.models.server.endpoint import (
     Endpoint,
     azure_endpoint,
     openai_endpoint,
+    parse_base_url,
     through_proxy,
     with_certificate,
     with_headers,
@@ -43,6 +44,7 @@ ARGUMENTS = {
     "concurrency": "calls in flight at most (default 32)",
     "extra_body": "JSON object of further fields of every call",
     "first_wait": "longest wait before the first retry in seconds (default 0.5); it doubles from there",
+    "forwards_to": "address of the API to which a gateway at base_url sends the text on; the data policy goes by it",
     "headers": "further headers, HEADER=VARIABLE: the environment variable holds the value; commas between several",
     "max_retries": "further attempts after a failure that may pass (default 8)",
     "omit": "fields that the server does not take, separated by commas (temperature,seed)",
@@ -152,6 +154,7 @@ def _model(
         stop_after=arguments.integer("stop_after", 10, 0),
     )
     prices = arguments.text("prices")
+    forwards_to = arguments.text("forwards_to")
     return ServerModel(
         ModelIdentity(name.rsplit("/", 1)[-1], backend, None, _settings(dialect, endpoint, arguments), _versions(client)),
         endpoint,
@@ -159,6 +162,7 @@ def _model(
         patience,
         tokens=tokens,
         make_line=line,
+        forwards_to=None if forwards_to is None else parse_base_url(forwards_to, "forwards_to", "https://host"),
         context_length=max_model_len,
         tokenizer=tokenizer,
         render=render,

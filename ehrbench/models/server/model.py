@@ -24,7 +24,7 @@ from ehrbench.models.protocol import (
     Tokenizer,
 )
 from ehrbench.models.server.body import Dialect, choice_body, generation_body, with_one_token
-from ehrbench.models.server.endpoint import Endpoint
+from ehrbench.models.server.endpoint import Endpoint, is_loopback
 from ehrbench.models.server.line import AiohttpLine, Line
 from ehrbench.models.server.loop import background_loop
 from ehrbench.models.server.prices import Prices
@@ -65,6 +65,7 @@ class ServerModel:
         *,
         tokens: Tokens | None = None,
         make_line: Callable[[Endpoint, float], Line] = AiohttpLine,
+        forwards_to: str | None = None,
         context_length: int | None = None,
         tokenizer: Tokenizer | None = None,
         render: Callable[[Sequence[Message]], str] | None = None,
@@ -81,6 +82,7 @@ class ServerModel:
             patience: how long and how often a call is tried.
             tokens: what is shown to the server in place of a key.
             make_line: opens the connections.
+            forwards_to: where the server sends the text on: what the data policy asks an approval for.
             context_length: tokens of prompt and answer; None: what ``describe`` finds.
             tokenizer: for counting; the model's own, or ``WORDS``.
             render: makes a prompt's text of its messages.
@@ -91,6 +93,8 @@ class ServerModel:
         self.identity = identity
         self.endpoint: str | None = endpoint.base_url
         self.is_remote = endpoint.is_remote
+        if forwards_to is not None and not is_loopback(forwards_to):
+            self.endpoint, self.is_remote = forwards_to, True
         self.context_length = context_length
         self.tokenizer = tokenizer
         self.thinks = dialect.allowance
