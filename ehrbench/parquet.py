@@ -1,11 +1,14 @@
-"""Parquet files from elsewhere: whatever polars makes of a damaged one, the file is named in one sentence."""
+"""Parquet files: whatever polars makes of a damaged one, the file is named in one sentence; a full disk is the system's error."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from ehrbench.errors import UsageError
@@ -30,3 +33,19 @@ def readable_parquet(path: Path, again: str, whose: str = "") -> Iterator[None]:
         yield
     except UNREADABLE as error:
         raise UsageError(f"{whose}{path} is not a readable Parquet file ({type(error).__name__}); {again}") from None
+
+
+def write_parquet(frame: pl.DataFrame, path: Path, **options: Any) -> None:
+    """Write a table.
+
+    Args:
+        frame: the table.
+        path: where to.
+        options: of polars.
+
+    Raises:
+        OSError: it cannot be written. Where polars opens the file itself, a full disk is an error of its own that has no number.
+    """
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, **options)
+    path.write_bytes(buffer.getbuffer())

@@ -10,7 +10,7 @@ import pytest
 from polars.exceptions import ComputeError, PanicException
 
 from ehrbench.errors import UsageError
-from ehrbench.parquet import readable_parquet
+from ehrbench.parquet import readable_parquet, write_parquet
 from ehrbench.readers.meds.extract import open_meds
 from ehrbench.suites.meds_bench.build.radiology import read_reports
 from ehrbench.zips import open_zip, read_member
@@ -60,3 +60,18 @@ def test_a_member_that_unpacks_to_more_than_was_asked_for_is_refused_unread(tmp_
         pytest.raises(UsageError, match="a.txt unpacks to 5,000 bytes, and 4,999 are the most"),
     ):
         read_member(archive, "a.txt", 4999)
+
+
+def test_a_full_disk_under_a_table_is_the_systems_error(tmp_path: Path) -> None:
+    """Polars alone would raise an error that has no number, which a command would take for a bug."""
+    import resource
+    import signal
+
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_parquet(pl.DataFrame({"a": range(1000)}), tmp_path / "a.parquet")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)

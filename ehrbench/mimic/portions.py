@@ -19,6 +19,7 @@ from ehrbench.mimic.events import worded_in_order
 from ehrbench.mimic.split import read_split, split_patients
 from ehrbench.mimic.staging import Staged
 from ehrbench.mimic.tables import Mimic
+from ehrbench.parquet import write_parquet
 
 PORTION = 2000
 """Admissions in a file of lists."""
@@ -87,7 +88,7 @@ def lists_of(few: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame:
 def write_lists(lists: Sequence[pl.DataFrame], path: Path) -> None:
     """Store the event lists of a portion."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pl.concat(lists).write_parquet(path, compression="zstd", compression_level=1, row_group_size=ROWS_PER_GROUP)
+    write_parquet(pl.concat(lists), path, compression="zstd", compression_level=1, row_group_size=ROWS_PER_GROUP)
 
 
 def with_split(admissions: pl.DataFrame, seed: int, split_file: Path | None) -> pl.DataFrame:

@@ -143,9 +143,11 @@ def make_world(root: Path, port: int) -> Path:
     ended = run(root, "rate", "plan", _one(root, "one"), _one(root, "two"), "--raters", "raters.csv", "--out", "planned")
     assert ended.code == 0, ended.said
     from ehrbench.mimic.sample import generate
+    from ehrbench.suites.ehrshot.sample import write_assets
 
     (root / "mimic").mkdir()
     generate(root / "mimic")
+    write_assets(root / "ehrshot")
     (root / "url").write_text(f"http://127.0.0.1:{port}/v1")
     return root
 
@@ -186,6 +188,7 @@ COMMANDS = (
     Command("data sample", lambda root: ["data", "sample", "sample", "--suite", "medalign"]),
     Command("data prepare mimic_instr", lambda root: ["data", "prepare", "mimic_instr", "--mimic", "mimic", "--out", "built"]),
     Command("data prepare ehr_bench", lambda root: ["data", "prepare", "ehr_bench", "--mimic", "mimic", "--out", "built"]),
+    Command("data prepare ehrshot", lambda root: ["data", "prepare", "ehrshot", "--assets", "ehrshot", "--out", "built"]),
     Command(
         "data prepare meds_bench",
         lambda root: ["data", "prepare", "meds_bench", "--radiology", "radiology.csv", "--out", "built"],

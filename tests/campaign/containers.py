@@ -58,6 +58,23 @@ def _meds(folder: Path) -> Seed:
     return Seed(path, lambda: [data.record(subject) for data in [open_meds(folder)] for subject in data.block_of])
 
 
+def _fhir(folder: Path) -> Seed:
+    import json
+
+    from ehrbench.readers.fhir.events import read_events
+
+    (folder / "Patient.ndjson").write_text('{"resourceType": "Patient", "id": "p"}\n')
+    path = folder / "Observation.ndjson.gz"
+    quantity = {"value": 1.5, "unit": "mg/dL"}
+    rows = [
+        {"resourceType": "Observation", "subject": {"reference": "Patient/p"}, "code": {"text": f"test {k}"},
+         "effectiveDateTime": f"2150-01-{1 + k % 28:02}T10:00:00Z", "valueQuantity": quantity}
+        for k in range(200)
+    ]  # fmt: skip
+    path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode(), mtime=0))
+    return Seed(path, lambda: read_events(folder, ["p"]))
+
+
 def _meds_codes(folder: Path) -> Seed:
     import polars as pl
 
@@ -228,6 +245,7 @@ SEEDS: dict[str, Callable[[Path], Seed]] = {
     "Parquet: publish check": lambda folder: _searched(folder, "a.parquet", _meds),
     "gzip: MIMIC-IV table": _mimic_gzip,
     "gzip: radiology notes": _notes,
+    "gzip: FHIR resources": _fhir,
     "gzip: publish check": lambda folder: _searched(folder, "a.csv.gz", _notes),
     "zip: MIMIC-CXR reports": _reports,
     "zip: AHRQ's files": _ahrq,
@@ -260,6 +278,7 @@ BOMBS: dict[str, Callable[[Path], None]] = {
     "zip: publish check": lambda path: _zeros(path, "a.txt"),
     "gzip: radiology notes": lambda path: _zeros_gzip(path, b"note_id,subject_id,text\n"),
     "gzip: MIMIC-IV table": lambda path: _zeros_gzip(path, b"subject_id\n"),
+    "gzip: FHIR resources": lambda path: _zeros_gzip(path, b'{"resourceType": "Observation"}\n'),
     "gzip: publish check": lambda path: _zeros_gzip(path, b"a,b\n"),
 }
 """Small files that unpack to a thousand times their size: read in pieces or refused, within the memory of a process."""

@@ -14,6 +14,7 @@ from ehrbench.errors import MissingError, UsageError
 from ehrbench.hashing import hash_file
 from ehrbench.jsonl import write_atomically
 from ehrbench.mimic.portions import replace_files, workspace
+from ehrbench.parquet import write_parquet
 from ehrbench.readers.meds.codes import read_dictionary
 from ehrbench.readers.omop.tables import ROW, Table, text
 from ehrbench.readers.times import moment
@@ -67,19 +68,19 @@ def prepare(assets: Path, out: Path, concepts: Path | None = None, progress: Cal
         new = work / "new"
         for folder in ("data", "metadata", "labels"):
             (new / folder).mkdir(parents=True)
-        _splits(splits).write_parquet(new / "metadata" / "subject_splits.parquet")
+        write_parquet(_splits(splits), new / "metadata" / "subject_splits.parquet")
         for task, table in tables.items():
             progress(f"labels of {task}")
             rows = _labels(table)
             summary.labels[task] = rows.height
             (new / "labels" / task).mkdir()
-            rows.write_parquet(new / "labels" / task / "labels.parquet")
+            write_parquet(rows, new / "labels" / task / "labels.parquet")
         codes = _write_events(events, new / "data", summary, progress)
         described = codes.with_columns(description=pl.lit(None, pl.String))
         if names is not None:
             described = codes.join(names.unique("code", keep="first"), on="code", how="left").sort("code")
         summary.codes, summary.named_codes = described.height, described["description"].count()
-        described.select("code", "description").write_parquet(new / "metadata" / "codes.parquet")
+        write_parquet(described.select("code", "description"), new / "metadata" / "codes.parquet")
         used = [events, splits, *tables.values()]
         manifest = {
             "format": "ehrbench ehrshot",
@@ -138,7 +139,7 @@ def _write_events(table: Table, folder: Path, summary: Summary, progress: Callab
         progress(f"events of patients {number * PORTION + 1} to {number * PORTION + some.height} of {len(everyone)}")
         rows = _events(table, some["patient_id"])
         codes.append(rows.select("code").unique())
-        rows.write_parquet(folder / f"{number}.parquet")
+        write_parquet(rows, folder / f"{number}.parquet")
     return pl.concat(codes).unique().sort("code")
 
 

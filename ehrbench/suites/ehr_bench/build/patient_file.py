@@ -17,7 +17,7 @@ import polars as pl
 
 from ehrbench.errors import UsageError
 from ehrbench.jsonl import parse
-from ehrbench.parquet import readable_parquet
+from ehrbench.parquet import readable_parquet, write_parquet
 from ehrbench.suites.ehr_bench.build.index_mapping import IndexMapping
 from ehrbench.suites.ehr_bench.build.layout import SOURCES
 from ehrbench.suites.ehr_bench.build.markdown import time_text
@@ -42,7 +42,7 @@ def write_patient(patient: Patient, path: Path) -> None:
         for event in patient.events
     ]
     frame = pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String()), orient="row")
-    frame.write_parquet(path, compression="zstd", compression_level=3)
+    write_parquet(frame, path, compression="zstd", compression_level=3)
 
 
 def _raw_rows(patient: Patient, event: Event) -> list[dict[str, str]]:
