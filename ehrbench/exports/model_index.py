@@ -30,7 +30,12 @@ def _entry(result: Result, title: str) -> dict[str, Any]:
     marks = [result.protocol, *(["partial"] if result.partial else []), *(["synthetic sample"] if result.synthetic else [])]
     return {
         "task": {"type": "text-generation", "name": title},
-        "dataset": {"type": result.task, "name": f"{title} ({', '.join(marks)})"},
+        # A source would need an address, without which huggingface_hub refuses the card.
+        "dataset": {
+            "type": result.task,
+            "name": f"{title} ({', '.join(marks)})",
+            "args": {"source": result.source.title if result.source else "ehrbench"},
+        },
         "metrics": [
             {
                 "type": metric.name,
@@ -41,5 +46,4 @@ def _entry(result: Result, title: str) -> dict[str, Any]:
             for metric in result.metrics
             if metric.value is not None
         ],
-        "source": {"name": result.source.title if result.source else "ehrbench"},
     }

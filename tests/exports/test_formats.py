@@ -157,3 +157,19 @@ def test_inspects_table_of_runs_has_them(results: Path, tmp_path: Path) -> None:
     files = export(results, "inspect", tmp_path / "out")
     frame = evals_df(str(tmp_path / "out"))
     assert len(frame) == len(files) and set(frame["status"]) == {"success"}
+
+
+@pytest.mark.datasets
+def test_datasets_and_the_hub_read_their_files(results: Path, tmp_path: Path) -> None:
+    from datasets import load_dataset
+    from huggingface_hub.repocard_data import model_index_to_eval_results
+
+    (parquet,) = export(results, "parquet", tmp_path / "parquet")
+    table = load_dataset("parquet", data_files=str(parquet), split="train", cache_dir=str(tmp_path / "cache"))
+    assert {value for value in table["value"] if value is not None} == values(results)
+    found: set[float] = set()
+    for file in export(results, "model-index", tmp_path / "cards"):
+        name, entries = model_index_to_eval_results(yaml.safe_load(file.read_text())["model-index"])
+        assert name and entries
+        found |= {entry.metric_value for entry in entries}
+    assert found == values(results)
