@@ -83,6 +83,11 @@ def test_severities_of_a_laboratory_result_are_yes(root: Path) -> None:
     patients = pl.read_parquet(root / "metadata" / "subject_splits.parquet").filter(split="held_out")["subject_id"].to_list()[:4]
     labels(root, "lab_anemia", subject_id=patients, integer_value=[0, 1, 2, 3])
     assert answers(read(root, ANEMIA)) == ["no", "yes", "yes", "yes"]
+    path = root / "labels" / "lab_anemia" / "labels.parquet"
+    others = {"boolean_value": pl.Boolean, "float_value": pl.Float64, "categorical_value": pl.String}
+    every = pl.read_parquet(path).with_columns(pl.lit(None, kind).alias(name) for name, kind in others.items())
+    every.write_parquet(path)  # as the MEDS release has them
+    assert answers(read(root, ANEMIA)) == ["no", "yes", "yes", "yes"]
 
 
 @pytest.mark.parametrize(
