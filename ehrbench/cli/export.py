@@ -14,7 +14,7 @@ def export(
         str,
         typer.Option(
             "--to",
-            help="Format: csv, parquet, every-eval-ever, inspect, lm-eval, model-index; or meds, for one run's predictions.",
+            help="Format: csv, parquet, every-eval-ever, inspect, lm-eval, mlflow, model-index; or meds: one run's predictions.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to make; for meds, a Parquet file.")],
@@ -36,7 +36,12 @@ def export(
         _predictions(runs, out, data_dir, force, as_json)
         return
     results, said = checked_results(runs, data_dir, reviewed_by)
-    files = export_results(results, to, out, force=force)
+    if to == "mlflow":
+        from ehrbench.exports.mlflow import export_runs
+
+        files = [export_runs(results, out, force=force)]
+    else:
+        files = export_results(results, to, out, force=force)
     if as_json:
         print_json({"files": [str(path) for path in files], "results": len(results), "said": said})
         return

@@ -52,7 +52,7 @@ def export(results: Sequence[Result], name: str, out: Path, *, force: bool = Fal
         UsageError: no such format, or ``out`` is there.
     """
     if name not in FORMATS:
-        raise UsageError(unknown_name("format", name, [*FORMATS, "meds"]))
+        raise UsageError(unknown_name("format", name, [*FORMATS, "meds", "mlflow"]))
     return write_files(lambda: FORMATS[name].files(results), out, force=force)
 
 

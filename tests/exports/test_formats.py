@@ -173,3 +173,18 @@ def test_datasets_and_the_hub_read_their_files(results: Path, tmp_path: Path) ->
         assert name and entries
         found |= {entry.metric_value for entry in entries}
     assert found == values(results)
+
+
+@pytest.mark.inspect
+def test_mlflow_opens_its_runs(results: Path, tmp_path: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    (file,) = export(results, "mlflow", tmp_path / "out")
+    client = MlflowClient(f"sqlite:///{file}")
+    experiments = {one.experiment_id: one.name for one in client.search_experiments() if one.name != "Default"}
+    runs = client.search_runs(list(experiments), max_results=500)
+    found = {value for run in runs for name, value in run.data.metrics.items() if not name.endswith(("_low", "_high", "n_items"))}
+    assert found == values(results) and {run.info.status for run in runs} == {"FINISHED"}
+    assert {"protocol", "model"} <= set(runs[0].data.params) and str(tmp_path).encode() not in file.read_bytes()
+    again = ehrbench("export", results, "--to", "mlflow", "--out", tmp_path / "out")
+    assert again.returncode == 2 and "is there already" in again.stderr
