@@ -131,7 +131,7 @@ class Run(ScoreOptions, _Models):
         done = Done()
         failed: list[Failed] = []
         try:
-            for options in every:
+            for place, options in enumerate(every, 1):
                 try:
                     self._run_model(options, catalog, names, arguments, seeds, done)
                 except MissingDataError:  # the other models would miss them too
@@ -140,7 +140,8 @@ class Run(ScoreOptions, _Models):
                     if len(every) == 1:
                         raise
                     failed.append(Failed.of(options.model, error))
-                    typer.echo(f"ehrbench: {options.model}: {failed[-1].said}; the other models go on", err=True)
+                    rest = "; the other models go on" if place < len(every) else ""
+                    typer.echo(f"ehrbench: {options.model}: {failed[-1].said}{rest}", err=True)
         except KeyboardInterrupt:
             typer.echo("ehrbench: interrupted; what is finished is kept; the same command continues from there", err=True)
             raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
