@@ -176,7 +176,8 @@ class Display:
                 self._speak(tally)
 
     def _end(self) -> None:
-        self._ended.set()
+        with self._lock:  # so that no line comes after this
+            self._ended.set()
         self._tally = None
         if self._bar is not None:
             self._bar.stop()
@@ -190,5 +191,5 @@ class Display:
         """Speak also while nothing finishes, so that a long silence is not taken for a stopped run."""
         while not ended.wait(QUIET_SECONDS):
             with self._lock:
-                if time.monotonic() - self._spoke >= QUIET_SECONDS:
+                if not ended.is_set() and time.monotonic() - self._spoke >= QUIET_SECONDS:
                     self._speak(tally)
