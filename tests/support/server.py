@@ -34,7 +34,7 @@ def prompt_of(body: Mapping[str, Any]) -> str:
     """The text a request asks about: its prompt, or its messages one after the other."""
     if "prompt" in body:
         return str(body["prompt"])
-    return "\n".join(message["content"] for message in body.get("messages", ()))
+    return "\n".join(message["content"] for message in body.get("messages") or body.get("input", ()))
 
 
 @functools.cache
@@ -50,6 +50,34 @@ def bomb(size: int = 1 << 30) -> bytes:
 def prompt_hash(text: str) -> str:
     """The name under which the counters know a prompt."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def responses_api(choice: Mapping[str, Any], usage: Mapping[str, Any]) -> dict[str, Any]:
+    """A chat completion in the form of OpenAI's Responses API."""
+    message, ended = choice["message"], choice["finish_reason"]
+    output: list[dict[str, Any]] = []
+    if message.get("reasoning_content"):
+        output.append({"type": "reasoning", "summary": [{"type": "summary_text", "text": message["reasoning_content"]}]})
+    if message.get("refusal"):
+        output.append({"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": message["refusal"]}]})
+    elif message.get("content") is not None:
+        output.append({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": message["content"]}]})
+    reason = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(ended)
+    return {
+        "id": "resp",
+        "object": "response",
+        "status": "completed" if reason is None else "incomplete",
+        "error": None,
+        "incomplete_details": None if reason is None else {"reason": reason},
+        "model": "stub-0613",
+        "output": output,
+        "usage": {
+            "input_tokens": usage["prompt_tokens"],
+            "input_tokens_details": usage.get("prompt_tokens_details", {}),
+            "output_tokens": usage["completion_tokens"],
+            "output_tokens_details": usage.get("completion_tokens_details", {}),
+        },
+    }
 
 
 class Raw(NamedTuple):
@@ -241,7 +269,7 @@ class Server:
         """The answer's message and finish reason: deterministic words, cut at ``max_tokens``."""
         made = self.answer(body) if self.answer else f"answer {key}"
         message = made if isinstance(made, dict) else {"content": made}
-        limit = body.get("max_completion_tokens", body.get("max_tokens", 1 << 30))
+        limit = body.get("max_completion_tokens", body.get("max_output_tokens", body.get("max_tokens", 1 << 30)))
         words = (message.get("content") or "").split(" ")
         if len(words) > limit:
             return {**message, "content": " ".join(words[:limit])}, "length"
@@ -271,7 +299,7 @@ class Server:
             choice["finish_reason"] = "content_filter"
         elif fault == "refusal":
             message = {"content": None, "refusal": "I cannot help with " + text}
-        if chat:
+        if chat or "input" in body:
             choice["message"] = {"role": "assistant", **message}
         else:
             choice["text"] = message["content"]
@@ -290,6 +318,8 @@ class Server:
         usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
         if "reasoning_tokens" in message:
             usage["completion_tokens_details"] = {"reasoning_tokens": message.pop("reasoning_tokens")}
+        if "input" in body:
+            return responses_api(choice, usage)
         return {"id": key, "model": "stub-0613", "choices": [] if fault == "nochoices" else [choice], "usage": usage}
 
 

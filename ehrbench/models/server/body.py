@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 from ehrbench.jsonl import parse
 from ehrbench.models.protocol import ChoiceRequest, Message, Request
+from ehrbench.models.server.responses import LEAST_TOKENS
 from ehrbench.models.thinking import TAGS, Tags
 
-TokenField = Literal["max_tokens", "max_completion_tokens"]
+TokenField = Literal["max_tokens", "max_completion_tokens", "max_output_tokens"]
+Api = Literal["chat", "completions", "responses"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Dialect:
     """How a server wants to be asked."""
 
     model: str
-    api: Literal["chat", "completions"] = "chat"
+    api: Api = "chat"
     token_field: TokenField = "max_tokens"  # noqa: S105
     thinking: bool | None = None
     """True: the reasoning allowance is added. None: whatever the server does by default, without an allowance."""
@@ -55,8 +57,8 @@ def generation_body(dialect: Dialect, request: Request) -> bytes:
 
 
 def with_one_token(dialect: Dialect, body: bytes) -> bytes:
-    """The same call for a single token."""
-    return encode({**decode(body), dialect.token_field: 1})
+    """The same call for as few tokens as the server takes."""
+    return encode({**decode(body), dialect.token_field: LEAST_TOKENS if dialect.api == "responses" else 1})
 
 
 def choice_body(dialect: Dialect, request: ChoiceRequest) -> bytes:
@@ -75,6 +77,11 @@ def choice_body(dialect: Dialect, request: ChoiceRequest) -> bytes:
 def _start(dialect: Dialect, messages: tuple[Message, ...]) -> dict[str, Any]:
     if dialect.api == "completions":
         return {"model": dialect.model, "prompt": "\n".join(message.content for message in messages)}
+    if dialect.api == "responses":
+        asked = [{"role": m.role, "content": m.content} for m in messages]
+        # Told nothing, the server keeps the text for thirty days.
+        thinking = {} if dialect.reasoning_effort is None else {"reasoning": {"effort": dialect.reasoning_effort}}
+        return {"model": dialect.model, "input": asked, "store": False, **thinking}
     data: dict[str, Any] = {"model": dialect.model, "messages": [{"role": m.role, "content": m.content} for m in messages]}
     if dialect.template_switch and dialect.thinking is not None:
         data["chat_template_kwargs"] = {"enable_thinking": dialect.thinking}

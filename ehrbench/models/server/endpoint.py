@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl, quote
 
 from ehrbench.errors import MissingError, UsageError
 
+PATHS = {"chat": "chat/completions", "completions": "completions", "responses": "responses"}
+"""Where calls go below the base address, by the API."""
 OPENAI_URL = "https://api.openai.com/v1"
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
@@ -92,7 +94,7 @@ def openai_endpoint(base_url: str, api: str, key_env: str) -> Endpoint:
         UsageError: not an http or https address, or one that holds credentials.
     """
     base = parse_base_url(base_url)
-    path = "chat/completions" if api == "chat" else "completions"
+    path = PATHS[api]
     return Endpoint(base, f"{base}/{path}", f"{base}/models", key_env, key_required=base == OPENAI_URL)
 
 
@@ -103,7 +105,7 @@ def azure_endpoint(base_url: str, deployment: str, api: str, api_version: str, k
         UsageError: as ``openai_endpoint``.
     """
     base = parse_base_url(base_url)
-    path = "chat/completions" if api == "chat" else "completions"
+    path = PATHS[api]
     if api_version == "v1":
         call = f"{base}/openai/v1/{path}"
     else:
@@ -206,7 +208,7 @@ def parse_base_url(text: str, name: str = "base_url", expected: str = "http://ho
         names = ", ".join(name for name, _ in parse_qsl(url.query_string)) or "a fragment"
         raise UsageError(f"{name} has a query or fragment ({names}): give {expected}")
     base = str(url).rstrip("/")
-    for suffix in ("/chat/completions", "/completions"):
+    for suffix in ("/chat/completions", "/completions", "/responses"):
         base = base.removesuffix(suffix)
     return base
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_text
 from ehrbench.models.arguments import Arguments
 from ehrbench.models.hf.tokenizer import HFTokenizer
 from ehrbench.models.protocol import Message, ModelIdentity, Tokenizer
-from ehrbench.models.server.body import Dialect, TokenField
+from ehrbench.models.server.body import Api, Dialect, TokenField
 from ehrbench.models.server.endpoint import (
     OPENAI_URL,
+    PATHS,
     Endpoint,
     azure_endpoint,
     openai_endpoint,
@@ -35,7 +36,7 @@ ARGUMENTS = {
     "auth": "key (default), or entra: tokens of Microsoft Entra ID (service principal, managed identity, az login)",
     "base_url": "address of the server, up to /v1 (openai: default $OPENAI_BASE_URL, or "
     f"{OPENAI_URL}; azure: default $AZURE_OPENAI_ENDPOINT)",
-    "api": "chat (default) or completions, for base models",
+    "api": "chat (default); completions, for base models; responses, OpenAI's Responses API",
     "api_key_env": "environment variable that holds the key",
     "check_counts": "on (default): an answer to fewer tokens than the prompt has is an overflow; off: it stands",
     "client": "ehrbench (default), or openai: every call goes through the package openai",
@@ -65,7 +66,7 @@ ARGUMENTS = {
 """What ``--model-arg`` takes, in one line each."""
 
 Render = Callable[[Sequence[Message]], str]
-_OWN_FIELDS = frozenset({"model", "messages", "prompt", "stream", "n"})
+_OWN_FIELDS = frozenset({"model", "messages", "prompt", "input", "stream", "n"})
 _MORE_LOGPROBS = (1_000, 20_000)
 """Asked for where a choice is not among the first tokens that a server lists; llama.cpp and llama-cpp-python give that many."""
 
@@ -78,7 +79,7 @@ def openai(name: str, args: Mapping[str, str], max_model_len: int | None) -> Ser
         MissingError: a tokenizer or price file that is not there.
     """
     arguments = Arguments("openai", args, ARGUMENTS)
-    api = arguments.choice("api", ("chat", "completions"), "chat") or "chat"
+    api = arguments.choice("api", tuple(PATHS), "chat") or "chat"
     base_url = arguments.text("base_url") or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
     endpoint = openai_endpoint(base_url, api, arguments.text("api_key_env", "OPENAI_API_KEY") or "")
     at_openai = endpoint.base_url == OPENAI_URL
@@ -97,8 +98,10 @@ def azure(name: str, args: Mapping[str, str], max_model_len: int | None) -> Serv
     base_url = arguments.text("base_url") or os.environ.get("AZURE_OPENAI_ENDPOINT")
     if not base_url:
         raise UsageError(f"azure:{name}: which resource? give --model-arg base_url=https://NAME.openai.azure.com")
-    api = arguments.choice("api", ("chat", "completions"), "chat") or "chat"
+    api = arguments.choice("api", tuple(PATHS), "chat") or "chat"
     version = arguments.text("api_version", "2024-10-21") or ""
+    if api == "responses" and version != "v1":
+        raise UsageError("--model-arg api=responses: Azure has it in its API without dated versions; give api_version=v1, too")
     endpoint = azure_endpoint(base_url, name, api, version, arguments.text("api_key_env", "AZURE_OPENAI_API_KEY") or "")
     return _model("azure", name, arguments, endpoint, max_model_len, newest_fields=False, template_switch=False)
 
@@ -126,15 +129,18 @@ def _model(
         raise UsageError(f"--model-arg extra_body: '{own[0]}' is set by ehrbench; leave it out")
     effort = arguments.text("reasoning_effort")
     default_field = "max_completion_tokens" if newest_fields or effort else "max_tokens"
-    api = cast('Literal["chat", "completions"]', arguments.choice("api", ("chat", "completions"), "chat"))
+    api = cast(Api, arguments.choice("api", tuple(PATHS), "chat"))
     if api == "completions":
         default_field = "max_tokens"
+    token_fields: tuple[str, ...] = ("max_tokens", "max_completion_tokens")
+    if api == "responses":
+        default_field, token_fields = "max_output_tokens", ("max_output_tokens",)
     thinking = arguments.switch("thinking")
     tokenizer, render = _tokenizer(arguments.text("tokenizer"), thinking, api)
     dialect = Dialect(
         model=name,
         api=api,
-        token_field=cast(TokenField, arguments.choice("token_field", ("max_tokens", "max_completion_tokens"), default_field)),
+        token_field=cast(TokenField, arguments.choice("token_field", token_fields, default_field)),
         thinking=thinking,
         template_switch=template_switch,
         reasoning_effort=effort,

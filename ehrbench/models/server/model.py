@@ -39,6 +39,7 @@ from ehrbench.models.server.reply import (
     read_first_token,
     read_usage,
 )
+from ehrbench.models.server.responses import as_chat
 from ehrbench.models.server.tokens import Tokens
 from ehrbench.models.server.transport import Outcome, Patience, Transport
 from ehrbench.models.words import WORDS
@@ -193,6 +194,8 @@ class ServerModel:
         Raises:
             NoProbabilitiesError: the model thinks before its first answer token, or the server gives no log-probabilities.
         """
+        if self.dialect.api == "responses":
+            raise NoProbabilitiesError("api=responses gives no log-probabilities of choices; use api=chat for this task")
         if self.dialect.thinking:
             raise NoProbabilitiesError(
                 "thinking=on: the first token is a thought, not an answer; choose thinking=off for this task"
@@ -229,7 +232,9 @@ class ServerModel:
         """Make a call a second time, for a single token, to learn what the server's count of the first means."""
         async with self._asking_again:
             if self._counts.counts_uncached is None:
-                again = await self._transport.post(with_one_token(self.dialect, body), read_usage, "the same again")
+                again = await self._transport.post(
+                    with_one_token(self.dialect, body), lambda data: read_usage(as_chat(data)), "the same again"
+                )
                 self._counts.learn(usage, again.value or usage)
 
     def response_of(self, id_: str, outcome: Outcome[Answer], least: int) -> Response:
@@ -278,7 +283,7 @@ class ServerModel:
 
     def read(self, data: Any) -> Answer:
         """The answer in a reply; raises ``Malformed`` where there is none."""
-        return read_answer(data, self.dialect.thinking, self.dialect.tags)
+        return read_answer(as_chat(data) if self.dialect.api == "responses" else data, self.dialect.thinking, self.dialect.tags)
 
     def _doubts(self, usage: TokenCounts, least: int) -> tuple[Doubt, ...] | None:
         """What is doubtful about an answer for the tokens that the server counted; None: it answered a part of the prompt."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from ehrbench.errors import MissingError
 from ehrbench.models.server.body import decode
-from ehrbench.models.server.endpoint import Endpoint
+from ehrbench.models.server.endpoint import PATHS, Endpoint
 from ehrbench.models.server.line import CONNECT_SECONDS, Reply, TooLarge, unpacked
 from ehrbench.models.server.reply import Malformed
 from ehrbench.models.server.retry import Verdict
@@ -75,11 +75,14 @@ class OpenAILine:
         )
         # The address is the endpoint's own, query and all, so that Azure's deployments are reached in the same way.
         path = endpoint.call_url.partition("?")[0]
-        self._completions = path.endswith("/completions") and not path.endswith("/chat/completions")
-        self._client.base_url = path.removesuffix("/completions").removesuffix("/chat")
+        api = next(name for name in ("chat", "completions", "responses") if path.endswith(f"/{PATHS[name]}"))
+        empty: dict[str, dict[str, Any]] = {"chat": {"messages": []}, "completions": {"prompt": ""}, "responses": {"input": []}}
+        self._empty = empty[api]
+        self._client.base_url = path.removesuffix(f"/{PATHS[api]}")
         query = endpoint.call_url.partition("?")[2]
         self._query = dict(part.split("=", 1) for part in query.split("&")) if query else {}
-        method = self._client.completions if self._completions else self._client.chat.completions
+        methods = {"chat": self._client.chat.completions, "completions": self._client.completions}
+        method = methods.get(api) or self._client.responses
         self._create = method.with_raw_response.create
         self._fields = frozenset(inspect.signature(method.create).parameters)
         self._open = True
@@ -97,7 +100,7 @@ class OpenAILine:
         data = decode(body)
         exact = b"\\ud" in body and _has_half_pairs(data)
         if exact:  # the package cannot encode half a surrogate pair, which our body has escaped
-            data = {"model": data["model"], **({"prompt": ""} if self._completions else {"messages": []})}
+            data = {"model": data["model"], **self._empty}
         held = _EXACT.set(body if exact else None)
         known = {name: value for name, value in data.items() if name in self._fields}
         further = {name: value for name, value in data.items() if name not in self._fields}
