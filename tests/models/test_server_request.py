@@ -76,7 +76,7 @@ def test_azure_and_openai_are_not_sent_what_they_refuse(monkeypatch: pytest.Monk
     [
         ({"base_urll": "x"}, r"unknown argument of openai 'base_urll' \(did you mean 'base_url'"),
         ({"thinking": "maybe"}, "thinking=maybe: expected one of on, off"),
-        ({"api": "responses"}, "expected one of chat, completions"),
+        ({"api": "response"}, "expected one of chat, completions, responses"),
         ({"concurrency": "0"}, "expected a whole number from 1 to 4096"),
         ({"timeout": "soon"}, "expected a number of at least"),
         ({"max_retries": "1.5"}, "expected a whole number"),
