@@ -20,9 +20,10 @@ from pathlib import Path
 
 import polars as pl
 
+from ehrbench.readers.events import lines_of
 from ehrbench.readers.meds.extract import open_meds
 from ehrbench.readers.omop.events import read_events
-from ehrbench.readers.omop.reader import known_persons, lines_of
+from ehrbench.readers.omop.reader import known_persons
 from ehrbench.records import Record
 
 COLUMNS = {

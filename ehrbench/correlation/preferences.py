@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ehrbench.leaderboard.agreement import systems_by_wins
-from ehrbench.leaderboard.svg import Part, drawn, escape, line, px, rect, text
+from ehrbench.leaderboard.svg import Part, drawn, line, picture, rect, text
 from ehrbench.results.supplements import HeadToHead, HumanStats
 
 _CELL, _GAP, _LETTER = 34.0, 26.0, 6.4
@@ -58,11 +58,7 @@ def preferences_picture(stats: HumanStats) -> str | None:
         text(4, high, "Share of items on which the row's system was preferred to the column's; ties count for neither.", "note")
     )
     label = f"Preferences between {len(order)} systems: {', '.join(panel.label for panel in panels)}"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {px(wide)} {px(high + 12)}" width="{px(wide)}" role="img" '
-        f'aria-label="{escape(label)}"><style>{_STYLE}</style><rect width="100%" height="100%" fill="#fff"/>'
-        f"{drawn(areas)}{drawn(parts)}</svg>\n"
-    )
+    return picture(wide, high + 12, f"{drawn(areas)}{drawn(parts)}", label, _STYLE)
 
 
 def _panel(matrix: HeadToHead, order: list[str], x: float, y: float) -> tuple[list[Part], list[Part]]:

@@ -8,8 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ehrbench.correlation.run_pairs import read_run
-from ehrbench.errors import UsageError, unknown_name
+from ehrbench.correlation.run_pairs import item_scores, read_run
 from ehrbench.metrics import METRICS
 from ehrbench.readers.item import Item
 from ehrbench.results.schema import MetricResult
@@ -65,18 +64,12 @@ def resampled_runs(
 
 def _one(folder: RunFolder, name: str | None, unit: Unit, resamples: int, seed: int, data_dir: str | None) -> Resampled:
     run = read_run(folder)
-    name = name or run.result.primary
-    found, own = run.result.metric(name), run.statistics.get(name, {})
-    if found is None or not own or name not in METRICS:
-        raise UsageError(
-            f"{folder.path} has no item scores of '{name}' to draw from "
-            f"({unknown_name('metric of that run', name, run.statistics)})"
-        )
+    found, own = item_scores(run, name)
     items = {item.id: item for item in load_run(folder, data_dir).items}
     names = sorted(own)
     drawn_as = [_unit(items[item], unit) for item in names]
     values = resampled(
-        np.array([own[item] for item in names]), drawn_as, METRICS.get(name).aggregate, resamples=resamples, seed=seed
+        np.array([own[item] for item in names]), drawn_as, METRICS.get(found.name).aggregate, resamples=resamples, seed=seed
     )
     defined = values[~np.isnan(values)]
     many = len(defined) > 1

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ehrbench.errors import MissingError, UsageError
+from ehrbench.errors import MissingError, UsageError, unknown_name
 from ehrbench.jsonl import read_rows
-from ehrbench.results.schema import Result
+from ehrbench.metrics import METRICS
+from ehrbench.results.schema import MetricResult, Result
 from ehrbench.results.store import read_result
 from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.manifest import read_manifest
@@ -108,6 +109,25 @@ def read_run(folder: RunFolder) -> Run:
     if not folder.result.is_file():
         raise _unscored(folder)
     return Run(folder, manifest["config"], read_result(folder.result), statistics)
+
+
+def item_scores(run: Run, name: str | None) -> tuple[MetricResult, Mapping[str, tuple[float, ...]]]:
+    """A metric of a run and the items' statistics.
+
+    Args:
+        run: scored.
+        name: of the metric; None: the task's primary one.
+
+    Raises:
+        UsageError: the run has no item scores of it.
+    """
+    name = name or run.result.primary
+    found, own = run.result.metric(name), run.statistics.get(name)
+    if found is None or not own or name not in METRICS:
+        raise UsageError(
+            f"{run.folder.path} has no item scores of '{name}' ({unknown_name('metric of that run', name, run.statistics)})"
+        )
+    return found, own
 
 
 def _unscored(folder: RunFolder) -> MissingError:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ehrbench.correlation.run_pairs import read_run
-from ehrbench.errors import EhrbenchError, UsageError, unknown_name
+from ehrbench.correlation.run_pairs import item_scores, read_run
+from ehrbench.errors import EhrbenchError, UsageError
 from ehrbench.metrics import METRICS
 from ehrbench.readers.item import Item
 from ehrbench.readers.table import Columns, read_table
@@ -80,12 +80,7 @@ def subgroups(
 
 def _one(folder: RunFolder, by: str, known: Mapping[str, str] | None, name: str | None, data_dir: str | None) -> Subgroups:
     run = read_run(folder)
-    name = name or run.result.primary
-    found, own = run.result.metric(name), run.statistics.get(name, {})
-    if found is None or not own or name not in METRICS:
-        raise UsageError(
-            f"{folder.path} has no item scores of '{name}' ({unknown_name('metric of that run', name, run.statistics)})"
-        )
+    found, own = item_scores(run, name)
     loaded = load_run(folder, data_dir)
     values = _values(loaded, by, known)
     members: dict[str, list[Item]] = defaultdict(list)
@@ -98,11 +93,12 @@ def _one(folder: RunFolder, by: str, known: Mapping[str, str] | None, name: str 
             f"{', '.join(SAID)} or of the items' own: {', '.join(sorted({k for i in loaded.items for k in i.meta})) or 'none'}"
         )
     everyone = [item for items in members.values() for item in items]
-    aggregate, bounds = METRICS.get(name).aggregate, METRICS.get(name).range if METRICS.get(name).bounded else None
+    metric = METRICS.get(found.name)
+    bounds = metric.range if metric.bounded else None
 
     def score(items: Sequence[Item]) -> Estimate:
         statistics = np.array([own[item.id] for item in items], dtype=np.float64)
-        return estimate(statistics, [item.group for item in items], aggregate, bounds=bounds, unit="patients")
+        return estimate(statistics, [item.group for item in items], metric.aggregate, bounds=bounds, unit="patients")
 
     groups = []
     for value, items in members.items():
@@ -112,7 +108,7 @@ def _one(folder: RunFolder, by: str, known: Mapping[str, str] | None, name: str 
         patients = len({(item.id,) if item.group is None else item.group for item in items})
         groups.append(Subgroup(value, len(items), patients, one, *_apart(one, score(rest) if rest else None)))
     groups.sort(key=lambda group: (-group.patients, group.value))
-    return Subgroups(run.result.task, run.name, run.result.protocol, name, found.label, by, groups)
+    return Subgroups(run.result.task, run.name, run.result.protocol, found.name, found.label, by, groups)
 
 
 def _apart(one: Estimate, rest: Estimate | None) -> tuple[float | None, float | None, float | None]:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ehrbench.errors import MissingError
+from ehrbench.readers.events import lines_of
 from ehrbench.readers.fhir.bulk import find_files
 from ehrbench.readers.fhir.events import known_patients
 from ehrbench.readers.fhir.events import read_events as read_fhir
 from ehrbench.readers.meds.extract import open_meds
 from ehrbench.readers.omop.events import read_events
-from ehrbench.readers.omop.reader import known_persons, lines_of
+from ehrbench.readers.omop.reader import known_persons
 from ehrbench.readers.omop.tables import find_table
 from ehrbench.records import RECORD_FILES, Record, is_record_file, read_record_file
 

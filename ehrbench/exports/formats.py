@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,13 +72,21 @@ def write_files(make: Callable[[], Mapping[str, bytes]], out: Path, *, force: bo
     if out.is_file():
         raise UsageError(f"{out} is a file; --out names a folder")
     files = make()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with new_folder(out) as scratch:
         for file, content in files.items():
             path = scratch / file
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content, mode=PUBLIC)
+    return [out / file for file in files]
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A scratch folder that becomes ``out``, in place of one that is there, when all is written; nothing changes otherwise."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        yield scratch
         scratch.chmod(0o755)
         if out.is_dir():
             shutil.rmtree(out)
@@ -85,7 +94,6 @@ def write_files(make: Callable[[], Mapping[str, bytes]], out: Path, *, force: bo
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
-    return [out / file for file in files]
 
 
 def refuse_existing(out: Path, force: bool) -> None:

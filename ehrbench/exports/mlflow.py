@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ehrbench.errors import MissingError
-from ehrbench.exports.formats import refuse_existing
+from ehrbench.exports.formats import new_folder, refuse_existing
 from ehrbench.results.schema import Result
 
 DATABASE = "mlflow.db"
@@ -33,9 +31,7 @@ def export_runs(results: Sequence[Result], out: Path, *, force: bool = False) ->
     if absent := [name for name in ("mlflow", "sqlalchemy", "alembic") if find_spec(name) is None]:
         raise MissingError(f"--to mlflow needs {' and '.join(absent)}, not installed here: pip install 'ehrbench[mlflow]'")
     refuse_existing(out, force)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with new_folder(out) as scratch:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         tracking: Any = import_module("mlflow.tracking")
         for name in ("mlflow", "alembic"):
@@ -47,13 +43,6 @@ def export_runs(results: Sequence[Result], out: Path, *, force: bool = False) ->
                 # Nothing is kept there: without a place, MLflow would note a path of this machine.
                 experiments[result.task] = client.create_experiment(result.task, artifact_location="file:./artifacts")
             _add(client, experiments[result.task], result)
-        scratch.chmod(0o755)
-        if out.is_dir():
-            shutil.rmtree(out)
-        scratch.replace(out)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
     return out / DATABASE
 
 

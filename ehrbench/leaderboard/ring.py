@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from ehrbench.leaderboard.svg import escape, px
+from ehrbench.leaderboard.svg import escape, picture, px
 
 _COLOURS = ("#c0dbea", "#f2e3d0", "#cfe3d4", "#e3d3ea", "#eae3b8", "#f2cdd9", "#d3d8ee")
 _STYLE = (
@@ -41,15 +41,10 @@ def ring(name: str, categories: Mapping[str, Sequence[str]]) -> str:
             parts.append(_sector(_OUTER - 10, _EDGE, begin, begin + step, colour, title))
             parts.append(_label(_short(title), begin + step / 2, _EDGE + 5, "", inwards=False))
         turn = end
-    half = px(size / 2)
     count = f"{n} tasks, {len(categories)} categories"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-{half} -{half} {px(size)} {px(size)}" width="{px(size)}" role="img" '
-        f'aria-label="{escape(name)}: {count}"><style>{_STYLE}</style>'
-        f'<rect x="-{half}" y="-{half}" width="100%" height="100%" fill="#fff"/>{"".join(parts)}'
-        f'<text y="-2" text-anchor="middle" class="middle">{escape(name)}</text>'
-        f'<text y="16" text-anchor="middle" class="note">{count}</text></svg>\n'
-    )
+    middle = f'<text y="-2" text-anchor="middle" class="middle">{escape(name)}</text>'
+    below = f'<text y="16" text-anchor="middle" class="note">{count}</text>'
+    return picture(size, size, "".join([*parts, middle, below]), f"{name}: {count}", _STYLE, -size / 2, -size / 2)
 
 
 def _sector(inner: float, outer: float, start: float, end: float, colour: str, title: str) -> str:

@@ -100,6 +100,15 @@ def figure(width: float, height: float, parts: Sequence[Part], label: str, capti
     )
 
 
+def picture(width: float, height: float, body: str, label: str, style: str, left: float = 0.0, top: float = 0.0) -> str:
+    """A drawing on white that opens by itself; ``left`` and ``top`` are the coordinates of its upper left corner."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{px(left)} {px(top)} {px(width)} {px(height)}" width="{px(width)}" '
+        f'role="img" aria-label="{escape(label)}"><style>{style}</style>'
+        f'<rect x="{px(left)}" y="{px(top)}" width="100%" height="100%" fill="#fff"/>{body}</svg>\n'
+    )
+
+
 def alone(figure: Markup, style: str) -> str:
     """A figure's drawing as a file of its own, without the caption."""
     head, _, body = str(figure)[str(figure).index("<svg") : str(figure).index("</svg>")].partition(">")

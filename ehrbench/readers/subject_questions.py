@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ehrbench.errors import UsageError
 from ehrbench.jsonl import parse
 from ehrbench.readers.item import Item
+from ehrbench.readers.reader import ReaderOptions
 from ehrbench.records.record import Record
+
+
+class AskedOptions(ReaderOptions):
+    """``data.options`` of a reader whose folder has a file of questions."""
+
+    file: str = "items.jsonl"
+    """The questions below the folder."""
+    meta: tuple[str, ...] = ()
+    """Keys of the questions for scorers, strata and raters, which no prompt shows."""
+    rendering: Literal["raw"] = "raw"
+    """The one there is: docs/meds.md."""
 
 
 def questions_file(root: Path, name: str, reader: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ehrbench.leaderboard.svg import Scale, dot, drawn, escape, line, padded, px, text, tick_label, ticks
+from ehrbench.leaderboard.svg import Scale, dot, drawn, line, padded, picture, text, tick_label, ticks
 
 _STYLE = (
     "svg{fill:#1c1d1f;font:11px system-ui,'Helvetica Neue',Arial,sans-serif}.tick{font-size:10px;fill:#5a5d63}"
@@ -52,8 +52,4 @@ def dots(title: str, rows: Sequence[Row]) -> str:
             dot(scale(row.value), y, "dot", f"{row.name}: {row.value:.4f}"),
             text(wide - 6, y + 4, f"{row.value:.4f}", "", "end"),
         ]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {px(wide)} {px(bottom + 22)}" width="{px(wide)}" role="img" '
-        f'aria-label="{escape(title)}"><style>{_STYLE}</style><rect width="100%" height="100%" fill="#fff"/>'
-        f"{drawn(parts)}</svg>\n"
-    )
+    return picture(wide, bottom + 22, drawn(parts), title, _STYLE)

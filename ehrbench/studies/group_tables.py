@@ -10,7 +10,7 @@ from ehrbench.results.schema import Result
 from ehrbench.runs.folder import RunFolder
 from ehrbench.scoring.groups import Scored, group_results
 from ehrbench.scoring.loaded import load_run
-from ehrbench.studies.numbers import number
+from ehrbench.studies.numbers import marks, number
 from ehrbench.studies.tables import Table
 from ehrbench.tasks.catalog import Catalog
 
@@ -57,10 +57,9 @@ def group_table(name: str, title: str, header: Sequence[str], rows: Iterable[Ali
             records.append([*about, *values])
             notes += [f"! {score.caution}"] if score.caution else []
         notes += group.caveats
-    if any(member.partial for _, group in found for member in group.members):
-        notes.append("partial: fewer items were run than there are")
-    if any(group.synthetic for _, group in found):
-        notes.append("on the synthetic sample: invented records, of which no number says anything about a model")
+    notes += marks(
+        any(group.synthetic for _, group in found), any(member.partial for _, group in found for member in group.members)
+    )
     columns = ["group", *header, "score", "value", "tasks", "items"]
     numbers = frozenset(range(len(header) + 2, len(columns)))
     fields = ([*header, *_FIELDS], records)

@@ -32,6 +32,15 @@ def number(metric: MetricResult | None) -> str:
     return f"{metric.value:.4f} [{metric.low:.4f}, {metric.high:.4f}]{'!' if metric.caution else ''}"
 
 
+def marks(synthetic: bool, partial: bool) -> list[str]:
+    """Notes that stand under every table in which some result is invented, or is of fewer items than there are."""
+    said = {
+        "on the synthetic sample: invented records, of which no number says anything about a model": synthetic,
+        "partial: fewer items were run than there are": partial,
+    }
+    return [note for note, holds in said.items() if holds]
+
+
 def fields_of(metric: MetricResult, result: Result | Repeats, state: CellState) -> list[object]:
     """A number with all that is known of it, unrounded."""
     numbers = (metric.value, metric.low, metric.high, metric.n, metric.strict_value)

@@ -20,7 +20,7 @@ from ehrbench.scoring.loaded import load_run
 from ehrbench.scoring.repeats import ScoredRun, mean_over_seeds
 from ehrbench.studies.figure import Row, dots
 from ehrbench.studies.group_tables import Alike, group_table
-from ehrbench.studies.numbers import FIELDS, fields_of, number
+from ehrbench.studies.numbers import FIELDS, fields_of, marks, number
 from ehrbench.studies.pictures import check_pictures, picture_files
 from ehrbench.studies.side_tables import comparison_tables, judge_tables
 from ehrbench.studies.state import CellState
@@ -246,10 +246,7 @@ def _notes(lines: Sequence[_Line], varying: Sequence[str], protocol: str, metric
     parts = [*([f"task {first.task}"] if len(tasks) == 1 else []), f"{protocol} protocol", settings_text(same)]
     yield f"{', '.join(filter(None, parts))}; in brackets: 95 % intervals"
     results = [line.result for line in lines if line.result is not None]
-    if any(result.synthetic for result in results):
-        yield "on the synthetic sample: invented records, of which no number says anything about a model"
-    if any(result.partial for result in results):
-        yield "partial: fewer items were run than there are"
+    yield from marks(any(result.synthetic for result in results), any(result.partial for result in results))
     shown = [metric for result in results for name in metrics if (metric := result.metric(name)) is not None]
     yield from dict.fromkeys(f"! {metric.caution}" for metric in shown if metric.caution)
     repeated = [line.result for line in lines if isinstance(line.result, Repeats)]

@@ -12,7 +12,7 @@ from ehrbench.leaderboard.figures import context_lines
 from ehrbench.leaderboard.svg import alone
 from ehrbench.leaderboard.text import tokens
 from ehrbench.scoring.loaded import load_run
-from ehrbench.studies.numbers import number
+from ehrbench.studies.numbers import marks, number
 from ehrbench.studies.revisions import Revision, revisions
 from ehrbench.studies.sweep import Point, Sweep
 from ehrbench.studies.tables import Table
@@ -87,8 +87,8 @@ def _points(sweep: Sweep) -> Table:
             notes.append(f"{_place(point)}: no value ({point.reason})")
         if metric.caution:
             notes.append(f"! {metric.caution}")
-    if any(point.run.result.synthetic for point in sweep.points):
-        notes.append("on the synthetic sample: invented records, of which no number says anything about a model")
+    results = [point.run.result for point in sweep.points]
+    notes += marks(any(result.synthetic for result in results), any(result.partial for result in results))
     fields = ["task", "protocol", "model", "policy", "window", "metric", "value", "low", "high", "n", "share_seen_median"]
     fields += ["calls_per_item", "prompt_tokens_per_item", "answer_tokens_per_item", "cost", "missing"]
     numbers = frozenset(range(2, len(header)))

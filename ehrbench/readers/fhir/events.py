@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from ehrbench.errors import UsageError
+from ehrbench.readers.events import MAX_UNUSABLE, Events, told_of
 from ehrbench.readers.fhir.bulk import BulkFile, need_files
 from ehrbench.readers.fhir.resources import (
     MODIFIERS,
@@ -23,7 +24,6 @@ from ehrbench.readers.fhir.resources import (
     reference,
 )
 from ehrbench.readers.meds.codes import Meaning
-from ehrbench.readers.omop.events import MAX_UNUSABLE, Events, told_of
 from ehrbench.readers.times import day_end, moment
 
 _SCHEMA = {

@@ -9,35 +9,23 @@ Events are shown as those of MEDS are. Only patients who are asked about are hel
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from ehrbench.errors import MissingError
 from ehrbench.readers.dataset import Dataset
+from ehrbench.readers.events import lines_of
 from ehrbench.readers.fhir.bulk import find_files
 from ehrbench.readers.fhir.events import known_patients, read_events
-from ehrbench.readers.omop.reader import lines_of
-from ehrbench.readers.reader import ReaderOptions, reader
-from ehrbench.readers.subject_questions import load_named, questions_file, read_asked, subject_item
+from ehrbench.readers.reader import reader
+from ehrbench.readers.subject_questions import AskedOptions, load_named, questions_file, read_asked, subject_item
 
 
-class Options(ReaderOptions):
-    """``data.options`` of ``fhir``."""
-
-    file: str = "items.jsonl"
-    """The questions below the folder."""
-    meta: tuple[str, ...] = ()
-    """Keys of the questions for scorers, strata and raters, which no prompt shows."""
-    rendering: Literal["raw"] = "raw"
-    """The one there is: docs/fhir.md."""
-
-
-def recognises(root: Path, options: Options) -> bool:
+def recognises(root: Path, options: AskedOptions) -> bool:
     """Whether a folder has patients and the questions' file."""
     return questions_file(root, options.file, "fhir").is_file() and any(file.kind == "Patient" for file in find_files(root))
 
 
-@reader(Options, recognises=recognises, meta=None)
-def read(root: Path, options: Options) -> Dataset:
+@reader(AskedOptions, recognises=recognises, meta=None)
+def read(root: Path, options: AskedOptions) -> Dataset:
     """Open an export with its questions.
 
     Raises:

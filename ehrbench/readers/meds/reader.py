@@ -11,7 +11,6 @@ Times that have a zone, in the data or as a ``prediction_time``, are put into UT
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import model_validator
 
@@ -20,8 +19,8 @@ from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.item import Item
 from ehrbench.readers.meds.extract import open_meds
 from ehrbench.readers.meds.labels import Labels, find_labels, read_labels, read_splits
-from ehrbench.readers.reader import ReaderOptions, reader
-from ehrbench.readers.subject_questions import load_subject, questions_file, read_asked, subject_item
+from ehrbench.readers.reader import reader
+from ehrbench.readers.subject_questions import AskedOptions, load_subject, questions_file, read_asked, subject_item
 
 _ADVICE = "name files that describe them in data.options.dictionaries"
 TRAINING = "train"
@@ -32,11 +31,9 @@ VERSION = 4
 know births by OMOP's codes, and put a drug's number behind its name as if it were a dose."""
 
 
-class Options(ReaderOptions):
+class Options(AskedOptions):
     """``data.options`` of ``meds``."""
 
-    file: str = "items.jsonl"
-    """The questions below the folder."""
     labels: str | None = None
     """A label file, a folder of them or a pattern (``labels/mortality/*/*.parquet``) below the folder, in place of questions."""
     question: str | None = None
@@ -47,10 +44,6 @@ class Options(ReaderOptions):
     """Files below the folder that name codes: OMOP's ``CONCEPT.csv``, or columns ``code, description, unit``."""
     modifiers: tuple[str, ...] | None = None
     """Columns that are shown with each event; None: what ``metadata/dataset.json`` names, else the usual ones."""
-    meta: tuple[str, ...] = ()
-    """Keys of the questions for scorers, strata and raters, which no prompt shows."""
-    rendering: Literal["raw"] = "raw"
-    """The one there is: docs/meds.md."""
 
     @model_validator(mode="after")
     def _labels_are_asked_about(self) -> Options:

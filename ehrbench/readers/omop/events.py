@@ -6,20 +6,17 @@ An end is an event of its own, so that a record which stops at a time does not t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from ehrbench.errors import UsageError
-from ehrbench.readers.coverage import Told
+from ehrbench.readers.events import MAX_UNUSABLE, Events, told_of
 from ehrbench.readers.meds.codes import Meaning, one_line
 from ehrbench.readers.omop.tables import ROW, Table, find_table, need_table, number, text, whole
 from ehrbench.readers.times import day_end, moment
 
-MAX_UNUSABLE = 0.01
-"""Share of a table's rows that may lack a time or a known person."""
 MODIFIERS = (
     "quantity",
     "route",
@@ -85,20 +82,6 @@ DOMAINS = (
 )  # fmt: skip
 
 
-@dataclass
-class Events:
-    """The events of some persons."""
-
-    rows: pl.DataFrame
-    """As ``meds.rendering.render`` takes them."""
-    meanings: Mapping[str, Meaning]
-    told: Told = Told(0, 0, 0, 0)
-    files: list[Path] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    modifiers: Sequence[str] = ("unit", *MODIFIERS)
-    """Columns that are shown with each event."""
-
-
 def read_events(root: Path, persons: Sequence[int]) -> Events:
     """All events of some persons.
 
@@ -126,7 +109,7 @@ def read_events(root: Path, persons: Sequence[int]) -> Events:
     files.append(concepts)
     rows = pl.concat([pl.DataFrame(schema={"numeric_value": pl.Float64, "concept": pl.Int64}), *parts], how="diagonal_relaxed")
     named = _concepts(concepts, rows)
-    return _named(rows, named, Events(rows, {}, files=files, warnings=warnings))
+    return _named(rows, named, Events(rows, {}, files=files, warnings=warnings, modifiers=("unit", *MODIFIERS)))
 
 
 def _people(table: Table, wanted: pl.Series) -> pl.DataFrame:
@@ -260,21 +243,6 @@ def _named(rows: pl.DataFrame, concepts: pl.DataFrame, events: Events) -> Events
     keep = ["subject_id", "time", "code", "numeric_value", "text_value", "unit", *MODIFIERS]
     events.rows = rows.select(keep)
     return events
-
-
-def told_of(rows: pl.DataFrame, meanings: Mapping[str, Meaning]) -> Told:
-    """How many events, notes and births aside, have a name, and how many numbers a unit.
-
-    Args:
-        rows: ``time, code, numeric_value, unit``; a code begins with its kind and ``//``.
-        meanings: of every code.
-    """
-    kind = pl.col("code").str.split("//").list.first()
-    clinical = rows.filter(pl.col("time").is_not_null() & ~kind.is_in(["MEDS_BIRTH", "NOTE"]))
-    described = [code for code, meaning in meanings.items() if meaning.described]
-    numeric = clinical.filter(pl.col("numeric_value").is_not_null())
-    with_unit = numeric.filter(pl.col("unit") != "").height
-    return Told(clinical.height, clinical.filter(pl.col("code").is_in(described)).height, numeric.height, with_unit)
 
 
 def _meaning(kind: str, name: str, code: str, source: str) -> Meaning:

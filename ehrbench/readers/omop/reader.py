@@ -9,42 +9,24 @@ Events are shown as those of MEDS are. Only persons who are asked about are read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
 from pathlib import Path
-from typing import Literal
-
-import polars as pl
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.readers.dataset import Dataset
-from ehrbench.readers.meds.rendering import Lines, render
-from ehrbench.readers.omop.events import Events, read_events
+from ehrbench.readers.events import lines_of
+from ehrbench.readers.omop.events import read_events
 from ehrbench.readers.omop.tables import Table, find_table, need_table
-from ehrbench.readers.reader import ReaderOptions, reader
-from ehrbench.readers.subject_questions import load_subject, questions_file, read_asked, subject_item
-
-_RECORDS_HELD = 16
+from ehrbench.readers.reader import reader
+from ehrbench.readers.subject_questions import AskedOptions, load_subject, questions_file, read_asked, subject_item
 
 
-class Options(ReaderOptions):
-    """``data.options`` of ``omop``."""
-
-    file: str = "items.jsonl"
-    """The questions below the folder."""
-    meta: tuple[str, ...] = ()
-    """Keys of the questions for scorers, strata and raters, which no prompt shows."""
-    rendering: Literal["raw"] = "raw"
-    """The one there is: docs/omop.md."""
-
-
-def recognises(root: Path, options: Options) -> bool:
+def recognises(root: Path, options: AskedOptions) -> bool:
     """Whether a folder has the table of persons and the questions' file."""
     return find_table(root, "person") is not None and questions_file(root, options.file, "omop").is_file()
 
 
-@reader(Options, recognises=recognises, meta=None)
-def read(root: Path, options: Options) -> Dataset:
+@reader(AskedOptions, recognises=recognises, meta=None)
+def read(root: Path, options: AskedOptions) -> Dataset:
     """Open an OMOP database with its questions.
 
     Raises:
@@ -81,15 +63,3 @@ def known_persons(root: Path) -> frozenset[int]:
     if rows["person_id"].null_count():
         raise UsageError(f"OMOP: {table.path}: {rows['person_id'].null_count()} rows have no person_id")
     return frozenset(rows["person_id"])
-
-
-def lines_of(events: Events) -> Callable[[int], Lines]:
-    """Renders a person's events when asked; the last few are held."""
-    parts: Mapping[int, pl.DataFrame] = {key[0]: part for key, part in events.rows.group_by("subject_id", maintain_order=True)}
-
-    @lru_cache(_RECORDS_HELD)
-    def lines(person: int) -> Lines:
-        rows = parts.get(person, events.rows.clear())
-        return render(rows, events.meanings, events.modifiers).get(person, Lines("", (), None, ()))
-
-    return lines
