@@ -13,8 +13,8 @@ import typer
 
 from ehrbench.cli import app, run_file
 from ehrbench.metrics import METRICS
+from ehrbench.metrics.arguments import ARGUMENTS
 from ehrbench.metrics.metric import Metric
-from ehrbench.neural.arguments import ARGUMENTS
 from ehrbench.registry import suites
 from ehrbench.studies.schema import json_schema
 from ehrbench.tasks.catalog import load_catalog

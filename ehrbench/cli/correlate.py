@@ -71,7 +71,7 @@ def correlate(
     from ehrbench.correlation.sources import about, collect_scores, open_ratings
     from ehrbench.correlation.write import write_correlation
     from ehrbench.errors import UsageError
-    from ehrbench.neural.arguments import parse_arguments
+    from ehrbench.metrics.arguments import parse_arguments
     from ehrbench.runs.manifest import command_line
     from ehrbench.terminal.output import print_json
 

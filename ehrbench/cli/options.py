@@ -193,6 +193,6 @@ class ScoreOptions(AnswerOptions):
         Raises:
             UsageError: one is not of that form.
         """
-        from ehrbench.neural.arguments import parse_arguments
+        from ehrbench.metrics.arguments import parse_arguments
 
         return parse_arguments(self.metric_arg or (), trust_remote_code=self.trust_remote_code)

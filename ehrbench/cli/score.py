@@ -53,7 +53,7 @@ def score(
     from ehrbench.cli.groups import print_groups
     from ehrbench.cli.report import metric_names
     from ehrbench.errors import INCOMPLETE_EXIT_CODE, EhrbenchError, UsageError
-    from ehrbench.neural.arguments import parse_arguments
+    from ehrbench.metrics.arguments import parse_arguments
     from ehrbench.scoring.groups import Scored, group_results, write_groups
     from ehrbench.scoring.loaded import find_runs, load_run
     from ehrbench.scoring.run import score_run

@@ -27,7 +27,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check that a result follows from its predictions and its data; exits 1 when it does not."""
-    from ehrbench.neural.arguments import parse_arguments
+    from ehrbench.metrics.arguments import parse_arguments
     from ehrbench.runs.folder import open_run
     from ehrbench.scoring.loaded import load_run
     from ehrbench.scoring.verify import task_problems, verify_run

@@ -46,6 +46,6 @@ METRICS: Registry[Metric] = Registry(
         "typed_text": "ehrbench.metrics.typed:TEXT",
     },
     "ehrbench.metrics",
-    families={"lm_eval.": "ehrbench.readers.lm_eval.metrics:metric", "evaluate:": "ehrbench.neural.evaluate:metric"},
+    families={"lm_eval.": "ehrbench.readers.lm_eval.metrics:metric", "evaluate:": "ehrbench.metrics.evaluate_package:metric"},
     expected=Metric,
 )

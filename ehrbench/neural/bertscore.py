@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.hashing import hash_file
+from ehrbench.metrics.arguments import Settings
 from ehrbench.metrics.metric import Metric, Scorable, ScoredAll, Statistics
-from ehrbench.neural.arguments import Settings
 from ehrbench.neural.remote import Share
 from ehrbench.neural.weights import find_weights, label
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, cast
 
+from ehrbench.metrics.arguments import Settings
 from ehrbench.metrics.metric import Metric, Scorable, SourceRule
-from ehrbench.neural.arguments import Settings
 from ehrbench.neural.client import Scorer
 from ehrbench.neural.remote import (
     Row,

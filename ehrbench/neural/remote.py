@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.metrics.arguments import Settings
 from ehrbench.metrics.metric import Metric, Scorable, ScoredAll, Statistics
-from ehrbench.neural.arguments import Settings
 from ehrbench.neural.client import Scorer
 from ehrbench.neural.environment import environment
 from ehrbench.neural.weights import Weights, find_weights, label

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from ehrbench.metrics.arguments import Settings
 from ehrbench.metrics.metric import Metric, Scorable, ScoredAll, SourceRule, Statistics
-from ehrbench.neural.arguments import Settings
 from ehrbench.neural.client import Scorer
 from ehrbench.neural.comet import source_settings
 from ehrbench.neural.remote import Share, cut_note, in_worker, transformers_checkpoint, unconfigured

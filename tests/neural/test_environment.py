@@ -9,7 +9,7 @@ import pytest
 
 from ehrbench.errors import EhrbenchError, UsageError
 from ehrbench.metrics import METRICS
-from ehrbench.neural.arguments import parse_arguments
+from ehrbench.metrics.arguments import parse_arguments
 from ehrbench.neural.environment import DONE, Environment, environment
 from ehrbench.neural.setup import Sources, make_environment, requirements
 from ehrbench.scoring.score import resolve
@@ -108,7 +108,7 @@ def test_a_wrong_argument_is_named_with_close_ones(pair: str, words: str) -> Non
 
 
 def test_arguments_come_from_the_command_line_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ehrbench.neural.arguments import Settings
+    from ehrbench.metrics.arguments import Settings
 
     monkeypatch.setenv("EHRBENCH_COMET_BATCH", "3")
     assert Settings("comet", {}).number("batch", 16) == 3

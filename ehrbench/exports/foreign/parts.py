@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_data
 from ehrbench.results.schema import MAX_RANGE, MetricResult, ModelInfo, Result, Source
+from ehrbench.stats.estimate import normal_interval
 
 MOST_CHARACTERS = 120
-_Z = 1.959963984540054
 
 
 def unusable(path: Path, what: str) -> NoReturn:
@@ -53,7 +53,7 @@ def metric(
     spread = stderr if isinstance(stderr, (int, float)) and not isinstance(stderr, bool) and math.isfinite(stderr) else None
     ends = [float(value)]
     if spread is not None and spread > 0:
-        low, high = value - _Z * spread, value + _Z * spread
+        low, high = normal_interval(value, spread)
         common |= {
             "low": low,
             "high": high,

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 from ehrbench.errors import EhrbenchError, MissingError, UsageError, unknown_name
 from ehrbench.hashing import hash_file
+from ehrbench.metrics.arguments import Settings
 from ehrbench.metrics.metric import Metric, Scorable, ScoredAll, Statistics, Whole
-from ehrbench.neural.arguments import Settings
 
 PREFIX = "evaluate:"
 _FIRST = 20
