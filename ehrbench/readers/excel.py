@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-import polars as pl
-
 from ehrbench.errors import MissingError, UsageError
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
@@ -29,6 +27,9 @@ def read_sheet(path: Path, what: str) -> list[list[str]]:
         raise MissingError(f"{what} {path} is not there")
     if find_spec("fastexcel") is None:
         raise MissingError(f"{path}: an Excel workbook needs fastexcel: pip install 'ehrbench[excel]', or save the sheet as CSV")
+    # Every run knows the suffixes; few read a workbook, and polars takes a fifth of a short run's time to import.
+    import polars as pl
+
     try:
         frame = pl.read_excel(
             path, sheet_id=1, has_header=False, drop_empty_rows=True, drop_empty_cols=True, raise_if_empty=False
