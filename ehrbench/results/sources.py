@@ -6,12 +6,16 @@ import csv
 import gzip
 import io
 import re
+import sqlite3
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from ehrbench import zips
+from ehrbench.errors import UsageError
 from ehrbench.jsonl import parse
 from ehrbench.parquet import UNREADABLE
 from ehrbench.results.leaks import Finding, Search
@@ -37,9 +41,6 @@ _TEXT_ENDINGS = (".xml", ".tsv", ".csv", ".json", ".jsonl", ".ndjson", ".txt", "
 _UNREAD_ENDINGS = (
     ".pkl",
     ".pickle",
-    ".db",
-    ".sqlite",
-    ".sqlite3",
     ".duckdb",
     ".arrow",
     ".feather",
@@ -48,6 +49,7 @@ _UNREAD_ENDINGS = (
     ".tar",
     ".tgz",
 )
+_SQLITE_ENDINGS = (".sqlite", ".sqlite3", ".db")
 _ROWS = 50_000
 _LONGEST_LINE = 16 << 20
 csv.field_size_limit(1 << 30)
@@ -56,14 +58,25 @@ csv.field_size_limit(1 << 30)
 def private_files(folders: Iterable[Path]) -> list[Path]:
     """The private parts of the runs, ratings and studies below the folders."""
     found = (path for folder in folders for part in folder.rglob("private") if part.is_dir() for path in part.rglob("*"))
-    return sorted({path.resolve() for path in found if path.is_file() and path.name.lower().endswith(_TEXT_ENDINGS)})
+    searched = (*_TEXT_ENDINGS, *_SQLITE_ENDINGS)
+    return sorted({path.resolve() for path in found if path.is_file() and path.name.lower().endswith(searched)})
 
 
 def search_private(search: Search, paths: Iterable[Path]) -> None:
-    """Compare the private parts of runs."""
+    """Compare the private parts of runs, ratings and studies.
+
+    Raises:
+        UsageError: a database among them is damaged: nobody can say whether it is quoted.
+    """
     for path in paths:
         place = path.parts.index("private", max(0, len(path.parts) - 4))
         where = "/".join(path.parts[place - 1 :])
+        if path.name.lower().endswith(_SQLITE_ENDINGS):
+            try:
+                _search_sqlite(search, path, where)
+            except sqlite3.Error as error:
+                raise UsageError(f"{where} cannot be searched for leaks ({type(error).__name__}): repair or remove it") from None
+            continue
         if path.suffix != ".jsonl":
             if path.name not in ("origin.json", "NOTICE.txt"):
                 _search_text(search, path.open("rb"), where, path.name.lower())
@@ -108,7 +121,7 @@ def search_data(search: Search, folder: Path) -> Iterator[Finding]:
             search.identifier(part, "", 0, "holds an identifier that is also a file name in the data")
         try:
             yield from _search_file(search, path)
-        except (*zips.UNREADABLE, *UNREADABLE) as error:
+        except (*zips.UNREADABLE, *UNREADABLE, sqlite3.Error) as error:
             yield Finding(path.name, f"cannot be searched for leaks ({type(error).__name__}): repair or remove the file")
 
 
@@ -123,6 +136,8 @@ def _search_file(search: Search, path: Path) -> Iterator[Finding]:
                     _search_text(search, archive.open(member), f"{path.name}/{member}", member.lower())
     elif name.endswith(_TEXT_ENDINGS):
         _search_text(search, _open(path), path.name, name)
+    elif path.name.lower().endswith(_SQLITE_ENDINGS):
+        _search_sqlite(search, path, path.name)
     elif name.endswith(_UNREAD_ENDINGS):
         yield Finding(path.name, "cannot be searched for leaks: give a folder with text files or Parquet instead")
 
@@ -198,6 +213,23 @@ def _search_parquet(search: Search, path: Path) -> None:
                 search.begin()
                 search.text(value, path.name, 0)
         offset += _ROWS
+
+
+def _search_sqlite(search: Search, path: Path, where: str) -> None:
+    """Compare every table of a database; a cell that is JSON as what it says."""
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        db.text_factory = partial(bytes.decode, errors="replace")
+        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            name = table.replace('"', '""')
+            rows = db.execute(f'SELECT * FROM "{name}"')  # noqa: S608 - the database's own name for its table
+            ids = _id_columns([column[0] for column in rows.description])
+            for row in rows:
+                cells = ["" if cell is None else str(cell) for cell in row]
+                _search_row(search, cells, ids, where, 0)
+                for cell in cells:
+                    if cell.startswith(("{", "[", '"')):
+                        with suppress(ValueError):
+                            _search_value(search, parse(cell), where, 0, ids=True)
 
 
 def _id_columns(header: Sequence[str]) -> list[int]:

@@ -1,11 +1,13 @@
 import gzip
 import json
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from ehrbench.errors import PolicyError
+from ehrbench.errors import EhrbenchError, PolicyError
 from ehrbench.leaderboard.build import build, make_site
 from ehrbench.leaderboard.check import check_files, check_site
 from ehrbench.leaderboard.htmlcheck import check_pages
@@ -107,6 +109,25 @@ def test_records_questions_and_columns_of_the_data_are_searched(tmp_path: Path) 
     (data / "notes.parquet").write_bytes(b"PAR1")
     with pytest.raises(PolicyError, match="cannot be searched"):
         build([tmp_path / "clean"], tmp_path / "site", data_dir=data)
+
+
+@pytest.mark.parametrize("place", ["private/ratings.sqlite", "data/ratings.sqlite"])
+def test_what_raters_wrote_is_searched(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "study" / place
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as ratings, ratings:
+        ratings.execute("CREATE TABLE actions (item TEXT, value TEXT, seconds REAL, note BLOB)")
+        ratings.execute("INSERT INTO actions VALUES (?, ?, 1.5, NULL)", ("instruction-55501234", json.dumps({"why": SENTENCE})))
+    data_dir = path.parent if place.startswith("data") else None
+    for note, said in ((SENTENCE, "quotes 8 or more words of"), ("see instruction-55501234", "holds an identifier of")):
+        write_result(tmp_path / "runs/result.json", make_result(metrics=[make_metric(note=note)]))
+        with pytest.raises(PolicyError, match=f"{said}.*ratings.sqlite"):
+            build([tmp_path / "runs", tmp_path / "study"], tmp_path / "site", data_dir=data_dir)
+    write_result(tmp_path / "runs/result.json", make_result())
+    build([tmp_path / "runs", tmp_path / "study"], tmp_path / "site", data_dir=data_dir)
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(EhrbenchError, match="ratings.sqlite.* cannot be searched for leaks.*: repair or remove"):
+        build([tmp_path / "runs", tmp_path / "study"], tmp_path / "site", data_dir=data_dir)
 
 
 def test_small_cells_in_the_downloads_are_found() -> None:
