@@ -146,7 +146,7 @@ class Run(ScoreOptions, _Models):
             typer.echo("ehrbench: interrupted; what is finished is kept; the same command continues from there", err=True)
             raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
         if self.show_prompt is None and self.dry_run:
-            _print_estimates(done.estimates, failed, self.as_json)
+            print_estimates(done.estimates, failed, self.as_json)
         elif self.show_prompt is None:
             report(
                 done.finished, done.groups, repeats=done.repeats, failed=failed, seconds=monotonic() - began, as_json=self.as_json
@@ -211,7 +211,20 @@ class Run(ScoreOptions, _Models):
         return model
 
 
-def _print_estimates(estimates: "Sequence[tuple[str, Estimate]]", failed: "Sequence[Failed]", as_json: bool) -> None:
+def print_estimates(
+    estimates: "Sequence[tuple[str, Estimate]]",
+    failed: "Sequence[Failed]" = (),
+    as_json: bool = False,
+    prices: str = "no price is given for this model",
+) -> None:
+    """Print what runs would take.
+
+    Args:
+        estimates: each with its model.
+        failed: models that could not be estimated.
+        as_json: print JSON.
+        prices: what is said where no cost is known.
+    """
     from ehrbench.errors import worst_exit_code
     from ehrbench.runs.dry_run import total_of
     from ehrbench.terminal.output import print_json
@@ -227,7 +240,7 @@ def _print_estimates(estimates: "Sequence[tuple[str, Estimate]]", failed: "Seque
             f"largest ({e.tokenizer}); at most {e.answer_tokens:,} answer tokens; {e.cut} records cut, "
             f"{e.overflow} items do not fit"
             + (f", {e.unreadable} have a record that cannot be read" if e.unreadable else "")
-            + (f"; about ${e.cost:.2f}" if e.cost is not None else "; cost unknown: no price is given for this model")
+            + (f"; about ${e.cost:.2f}" if e.cost is not None else f"; cost unknown: {prices}")
         )
     if len(estimates) > 1:
         total = total_of([one for _, one in estimates])

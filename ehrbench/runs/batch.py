@@ -6,14 +6,14 @@ Both have the identity of the server's model, so a run made by files is the run 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from ehrbench.errors import PolicyError, UsageError
 from ehrbench.models.protocol import ChoiceRequest, ChoiceResponse, Message, Model, Request, Response
-from ehrbench.models.server.batch_file import BatchWriter, Replies, Row, custom_id
+from ehrbench.models.server.batch_file import BatchWriter, Place, Replies, Row, SplitWriter, custom_id
 from ehrbench.models.server.body import choice_body, generation_body
 from ehrbench.models.server.model import ServerModel, read_first
 from ehrbench.runs.choices import labelled, likeliest
@@ -45,6 +45,14 @@ class FileModel:
         """Never asked: see ``by_file``."""
         raise NotImplementedError
 
+    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """Never asked of what only counts calls: see ``CallWriter`` and ``CallReader``."""
+        raise NotImplementedError
+
+    def price(self, prompt_tokens: int, answer_tokens: int) -> float | None:
+        """The server's."""
+        return self.server.price(prompt_tokens, answer_tokens)
+
     def close(self) -> None:
         """Close the server's model, which has opened nothing."""
         self.server.close()
@@ -63,32 +71,48 @@ class FileModel:
 class CallWriter(FileModel):
     """Writes every call it is asked and answers none."""
 
-    def __init__(self, server: ServerModel, path: Path) -> None:
-        """Open the file; see ``check_path``."""
+    def __init__(self, server: ServerModel, writer: BatchWriter | SplitWriter, under_way: Collection[str] = ()) -> None:
+        """Hold what writes.
+
+        Args:
+            server: whose calls they are.
+            writer: of the files.
+            under_way: ``custom_id`` of calls that wait for answers already, and are not written.
+        """
         super().__init__(server)
-        self.writer = BatchWriter(path, server.call_url)
+        self.writer = writer
+        self.n_under_way = 0
+        self._under_way = under_way
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
         """Write the calls."""
         for request in requests:
-            self.writer.write(*self.call(request))
+            name, body = self.call(request)
+            if name in self._under_way:
+                self.n_under_way += 1
+            else:
+                self.writer.write(name, body)
         return iter(())
 
 
 class CallReader(FileModel):
-    """Answers the calls that a file has replies to, and leaves the others open."""
+    """Answers the calls that files have replies to, and leaves the others open."""
 
-    def __init__(self, server: ServerModel, replies: Replies) -> None:
-        """Hold the replies."""
+    def __init__(self, server: ServerModel, replies: Replies | None = None) -> None:
+        """Hold the replies; without any, ``take`` brings them."""
         super().__init__(server)
-        self._rows = replies.rows
+        self._rows: Mapping[str, Row] = replies.rows if replies else {}
         self.used: set[str] = set()
         """``custom_id`` of the replies that belonged to a call."""
-        self.failed: list[tuple[int, str, str]] = []
+        self.failed: list[tuple[Place, str, str]] = []
         """Line, item and class of the replies that are failures."""
         self.missing: list[str] = []
         """Items whose call was ready before this file, and has no reply in it."""
         self._went_on: set[str] = set()
+
+    def take(self, replies: Replies) -> None:
+        """Answer from these replies from now on."""
+        self._rows = replies.rows
 
     def next_task(self) -> None:
         """Forget which items went on: another task may have items of the same name."""
@@ -119,7 +143,7 @@ class CallReader(FileModel):
             if request.spellings:
                 response = labelled(request, response)
         if response.finish == "error":
-            self.failed.append((row.line, request.item, response.error or "error"))
+            self.failed.append((row.place, request.item, response.error or "error"))
         return response
 
 

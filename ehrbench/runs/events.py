@@ -98,8 +98,30 @@ class TaskFinished:
     result: Result | None
 
 
+@dataclass(frozen=True, slots=True)
+class BatchesSeen:
+    """Where the batches are that a service works on."""
+
+    states: tuple[tuple[str, int], ...]
+    """How many batches are in each state."""
+    done: int
+    """Calls that are answered or have failed."""
+    failed: int
+    total: int
+    """Calls of all these batches."""
+
+
 Event = (
-    Note | TaskLeftOut | TaskStarted | ItemFinished | ChunkFinished | TaskAnswered | MetricProgress | MetricFailed | TaskFinished
+    BatchesSeen
+    | Note
+    | TaskLeftOut
+    | TaskStarted
+    | ItemFinished
+    | ChunkFinished
+    | TaskAnswered
+    | MetricProgress
+    | MetricFailed
+    | TaskFinished
 )
 Listener = Callable[[Event], None]
 

@@ -80,31 +80,43 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process.
-
-        Raises:
-            UsageError: another process is working on it.
-            EhrbenchError: the disk cannot lock files.
-        """
-        lock, holder = FileLock(self.private / "lock"), self.private / "lock.holder"
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            who = holder.read_text(encoding="utf-8") if holder.is_file() else "pid unknown"
-            raise UsageError(
-                f"another process ({who}) is working on {self.path}; let it finish, or stop it and run this command again"
-            ) from None
-        except OSError as error:
-            raise EhrbenchError(
-                f"cannot lock {self.path} ({error.strerror}), which keeps two processes from writing to one run; "
-                "where the disk is a network disk that does not lock files, give --out a folder on a local one"
-            ) from None
-        try:
-            holder.write_text(f"pid {os.getpid()}", encoding="utf-8")
+        """Hold the run for this process; raises as ``locked``."""
+        with locked(self.private, self.path):
             yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
+
+
+@contextmanager
+def locked(folder: Path, shown: Path | None = None) -> Iterator[None]:
+    """Hold a folder for this process.
+
+    Args:
+        folder: where the lock is.
+        shown: what is called locked; None: the folder.
+
+    Raises:
+        UsageError: another process is working on it.
+        EhrbenchError: the disk cannot lock files.
+    """
+    shown = shown or folder
+    lock, holder = FileLock(folder / "lock"), folder / "lock.holder"
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        who = holder.read_text(encoding="utf-8") if holder.is_file() else "pid unknown"
+        raise UsageError(
+            f"another process ({who}) is working on {shown}; let it finish, or stop it and run this command again"
+        ) from None
+    except OSError as error:
+        raise EhrbenchError(
+            f"cannot lock {shown} ({error.strerror}), which keeps two processes from writing to one run; "
+            "where the disk is a network disk that does not lock files, give --out a folder on a local one"
+        ) from None
+    try:
+        holder.write_text(f"pid {os.getpid()}", encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
 
 
 def folder_for(out: Path, model_name: str, task: str, config_hash: str) -> RunFolder:

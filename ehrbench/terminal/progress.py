@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ehrbench.runs.events import (
+    BatchesSeen,
     ChunkFinished,
     Event,
     ItemFinished,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 30.0
 """Between two lines where standard error is not a terminal, also while nothing finishes."""
+
+_BATCHES = "batches"
 
 
 class Tally:
@@ -112,6 +115,7 @@ class Display:
         self._bar: Any = None
         self._rows: dict[str, Any] = {}
         """The bar's rows, by task or metric."""
+        self._batch_note = ""
 
     def __enter__(self) -> Display:
         return self
@@ -130,7 +134,10 @@ class Display:
                 typer.echo(f"ehrbench: {event.error}", err=True)
             case MetricProgress():
                 self.metric(event.metric, event.done, event.total)
+            case BatchesSeen() if not self._quiet:
+                self._batches(event)
             case TaskStarted() if not self._quiet:
+                self._end()
                 self._start(Tally(event.task, event.n_items, event.n_finished))
             case ItemFinished() | ChunkFinished() if self._tally is not None:
                 self._count(self._tally, event)
@@ -146,6 +153,20 @@ class Display:
         if name not in self._rows:
             self._rows[name] = self._bar.add_task(f"scoring {name}", total=total, note="")
         self._bar.update(self._rows[name], completed=done)
+
+    def _batches(self, seen: BatchesSeen) -> None:
+        """Where a service's batches are: a bar on a terminal; elsewhere a line where a state has changed, or now and then."""
+        states = ", ".join(f"{n} {state}" if n > 1 else state for state, n in seen.states)
+        note = states + (f", {seen.failed} failed" if seen.failed else "")
+        if sys.stderr.isatty():
+            if self._bar is None:
+                self._open_bar()
+            if _BATCHES not in self._rows:
+                self._rows[_BATCHES] = self._bar.add_task(_BATCHES, total=seen.total, note="")
+            self._bar.update(self._rows[_BATCHES], completed=seen.done, total=seen.total, note=note)
+        elif note != self._batch_note or time.monotonic() - self._spoke > QUIET_SECONDS:
+            self._spoke, self._batch_note = time.monotonic(), note
+            sys.stderr.write(f"{_BATCHES}: {seen.done}/{seen.total} calls, {note}\n")
 
     def _open_bar(self) -> None:
         from rich.console import Console

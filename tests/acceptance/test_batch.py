@@ -13,7 +13,7 @@ import pytest
 
 from ehrbench.models import Message, Request
 from ehrbench.models.loading import load_model
-from ehrbench.runs.batch import CallWriter, server_of
+from ehrbench.runs.batch import FileModel, server_of
 from tests.acceptance.chart import CANARIES, TOKENIZER, ehrbench, final_files, rows, run_folders, write_release
 from tests.support.server import Server
 
@@ -167,10 +167,10 @@ CHOSEN = Request("q#0", ASKED.messages, 16, choices=("yes", "no"), spellings=(("
     ("request_", "name"),
     [(ASKED, "089a4bb8d891752df72627f53dc3b5ea71d79314"), (CHOSEN, "6ba3b7fac311435fad037c6d8007111c4f0cc5e5")],
 )
-def test_a_call_keeps_its_name_between_versions(request_: Request, name: str, tmp_path: Path) -> None:
+def test_a_call_keeps_its_name_between_versions(request_: Request, name: str) -> None:
     """A batch may be away for days: replies to a file that 0.1 wrote belong to the same calls. The names were made with 0.1."""
     model = load_model("openai:stub", {"base_url": "http://127.0.0.1:8000/v1"}, None)
-    found, body = CallWriter(server_of(model), tmp_path / "calls.jsonl").call(request_)
+    found, body = FileModel(server_of(model)).call(request_)
     assert found == name
     assert b"stream" not in body
 

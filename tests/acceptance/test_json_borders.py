@@ -80,7 +80,7 @@ def test_a_line_of_a_batch_costs_that_line(damaged: Path) -> None:
     reply = {"custom_id": "c", "response": {"status_code": 200, "body": {"choices": []}}}
     damaged.write_text(damaged.read_text() + json.dumps(reply) + "\n")
     replies = read_replies(damaged)
-    assert (list(replies.rows), replies.unreadable) == (["c"], [1, 2])
+    assert (list(replies.rows), [place.line for place in replies.unreadable]) == (["c"], [1, 2])
 
 
 def test_a_probability_of_400_digits_is_refused(tmp_path: Path) -> None:

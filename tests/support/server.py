@@ -16,6 +16,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import re
 import socket
 import ssl
 import struct
@@ -25,6 +26,8 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from tests.support.batches import Batches
 
 REASONS = {200: "OK", 307: "Temporary Redirect", 400: "Bad Request", 429: "Too Many Requests", 500: "Internal Server Error"}
 ERROR_CODES = {"overflow": "context_length_exceeded", "filter": "content_filter", "quota": "insufficient_quota"}
@@ -162,6 +165,8 @@ class Server:
         self.keep = keep
         self.tls = tls
         self.admit = admit
+        self.batches: Batches | None = None
+        """Its batch service; see ``with_batches``."""
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
@@ -184,6 +189,16 @@ class Server:
     def url(self) -> str:
         """The base URL to give a client."""
         return f"http://127.0.0.1:{self.port}/v1"
+
+    def with_batches(self, **settings: Any) -> Batches:
+        """Give it a batch service, which answers as the server itself does; see ``Batches``."""
+
+        def complete(body: dict[str, Any]) -> dict[str, Any]:
+            text = prompt_of(body)
+            return self.completion(body, text, prompt_hash(text), "ok")
+
+        self.batches = Batches(complete, **settings)
+        return self.batches
 
     def stats(self) -> dict[str, Any]:
         """The counters, as ``GET /stats`` shows them."""
@@ -355,6 +370,8 @@ class _Connection(asyncio.Protocol):
 
     def handle(self, request: list[str], headers: dict[str, str], payload: bytes) -> None:
         server, path = self.server, request[1]
+        if re.search(r"/(files|batches)\b", path):
+            return self.serve_batches(request[0], path, headers, payload)
         if path == "/stats":
             return self.send(200, server.stats())
         if request[0] == "GET":
@@ -380,6 +397,18 @@ class _Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(server.latency, self.finish, body, text, key, fault)
         else:
             self.finish(body, text, key, fault)
+
+    def serve_batches(self, method: str, path: str, headers: dict[str, str], payload: bytes) -> None:
+        if not self.server.admit(headers):
+            return self.send(401, {"error": {"message": "who are you?"}})
+        answer = self.server.batches.handle(method, path, headers, payload) if self.server.batches else None
+        if answer is None:
+            return self.send(404, {"error": {"message": "no such path"}})
+        if answer.lost:
+            return self.transport.close()
+        self.write(answer.status, answer.body, {}, declared=len(answer.body) * 2 if answer.cut else None)
+        if answer.cut:
+            self.transport.close()
 
     def finish(self, body: dict[str, Any], text: str, key: str, fault: str | Raw) -> None:
         self.server.in_flight -= 1

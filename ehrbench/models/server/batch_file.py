@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -13,11 +12,14 @@ from urllib.parse import urlsplit
 from ehrbench.errors import UsageError
 from ehrbench.models.server.body import decode, encode
 from ehrbench.models.server.complaint import complaint_of, status_in
+from ehrbench.models.server.endpoint import PATHS
 from ehrbench.models.server.reply import Malformed
 from ehrbench.models.server.retry import judge_complaint, judge_status
 from ehrbench.models.server.transport import Outcome
 
 T = TypeVar("T")
+_LINE_BYTES = 256
+"""Of a line, at most, beside the call's body."""
 
 
 class BatchWriter:
@@ -42,6 +44,11 @@ class BatchWriter:
         """Calls written; one that two items share is written once."""
         return len(self._written)
 
+    @property
+    def size(self) -> int:
+        """Bytes written."""
+        return self._file.tell()
+
     def write(self, custom_id: str, body: bytes) -> None:
         """Add a call."""
         if custom_id not in self._written:
@@ -59,9 +66,60 @@ class BatchWriter:
             self._partial.unlink()
 
 
+class SplitWriter:
+    """Writes calls to as many files of one folder as a service's limits ask for (``1.jsonl``, ``2.jsonl`` …)."""
+
+    def __init__(self, folder: Path, call_url: str, most_calls: int, most_bytes: int) -> None:
+        """Open nothing yet.
+
+        Args:
+            folder: has no such file yet.
+            call_url: as for ``BatchWriter``.
+            most_calls: of one file.
+            most_bytes: of one file.
+        """
+        self._folder, self._call_url = folder, call_url
+        self._most_calls, self._most_bytes = most_calls, most_bytes
+        self._written: set[str] = set()
+        self._open: BatchWriter | None = None
+        self.paths: list[Path] = []
+        self.counts: list[int] = []
+        """Calls of each file."""
+
+    @property
+    def calls(self) -> int:
+        """Calls written to all files."""
+        return len(self._written)
+
+    def write(self, custom_id: str, body: bytes) -> None:
+        """Add a call."""
+        if custom_id in self._written:
+            return
+        self._written.add(custom_id)
+        full = self._open is not None and (
+            self._open.calls >= self._most_calls or self._open.size + len(body) + _LINE_BYTES > self._most_bytes
+        )
+        if full:
+            self.close(keep=True)
+        if self._open is None:
+            self.paths.append(self._folder / f"{len(self.paths) + 1}.jsonl")
+            self._open = BatchWriter(self.paths[-1], self._call_url)
+            self.counts.append(0)
+        self._open.write(custom_id, body)
+        self.counts[-1] += 1
+
+    def close(self, *, keep: bool) -> None:
+        """Put the last file in its place, or leave it out."""
+        if self._open is not None:
+            self._open.close(keep=keep)
+            self._open = None
+
+
 def batch_url(call_url: str) -> str:
-    """``/v1/chat/completions`` or ``/v1/completions``: the only part of an address that a batch line holds."""
-    return "/v1/chat/completions" if urlsplit(call_url).path.endswith("/chat/completions") else "/v1/completions"
+    """What a batch line has of an address: ``/v1/chat/completions``, or without ``/v1`` where Azure's API has dated versions."""
+    path = urlsplit(call_url).path
+    call = next(call for call in PATHS.values() if path.endswith(f"/{call}"))
+    return f"/{call}" if "/openai/deployments/" in path else f"/v1/{call}"
 
 
 def custom_id(model: str, body: bytes) -> str:
@@ -69,10 +127,17 @@ def custom_id(model: str, body: bytes) -> str:
     return hashlib.sha256(model.encode() + b"\0" + body).hexdigest()[:40]
 
 
+class Place(NamedTuple):
+    """A line of a file of replies."""
+
+    path: Path
+    line: int
+
+
 class Row(NamedTuple):
     """One reply."""
 
-    line: int
+    place: Place
     status: int
     body: Any
     error: str | None
@@ -96,47 +161,66 @@ class Row(NamedTuple):
 
 
 class Replies(NamedTuple):
-    """A file of replies, read."""
+    """Files of replies, read."""
 
     rows: Mapping[str, Row]
     """By ``custom_id``; of two replies to one call the first."""
-    unreadable: list[int]
+    unreadable: Sequence[Place]
     """Lines that are no reply."""
-    repeated: list[int]
+    repeated: Sequence[Place]
     """Lines whose ``custom_id`` an earlier line has."""
 
 
-def read_replies(path: Path) -> Replies:
-    """Read a batch's result file.
+def read_replies(*paths: Path) -> Replies:
+    """Read a batch's result files, in this order.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    rows: dict[str, Row] = {}
+    unreadable: list[Place] = []
+    repeated: list[Place] = []
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                for number, line in enumerate(file, 1):
+                    if not line.strip():
+                        continue
+                    place = Place(path, number)
+                    name, row = _row(place, line)
+                    if row is None:
+                        unreadable.append(place)
+                    elif name in rows:
+                        repeated.append(place)
+                    else:
+                        rows[name] = row
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}; give the file that the batch wrote") from None
+    return Replies(rows, unreadable, repeated)
+
+
+def read_reply_file(path: Path) -> Replies:
+    """Read the result file that a user names.
 
     Raises:
         UsageError: the file cannot be read, or not one line of it is a reply.
     """
-    rows: dict[str, Row] = {}
-    lines: defaultdict[str, list[int]] = defaultdict(list)
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                name, row = _row(number, line)
-                if row is None:
-                    lines["unreadable"].append(number)
-                elif name in rows:
-                    lines["repeated"].append(number)
-                else:
-                    rows[name] = row
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}; give the file that the batch wrote") from None
-    if not rows:
+    replies = read_replies(path)
+    if not replies.rows:
         raise UsageError(
             f"{path}: no line of it is a reply (a JSON object with 'custom_id' and 'response'); give the file that the batch "
             "wrote, not the one that `ehrbench requests` wrote"
         )
-    return Replies(rows, lines["unreadable"], lines["repeated"])
+    return replies
 
 
-def _row(number: int, line: bytes) -> tuple[str, Row | None]:
+def names_in(path: Path) -> set[str]:
+    """The ``custom_id`` of every call of a file that ``BatchWriter`` has written."""
+    with path.open("rb") as file:
+        return {decode(line)["custom_id"] for line in file}
+
+
+def _row(place: Place, line: bytes) -> tuple[str, Row | None]:
     try:
         data = decode(line)
     except ValueError:
@@ -147,6 +231,6 @@ def _row(number: int, line: bytes) -> tuple[str, Row | None]:
     response, error = data.get("response"), data.get("error")
     status = response.get("status_code") if isinstance(response, dict) else None
     if isinstance(status, int):
-        return name, Row(number, status, response.get("body"), None)
+        return name, Row(place, status, response.get("body"), None)
     code = error.get("code") if isinstance(error, dict) else None
-    return name, Row(number, 0, None, f"batch {code}" if isinstance(code, str) and code.isidentifier() else "batch error")
+    return name, Row(place, 0, None, f"batch {code}" if isinstance(code, str) and code.isidentifier() else "batch error")

@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 from ehrbench.errors import MissingError, UsageError
 
 PATHS = {"chat": "chat/completions", "completions": "completions", "responses": "responses"}
 """Where calls go below the base address, by the API."""
 OPENAI_URL = "https://api.openai.com/v1"
+CALLS_PER_FILE, AZURE_CALLS_PER_FILE = 50_000, 100_000
+"""Of a batch file, at most, as OpenAI and Azure document them; other servers are held to OpenAI's."""
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
@@ -41,6 +43,12 @@ class Endpoint:
     """Further headers of every call: the name of each, and the environment variable that holds its value."""
     certificate: tuple[str, str | None] | None = None
     """A client certificate and, where it is a file of its own, its key: paths of PEM files."""
+    service_url: str = ""
+    """The address below which the server has ``files`` and ``batches``."""
+    service_query: str = ""
+    """What each of those addresses ends with: Azure's version of the API."""
+    calls_per_file: int = CALLS_PER_FILE
+    """The most calls of one batch file."""
 
     @property
     def is_remote(self) -> bool:
@@ -67,6 +75,12 @@ class Endpoint:
                 raise UsageError(f"--model-arg headers: set the environment variable {variable} to what the header {name} holds")
             headers[name] = value
         return headers
+
+    def service(self, *parts: str, **query: str) -> str:
+        """The address of something of the server's batch service: ``service("files", ID, "content")``."""
+        ending = "&".join(filter(None, (self.service_query, urlencode(query))))
+        path = "/".join(quote(part, safe="") for part in parts)
+        return f"{self.service_url}/{path}" + (f"?{ending}" if ending else "")
 
     def tls(self) -> ssl.SSLContext | None:
         """What TLS is spoken with, where there is a client certificate; None: the default.
@@ -95,7 +109,7 @@ def openai_endpoint(base_url: str, api: str, key_env: str) -> Endpoint:
     """
     base = parse_base_url(base_url)
     path = PATHS[api]
-    return Endpoint(base, f"{base}/{path}", f"{base}/models", key_env, key_required=base == OPENAI_URL)
+    return Endpoint(base, f"{base}/{path}", f"{base}/models", key_env, key_required=base == OPENAI_URL, service_url=base)
 
 
 def azure_endpoint(base_url: str, deployment: str, api: str, api_version: str, key_env: str) -> Endpoint:
@@ -107,10 +121,22 @@ def azure_endpoint(base_url: str, deployment: str, api: str, api_version: str, k
     base = parse_base_url(base_url)
     path = PATHS[api]
     if api_version == "v1":
-        call = f"{base}/openai/v1/{path}"
+        service, query = f"{base}/openai/v1", ""
+        call = f"{service}/{path}"
     else:
-        call = f"{base}/openai/deployments/{quote(deployment, safe='')}/{path}?api-version={quote(api_version, safe='')}"
-    return Endpoint(base, call, None, key_env, "api-key", key_required=True)
+        service, query = f"{base}/openai", f"api-version={quote(api_version, safe='')}"
+        call = f"{service}/deployments/{quote(deployment, safe='')}/{path}?{query}"
+    return Endpoint(
+        base,
+        call,
+        None,
+        key_env,
+        "api-key",
+        key_required=True,
+        service_url=service,
+        service_query=query,
+        calls_per_file=AZURE_CALLS_PER_FILE,
+    )
 
 
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")

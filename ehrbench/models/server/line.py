@@ -72,22 +72,8 @@ class AiohttpLine:
             timeout: seconds of one attempt.
         """
         self._call_url = endpoint.call_url
-        self._session = aiohttp.ClientSession(
-            # The limiter bounds the connections. Proxies and .netrc of the environment are left alone (trust_env); a proxy
-            # that was named is sent CONNECT, and TLS goes through it to the server.
-            connector=aiohttp.TCPConnector(
-                limit=0,
-                resolver=None if endpoint.is_remote else _Loopback(),
-                keepalive_timeout=60,
-                ssl=endpoint.tls() or True,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            # Unpacking is ours, so that a small body cannot become a large one; nothing is gained by it on answers.
-            headers={**endpoint.headers(), "Accept-Encoding": "identity"},
-            auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS),
-            trust_env=False,
-            proxy=endpoint.proxy,
+        self._session = open_session(
+            endpoint, endpoint.headers(), aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)
         )
 
     @property
@@ -99,13 +85,13 @@ class AiohttpLine:
         """Send a call."""
         data = body if len(body) < _LARGE_BODY else io.BytesIO(body)  # aiohttp warns about larger ones given as bytes
         async with self._session.post(self._call_url, data=data, headers=headers, allow_redirects=False) as reply:
-            return Reply(reply.status, reply.headers, await _read(reply))
+            return Reply(reply.status, reply.headers, await read_body(reply))
 
     async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Reply:
         """Fetch a page."""
         patience = aiohttp.ClientTimeout(total=30)
         async with self._session.get(url, headers=headers, allow_redirects=False, timeout=patience) as reply:
-            return Reply(reply.status, reply.headers, await _read(reply))
+            return Reply(reply.status, reply.headers, await read_body(reply))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -116,7 +102,35 @@ class AiohttpLine:
         return judge_exception(error)
 
 
-async def _read(reply: aiohttp.ClientResponse) -> bytes:
+def open_session(endpoint: Endpoint, headers: Mapping[str, str], timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
+    """The connections to a server and to nothing else, in the loop that will use them.
+
+    Args:
+        endpoint: where the server is.
+        headers: of every request.
+        timeout: of one attempt.
+    """
+    return aiohttp.ClientSession(
+        # The limiter bounds the connections. Proxies and .netrc of the environment are left alone (trust_env); a proxy that was
+        # named is sent CONNECT, and TLS goes through it to the server.
+        connector=aiohttp.TCPConnector(
+            limit=0,
+            resolver=None if endpoint.is_remote else _Loopback(),
+            keepalive_timeout=60,
+            ssl=endpoint.tls() or True,
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        # Unpacking is ours, so that a small body cannot become a large one; nothing is gained by it on answers.
+        headers={**headers, "Accept-Encoding": "identity"},
+        auto_decompress=False,
+        timeout=timeout,
+        trust_env=False,
+        proxy=endpoint.proxy,
+    )
+
+
+async def read_body(reply: aiohttp.ClientResponse) -> bytes:
+    """A reply's body, unpacked; raises as ``unpacked``."""
     coding = reply.headers.get("Content-Encoding", "identity")
     if coding == "identity" and reply.content_length is not None and reply.content_length <= MOST_BYTES:
         return await reply.read()

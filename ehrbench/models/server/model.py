@@ -23,6 +23,7 @@ from ehrbench.models.protocol import (
     Response,
     Tokenizer,
 )
+from ehrbench.models.server.batch_service import BatchService
 from ehrbench.models.server.body import Dialect, choice_body, generation_body, with_one_token
 from ehrbench.models.server.endpoint import Endpoint, is_loopback
 from ehrbench.models.server.line import AiohttpLine, Line
@@ -111,6 +112,7 @@ class ServerModel:
         self._counts = CountReader()
         self._asking_again = asyncio.Lock()
         self.call_url = endpoint.call_url
+        self.base_url = endpoint.base_url
         self._models_url = endpoint.models_url
         self._transport = Transport(endpoint, patience, tokens, make_line)
 
@@ -128,6 +130,14 @@ class ServerModel:
     def price(self, prompt_tokens: int, answer_tokens: int) -> float | None:
         """US dollars for so many tokens, none of them cached; None without ``--model-arg prices=FILE``."""
         return self._prices.cost(TokenCounts(prompt_tokens, answer_tokens)) if self._prices else None
+
+    def bill_as_batch(self) -> None:
+        """Count at the batch service's prices from now on, which may not be known."""
+        self._prices = self._prices.batch if self._prices else None
+
+    def batch_service(self) -> BatchService:
+        """The server's batch service, under the same address, key and patience."""
+        return BatchService(self._transport)
 
     def describe(self) -> dict[str, Any]:
         """Ask the server what it serves and how long its window is.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ehrbench.errors import MissingError, UsageError
 from ehrbench.jsonl import parse
@@ -16,6 +17,8 @@ class Prices(NamedTuple):
     input: float
     output: float
     cached_input: float
+    batch: Prices | None = None
+    """Of the batch service; None: not known."""
 
     def cost(self, usage: TokenCounts) -> float | None:
         """Dollars of one call; None where the server does not say how many tokens it had."""
@@ -29,7 +32,7 @@ class Prices(NamedTuple):
 def read_prices(path: str, model: str) -> Prices:
     """One model's prices from a JSON file: ``{"gpt-4o": {"input": 2.5, "cached_input": 1.25, "output": 10}}``.
 
-    ``cached_input`` is ``input`` where it is not given.
+    ``cached_input`` is ``input`` where it is not given; ``batch`` has the same three for the batch service.
 
     Raises:
         MissingError: no such file.
@@ -46,13 +49,14 @@ def read_prices(path: str, model: str) -> Prices:
     if not isinstance(entry, dict):
         raise UsageError(f"--model-arg prices={path}: no prices of '{model}' there; {expected}")
     try:
-        prices = Prices(
-            float(entry["input"]),
-            float(entry["output"]),
-            float(entry["cached_input"] if "cached_input" in entry else entry["input"]),
-        )
+        prices, batch = _prices(entry), _prices(entry["batch"]) if "batch" in entry else None
     except (KeyError, TypeError, ValueError):
         raise UsageError(f"--model-arg prices={path}: the entry of '{model}' lacks a number; {expected}") from None
-    if min(prices) < 0:
+    if min(*prices[:3], *(batch or prices)[:3]) < 0:
         raise UsageError(f"--model-arg prices={path}: a price of '{model}' is negative; {expected}")
-    return prices
+    return prices._replace(batch=batch)
+
+
+def _prices(entry: Mapping[str, Any]) -> Prices:
+    cached = entry["cached_input"] if "cached_input" in entry else entry["input"]
+    return Prices(float(entry["input"]), float(entry["output"]), float(cached))

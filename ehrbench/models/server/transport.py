@@ -124,7 +124,7 @@ class Transport:
                     breaker.alive()
                     return Outcome(got, "stop", None, seconds, attempt)
                 if got.action == "stop":
-                    raise (NoProbabilitiesError if got.field == "logprobs" else UsageError)(self._explain(got))
+                    raise (NoProbabilitiesError if got.field == "logprobs" else UsageError)(self.explain(got))
                 most = self.patience.max_retries if got.most_retries is None else min(got.most_retries, self.patience.max_retries)
                 absent = got.gone and (self.succeeded or got.error.startswith("HTTP")) and breaker.last_life < started
                 counted += not absent
@@ -154,12 +154,12 @@ class Transport:
     def _given_up(self, got: Verdict, seconds: float, attempt: int) -> Outcome[T]:
         """The outcome of a call that has no answer, or the end of the run where its first calls all end alike."""
         if got.error in ("ConnectionRefused", "NameNotFound") and not self.succeeded:
-            raise MissingError(self._nobody())
+            raise MissingError(self.nobody())
         if got.finish == "error" and not self.succeeded:
             self._first_failures[got.error] += 1
             most = self.patience.stop_after if got.alike is None else got.alike
             if self.patience.stop_after and self._first_failures == {got.error: most}:
-                raise UsageError(self._explain(got, most))
+                raise UsageError(self.explain(got, most))
         elif got.finish != "error":
             self.succeeded = True  # the key and the address are right
         return Outcome(None, got.finish, got.error, seconds, attempt)
@@ -186,13 +186,13 @@ class Transport:
         """
         for wait in (0.2, 1.0, None):
             try:
-                reply = await self._with_token(lambda headers: self._open().get(url, headers))
+                reply = await self.with_token(lambda headers: self._open().get(url, headers))
                 if isinstance(reply, Verdict):
-                    raise UsageError(self._explain(reply))
+                    raise UsageError(self.explain(reply))
                 if reply.status == 200:
                     return decode(reply.raw)
                 if reply.status == 401:
-                    raise UsageError(self._explain(Verdict("stop", "HTTP 401", advice="the key was refused")))
+                    raise UsageError(self.explain(Verdict("stop", "HTTP 401", advice="the key was refused")))
                 if reply.status < 500 and reply.status != 429:
                     return None
             except (ValueError, Malformed, TooLarge):
@@ -200,9 +200,9 @@ class Transport:
             except self._open().failures as error:
                 verdict = self._open().judge(error)
                 if verdict.action == "stop":
-                    raise UsageError(self._explain(verdict)) from None
+                    raise UsageError(self.explain(verdict)) from None
                 if wait is None and verdict.error in ("ConnectionRefused", "NameNotFound"):
-                    raise MissingError(self._nobody()) from None
+                    raise MissingError(self.nobody()) from None
             if wait is not None:
                 await asyncio.sleep(wait)
         return None
@@ -219,7 +219,7 @@ class Transport:
             if self._tokens is None:
                 reply = await line.post(body)
             else:
-                got = await self._with_token(lambda headers: line.post(body, headers))
+                got = await self.with_token(lambda headers: line.post(body, headers))
                 if isinstance(got, Verdict):
                     return got
                 reply = got
@@ -240,7 +240,7 @@ class Transport:
         except line.failures as error:
             return line.judge(error)
 
-    async def _with_token(self, send: Callable[[Mapping[str, str] | None], Awaitable[Reply]]) -> Reply | Verdict:
+    async def with_token(self, send: Callable[[Mapping[str, str] | None], Awaitable[Reply]]) -> Reply | Verdict:
         """What comes back with a token that is valid: one that the server no longer takes is replaced, whatever its time."""
         if self._tokens is None:
             return await send(None)
@@ -267,7 +267,8 @@ class Transport:
             weakref.finalize(self, _close_later, self._line, asyncio.get_running_loop())
         return self._line
 
-    def _nobody(self) -> str:
+    def nobody(self) -> str:
+        """That nothing listens at the address, and what may be the reason."""
         if self.endpoint.proxy:
             return f"no server answers at {self.endpoint.base_url} through {self.endpoint.proxy}: check base_url and proxy"
         said = f"no server answers at {self.endpoint.base_url}: start it, or check base_url"
@@ -276,7 +277,8 @@ class Transport:
             return said
         return f"{said}; the proxy that {proxy} names is not used unless --model-arg proxy=URL names it too"
 
-    def _explain(self, verdict: Verdict, calls: int = 1) -> str:
+    def explain(self, verdict: Verdict, calls: int = 1) -> str:
+        """Why the run stops, and what to do."""
         what = f"{self.endpoint.base_url} answered {verdict.error}"
         if calls > 1:
             what += f" to the first {calls} calls"
