@@ -33,7 +33,7 @@ function write(state, quietly) {
   var hash = spell(state);
   if (hash === "#") { hash = location.hash ? "#all=1" : ""; }
   if (hash === location.hash || hash === "") { return; }
-  if (quietly) { history.replaceState(null, "", hash); } else { location.hash = hash; }
+  history[quietly ? "replaceState" : "pushState"](null, "", hash);
 }
 
 // Filters by what is known of models travel to the next page.
@@ -90,6 +90,7 @@ function worth(cell) {
 }
 // Cells of a hidden column are taken out of their rows: a browser spends as long on them as on those that it shows.
 function redraw(table) {
+  table.classList.remove("long");
   table._rows.forEach(function (row) {
     var kept = row._cells.filter(function (_, k) { return !table._heads[k].hidden; });
     if (kept.length !== row.cells.length || kept.some(function (cell, k) { return cell !== row.cells[k]; })) { row.replaceChildren.apply(row, kept); }
@@ -100,6 +101,7 @@ function numeric(table, column) { return table._rows.some(function (row) { retur
 function sortTable(table, key, order) {
   var column = -1, want = table._id + "~" + key + "~" + order;
   if (table._sorted === want || (key === "" && !table._sorted)) { return; }
+  settle(table);
   table._sorted = key === "" ? "" : want;
   table._heads.forEach(function (head, k) {
     var on = key !== "" && head.getAttribute("data-key") === key && head._sort;
@@ -114,20 +116,15 @@ function sortTable(table, key, order) {
   });
   var body = table.tBodies[0], fragment = doc.createDocumentFragment();
   rows.forEach(function (one) { fragment.appendChild(one.row); });
-  if (rows.length > 100 && table.parentNode.scrollTop < 500) { inTwoSteps(table, body); }
   body.appendChild(fragment);
 }
-// Of a long table the rows on the screen are drawn first and the others at once after them; the columns keep their widths.
-function inTwoSteps(table, body) {
-  var widths = table._heads.map(function (head) { return head.offsetWidth; });
-  table._heads.forEach(function (head, k) { head.style.minWidth = widths[k] + "px"; });
-  body.classList.add("first");
-  requestAnimationFrame(function () {
-    setTimeout(function () {
-      body.classList.remove("first");
-      table._heads.forEach(function (head) { head.style.minWidth = ""; });
-    });
-  });
+// A long table gets columns of fixed width before its first sort, so that a browser need not lay out or draw the rows off the screen.
+function settle(table) {
+  if (table._rows.length < 100 || table.classList.contains("long")) { return; }
+  var shown = table._heads.filter(function (head) { return !head.hidden; });
+  table.style.setProperty("--columns", shown.map(function (head) { return head.getBoundingClientRect().width + "px"; }).join(" "));
+  all("thead [colspan]", table).forEach(function (cell) { cell.style.gridColumn = "span " + cell.colSpan; });
+  table.classList.add("long");
 }
 function sortAll(state) {
   var want = (state.sort || "").split("~");

@@ -59,7 +59,7 @@ def take(out: Path, readme: bool = False) -> Iterator[Path]:
 
 
 def sort_time(site: Path) -> float | None:
-    """Seconds that the largest map takes to sort by its first column, drawing included: the median of seven sorts.
+    """Seconds that the largest map takes to sort by its first column, all rows, drawing included: the median of seven sorts.
 
     None without a browser.
     """

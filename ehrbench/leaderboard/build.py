@@ -99,11 +99,9 @@ def build(
         refuse([*check_files(draft), *searched.findings])
         n_results = draft["data/results.csv"].count("\n") - 1
         written = write_site(out, draft, pictures)
-        size = draft.n_bytes + sum(map(len, pictures.values()))
         pages = sum(name.endswith(".html") for name in draft)
-    return Built(
-        out, n_results, pages, size, written.n_changed, said, [*filter(None, [searched.warning()]), *withheld, *more_withheld]
-    )
+    hidden = [*filter(None, [searched.warning()]), *withheld, *more_withheld]
+    return Built(out, n_results, pages, written.n_bytes, written.n_changed, said, hidden)
 
 
 def make_site(

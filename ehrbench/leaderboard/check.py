@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ehrbench.errors import PolicyError, UsageError
-from ehrbench.leaderboard.downloads import read_results
 from ehrbench.leaderboard.entries import MIN_GROUPS
-from ehrbench.leaderboard.files import ENDINGS, MARKER, NOT_FOUND, PLAIN
+from ehrbench.leaderboard.files import ENDINGS, MARKER, NOT_FOUND, PLAIN, read_text
 from ehrbench.leaderboard.htmlcheck import check_pages
 from ehrbench.results.leaks import Finding
 from ehrbench.results.publication import search_sources
@@ -43,7 +43,10 @@ def check_site(
     for path in sorted(p for p in site.rglob("*") if p.is_file()):
         place = path.relative_to(site).as_posix()
         if path.suffix in ENDINGS:
-            files[place] = "" if path.suffix == ".png" else path.read_text(encoding="utf-8", errors="replace")
+            try:
+                files[place] = "" if path.suffix == ".png" else read_text(path)
+            except ValueError as error:
+                strange.append(Finding(place, f"cannot be looked into: {error}"))
         elif place not in (MARKER, PLAIN):
             strange.append(Finding(place, "is not a file that a build makes"))
     # The page for wrong addresses stands in for any place, so its links are whole and lead to the host.
@@ -73,8 +76,10 @@ def _small_cells(files: Mapping[str, str]) -> Iterator[Finding]:
 
 def _small_cells_of(name: str, text: str) -> Iterator[Finding]:
     try:
-        results = read_results(text)
+        results = json.loads(text)
     except ValueError:
+        results = None
+    if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
         yield Finding(name, "does not hold a task's results in the form of this version: build the site again")
         return
     for number, result in enumerate(results, 1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -73,93 +72,9 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def results_json(entries: Sequence[Entry]) -> str:
-    """Results as they may be downloaded, one per line, without keys that have their default value.
-
-    What most of them say alike stands once, under ``shared``; ``metrics`` there has the fields of each metric by its name. A
-    result is read by laying its own fields over the shared ones, object by object (``read_results``).
-    """
-    results = [public(entry).model_dump(mode="json", exclude_defaults=True) for entry in entries]
-    alike: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for result in results:
-        for metric in _metrics(result):
-            alike[metric["name"]].append(metric)
-    by_name = {name: _shared([_but(metric, "name") for metric in metrics]) for name, metrics in sorted(alike.items())}
-    shared = _shared([_but(result, *_LISTS) for result in results])
-    for metric in (metric for result in results for metric in _metrics(result)):
-        _leave_out(metric, by_name[metric["name"]])
-    for result in results:
-        _leave_out(result, shared)
-    head = json.dumps(shared | {"metrics": by_name}, ensure_ascii=False, separators=(",", ":"))
-    lines = (json.dumps(result, ensure_ascii=False, separators=(",", ":")) for result in results)
-    return f'{{"shared": {head}, "results": [\n' + ",\n".join(lines) + "\n]}\n"
-
-
-def read_results(text: str) -> list[dict[str, Any]]:
-    """The results of such a file, each whole again.
-
-    Raises:
-        ValueError: it is not JSON, or not of that form.
-    """
-    try:
-        data = json.loads(text)
-        shared = _but(data["shared"], "metrics")
-        results = [_over(shared, result) for result in data["results"]]
-        for result in results:
-            result["metrics"] = [_over(data["shared"]["metrics"][m["name"]], m) for m in result.get("metrics", ())]
-            strata = result.get("strata", {}).items()
-            result["strata"] = {name: [_over(data["shared"]["metrics"][m["name"]], m) for m in own] for name, own in strata}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"no results with what they share: {error!r}") from None
-    return results
-
-
-_LISTS = ("metrics", "strata")
-
-
-def _metrics(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from result.get("metrics", ())
-    for own in result.get("strata", {}).values():
-        yield from own
-
-
-def _shared(objects: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """For each field that all have, what most of them say, where two say it; object by object."""
-    found: dict[str, Any] = {}
-    for key in objects[0] if len(objects) > 1 else ():
-        values = [one[key] for one in objects if key in one]
-        if len(values) < len(objects):
-            continue
-        if all(isinstance(value, dict) for value in values):
-            inner = _shared(values)
-            if inner:
-                found[key] = inner
-            continue
-        if any(isinstance(value, dict) for value in values):
-            continue
-        counts = Counter(json.dumps(value, sort_keys=True) for value in values)
-        said, n = counts.most_common(1)[0]
-        if n > 1:
-            found[key] = json.loads(said)
-    return found
-
-
-def _leave_out(own: dict[str, Any], shared: dict[str, Any]) -> None:
-    for key, value in shared.items():
-        if isinstance(value, dict):
-            _leave_out(own[key], value)
-            if not own[key]:
-                del own[key]
-        elif own[key] == value:
-            del own[key]
-
-
-def _over(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    inner = {key: _over(value, own.get(key, {})) for key, value in shared.items() if isinstance(value, dict)}
-    return shared | own | inner
-
-
-def _but(fields: dict[str, Any], *keys: str) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if key not in keys}
+    """Results as they may be downloaded, in the form of a ``*.results.json`` that ehrbench reads; defaults are left out."""
+    lines = (public(entry).model_dump_json(exclude_defaults=True) for entry in entries)
+    return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
 def public(entry: Entry) -> Result:

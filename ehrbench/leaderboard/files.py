@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +16,8 @@ MARKER = ".ehrbench-site"
 NOT_FOUND = "404.html"
 PLAIN = ".nojekyll"
 """Tells GitHub to serve the folder as it is."""
-ENDINGS = (".html", ".json", ".csv", ".svg", ".png", ".txt", ".xml")
+ZIPPED = ".zip"
+ENDINGS = (".html", ".json", ".csv", ".svg", ".png", ".txt", ".xml", ZIPPED)
 
 
 class Written(NamedTuple):
@@ -22,6 +25,8 @@ class Written(NamedTuple):
 
     n_changed: int
     n_removed: int
+    n_bytes: int
+    """Of all files, also those that were there."""
 
 
 class Draft(MutableMapping[str, str]):
@@ -48,10 +53,35 @@ class Draft(MutableMapping[str, str]):
     def __len__(self) -> int:
         return len(self._places)
 
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of all files."""
-        return sum(place.stat().st_size for place in self._places.values())
+
+def to_bytes(name: str, text: str) -> bytes:
+    """What a file of the site holds: its text, in an archive of one member where its name says so, which notes no date."""
+    data = text.encode("utf-8")
+    if not name.endswith(ZIPPED):
+        return data
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        member = zipfile.ZipInfo(Path(name).stem, date_time=(1980, 1, 1, 0, 0, 0))
+        member.create_system, member.external_attr = 3, 0o644 << 16
+        packed.writestr(member, data, zipfile.ZIP_DEFLATED, compresslevel=9)
+    return archive.getvalue()
+
+
+def read_text(path: Path) -> str:
+    """The text of a file of a site, out of its archive where it is in one.
+
+    Raises:
+        ValueError: an archive that no build made.
+    """
+    if path.suffix != ZIPPED:
+        return path.read_text(encoding="utf-8", errors="replace")
+    try:
+        with zipfile.ZipFile(path) as packed:
+            if packed.namelist() != [path.stem] or packed.comment:
+                raise ValueError("it does not hold the one file of its name")
+            return packed.read(path.stem).decode("utf-8", errors="replace")
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise ValueError(str(error)) from None
 
 
 def may_replace(out: Path) -> None:
@@ -74,11 +104,12 @@ def write_site(out: Path, texts: Mapping[str, str], pictures: Mapping[str, bytes
     """
     out.mkdir(parents=True, exist_ok=True)
     _replace(out / MARKER, b"This folder is replaced by each build.\n")
-    changed = 0
+    changed = n_bytes = 0
     made: set[Path] = set()
     names = {*texts, *pictures}
     for name in sorted(names, key=lambda name: (name == "index.html", name)):
-        data = pictures[name] if name in pictures else texts[name].encode("utf-8")
+        data = pictures[name] if name in pictures else to_bytes(name, texts[name])
+        n_bytes += len(data)
         path = out / name
         if path.parent not in made:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +126,7 @@ def write_site(out: Path, texts: Mapping[str, str], pictures: Mapping[str, bytes
             folder = Path(root, name)
             if not folder.is_symlink() and not any(folder.iterdir()):
                 folder.rmdir()
-    return Written(changed, removed)
+    return Written(changed, removed, n_bytes)
 
 
 def _replace(path: Path, data: bytes) -> bool:

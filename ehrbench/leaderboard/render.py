@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,6 @@ SCRIPTS = {
     "compare.html": ("tools.js", "page.js", "start.js", "compare.js"),
 }
 """The scripts of a template's pages, each page carrying its own; the first entry is every other template's."""
-_FIRST_PAGE = "tabs tab tabbed cards card found counts map compact fold up contents columns chips pairs pick "
-_TASKS = "heat diff won lost matrix strata footnotes example worth words metric-line detail banded band-title on groups figures "
-_STEPS = " ".join(f"h{k}" for k in range(11))
-_LINES = " area line dash pareto band ceiling tie bands " + " ".join(f"{kind}{k}" for kind in "ct" for k in range(7))
-SPARED = {
-    "task.html": frozenset((_FIRST_PAGE + _STEPS).split()),
-    "model.html": frozenset((_FIRST_PAGE + _TASKS + _STEPS + _LINES).split()),
-}
-"""Classes that pages of a template, of which there are hundreds, never have: they carry no rule for them."""
 
 
 class Renderer:
@@ -54,13 +44,12 @@ class Renderer:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        css = _plain_lines(folder, "site.css")
+        self._css = _plain_lines(folder, "site.css")
         self._scripts = {name: _script(folder, *parts) for name, parts in SCRIPTS.items()}
+        self._policies = {name: _policy(self._css, script) for name, script in self._scripts.items()}
         self._environment.filters.update(breaks=breaks, exact=exact, isolated=isolated, jsonblock=json_block)
         # Our own files are the only text that is not escaped.
         self._environment.globals.update(site=site)
-        self._styles = {name: _without(css, SPARED.get(name, frozenset())) for name in self._scripts}
-        self._policies = {name: _policy(self._styles[name], script) for name, script in self._scripts.items()}
 
     def page(self, template: str, page: str, **values: Any) -> str:
         """One page.
@@ -72,7 +61,7 @@ class Renderer:
         """
         root = "../" * page.count("/")
         kind = template if template in SCRIPTS else ""
-        script, css = Markup(self._scripts[kind]), Markup(self._styles[kind])  # noqa: S704
+        script, css = Markup(self._scripts[kind]), Markup(self._css)  # noqa: S704
         return self._environment.get_template(template).render(
             page=page, root=root, csp=self._policies[kind], css=css, js=script, **values
         )
@@ -92,20 +81,6 @@ def _policy(css: str, script: str) -> str:
 
 def _source_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _without(css: str, classes: frozenset[str]) -> str:
-    """A style sheet without the selectors that name one of the classes."""
-    if not classes:
-        return css
-    gone = re.compile(rf"\.(?:{'|'.join(sorted(classes))})(?![\w-])")
-
-    def rule(match: re.Match[str]) -> str:
-        kept = [selector for selector in match[1].split(",") if not gone.search(selector)]
-        return f"{','.join(kept)}{{{match[2]}}}" if kept else ""
-
-    lines = re.sub(r"([^{}@]+)\{([^{}]*)\}", rule, css).splitlines()
-    return "\n".join(line for line in lines if line) + "\n"
 
 
 def _script(folder: Path, *names: str) -> str:

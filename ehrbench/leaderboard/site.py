@@ -113,6 +113,9 @@ class Site:
         self._files[f"{base}.json"] = table_json(table)
         return [{"label": "CSV", "href": f"{base}.csv"}, {"label": "JSON", "href": f"{base}.json"}]
 
+    def _results_place(self, task: str) -> str:
+        return f"data/results--{self._slug['task'][task]}.results.json.zip"
+
     def _overview(self) -> None:
         tabs = overview_tabs(self._entries, self._slug, self._names, self._section)
         notes = Notes()
@@ -181,7 +184,7 @@ class Site:
                 }
             )
         info = self._names.task(task)
-        place = f"data/results--{self._slug['task'][task]}.json"
+        place = self._results_place(task)
         self._files[place] = results_json(own)
         self._page(
             "task.html",
@@ -265,7 +268,7 @@ class Site:
                 {
                     "label": self._names.task(task).title,
                     "id": show(task, 100),
-                    "href": f"data/results--{self._slug['task'][task]}.json",
+                    "href": self._results_place(task),
                 }
                 for task in sorted(self._by_task)
             ],

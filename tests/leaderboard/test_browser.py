@@ -14,7 +14,7 @@ from ehrbench.assets import asset_dir
 from ehrbench.leaderboard.build import build
 from ehrbench.results.store import write_result
 from ehrbench.results.supplements import HeadToHead, HumanStats, Interval, Pair, SystemJudgement
-from tests.leaderboard.invented import invented
+from tests.leaderboard.invented import invented, task_names
 from tests.leaderboard.reader import Reader
 from tests.leaderboard.sample import HOSTILE, season
 from tests.leaderboard.test_build import cells_of
@@ -102,18 +102,32 @@ def test_columns_sort_by_mouse_and_keyboard_with_missing_last(site: Path, reader
 
 
 def test_a_long_table_shows_all_its_rows_after_a_sort_with_columns_as_wide_as_before(tmp_path: Path, reader: Reader) -> None:
-    write_result(tmp_path / "in/all.results.json", list(invented(130, 6, missing=0)))
+    tasks = [task for task in task_names(40) if task.startswith("ehr_bench.")]
+    kept = {*tasks[:3], *tasks[-3:]}
+    write_result(tmp_path / "in/all.results.json", [one for one in invented(101, 40, missing=0) if one.task in kept])
     build([tmp_path / "in"], tmp_path / "site")
     page = reader.open(tmp_path / "site/suites/ehr_bench.html")
     rows, names = page.locator("table.map tbody tr"), "rows => rows.map(row => row.cells[0].textContent)"
     before = rows.evaluate_all(names)
-    width = "document.querySelector('table.map').offsetWidth"
-    wide = page.evaluate(width)
+    widths = "[...document.querySelectorAll('table.map thead th')].map(head => head.offsetWidth)"
+    cells = "[...document.querySelector('table.map tbody tr').cells].map(cell => cell.offsetWidth)"
+    wide = page.evaluate(widths)
     page.locator("table.map .sort").first.click()
-    page.wait_for_function("!document.querySelector('tbody.first')")
     assert rows.evaluate_all(names) == sorted(before, key=str.lower) != before
-    assert rows.evaluate_all("rows => rows.filter(row => row.checkVisibility()).length") == 130
-    assert page.evaluate(width) == pytest.approx(wide, abs=3)
+    assert rows.evaluate_all("rows => rows.filter(row => row.checkVisibility()).length") == 101
+    assert page.evaluate(widths) == pytest.approx(wide, abs=1)
+    assert page.evaluate(cells) == pytest.approx([width for width in wide if width], abs=1)
+    skipped = "rows => rows.filter(row => !row.cells[1].checkVisibility({contentVisibilityAuto: true})).length"
+    assert 0 < rows.evaluate_all(skipped) < 101
+    scroll = page.locator(".scroll").first
+    scroll.evaluate("box => { box.scrollTop = 900; }")
+    tops = [scroll.bounding_box(), page.locator("table.map thead th").first.bounding_box()]
+    assert tops[0] and tops[1] and tops[1]["y"] == pytest.approx(tops[0]["y"], abs=3)
+    page.get_by_role("button", name="Show all tasks").click()
+    page.locator("table.map .sort").nth(2).click()
+    assert page.evaluate(cells) == pytest.approx(page.evaluate(widths), abs=1)
+    pdf = page.pdf(width="297mm", height="210mm")
+    assert len(pdf) > 20_000
     assert reader.wrong == []
 
 

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import re
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,15 @@ from markupsafe import escape
 
 from ehrbench.errors import UsageError
 from ehrbench.leaderboard.build import build, make_site
-from ehrbench.leaderboard.downloads import read_results, results_json
 from ehrbench.leaderboard.entries import make_entries
-from ehrbench.leaderboard.render import SPARED
+from ehrbench.leaderboard.files import MARKER
 from ehrbench.leaderboard.text import interval, number, show, slugs
 from ehrbench.leaderboard.words import explain
 from ehrbench.metrics import METRICS
 from ehrbench.results import ContextInfo
 from ehrbench.results.published import published_results
 from ehrbench.results.schema import ModelInfo, Result
-from ehrbench.results.store import write_result
+from ehrbench.results.store import find_results, write_result
 from tests.leaderboard.sample import HOSTILE, season
 from tests.results.factory import make_metric, make_result
 
@@ -288,17 +288,6 @@ def test_headings_say_in_words_how_records_were_made_to_fit(policy: str, window:
     assert f"Clean protocol · {said}" in site["tasks/medalign.html"]
 
 
-def test_pages_have_none_of_the_classes_whose_rules_they_leave_out(site: dict[str, str]) -> None:
-    whole = site["index.html"].partition("<style>")[2].partition("</style>")[0]
-    for name, text in pages(site).items():
-        css = text.partition("<style>")[2].partition("</style>")[0]
-        own = {word for value in re.findall(r'class="([^"]*)"', text.partition("</style>")[2]) for word in value.split()}
-        template = {"tasks": "task.html", "models": "model.html"}.get(name.split("/")[0], "")
-        assert not own & SPARED.get(template, frozenset()), name
-        assert css.count("{") == css.count("}")
-        assert (len(css) < 0.75 * len(whole)) == (template == "model.html")
-
-
 def test_replayed_answers_of_one_model_are_one_row_whatever_their_files() -> None:
     def replayed(task: str, file: str) -> Result:
         model = ModelInfo(name="their model", backend="replay", revision=file)
@@ -367,19 +356,24 @@ def test_a_sole_rank_is_not_shown() -> None:
     assert "<i>#" in make_site([make_result("m"), make_result("n", 0.9)])["tasks/medalign.html"]
 
 
-def test_the_downloads_of_a_task_give_back_every_result() -> None:
+def test_the_downloads_of_a_task_are_results_as_ehrbench_reads_them(tmp_path: Path) -> None:
     own = [
         *(make_result(f"m{k}", environment={"python": "3.11", "gpus": k // 2}, n_groups=24) for k in range(4)),
         make_result("other", environment={"python": {"version": "3.12"}}, outcomes={"answered": 20, "api_error": 1}),
         make_result("with parts", strata={"kind=a": [make_metric(n=40), make_metric(0.5, name="rouge_l", n=40)]}),
         make_result("none", metrics=[]),
     ]
-    for some in (own[:1], own[:4], own):
-        entries = make_entries(some)
-        text = results_json(entries)
-        assert [Result.model_validate(one) for one in read_results(text)] == [entry.result for entry in entries]
-    assert text.count('"python":"3.11"') == 4
-    assert results_json(make_entries(own[:4])).count('"python":"3.11"') == 1
+    own = [one.model_copy(update={"data_policy": "open"}) for one in own]
+    write_result(tmp_path / "runs/all.results.json", own)
+    for site in ("one", "two"):
+        built = build([tmp_path / "runs"], tmp_path / site)
+        assert built.n_bytes == sum(p.stat().st_size for p in (tmp_path / site).rglob("*") if p.is_file() and p.name != MARKER)
+    archives = [tmp_path / site / "data/results--medalign.results.json.zip" for site in ("one", "two")]
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+    zipfile.ZipFile(archives[0]).extractall(tmp_path / "unpacked")
+    stored, problems = find_results([tmp_path / "unpacked"])
+    assert not problems
+    assert [one.result for one in stored] == [entry.result for entry in make_entries(own)]
 
 
 def test_provenance_says_how_a_number_was_made() -> None:

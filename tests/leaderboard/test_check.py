@@ -2,6 +2,7 @@ import gzip
 import json
 import re
 import sqlite3
+import zipfile
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from ehrbench.errors import EhrbenchError, PolicyError
 from ehrbench.leaderboard.build import build, make_site
 from ehrbench.leaderboard.check import check_files, check_site
+from ehrbench.leaderboard.files import read_text, to_bytes
 from ehrbench.leaderboard.htmlcheck import check_pages
 from ehrbench.results.published import published_results, published_supplements
 from ehrbench.results.store import write_result
@@ -132,24 +134,35 @@ def test_what_raters_wrote_is_searched(place: str, tmp_path: Path) -> None:
 
 def test_small_cells_in_the_downloads_are_found() -> None:
     site = make_site([make_result(n_groups=24)])
-    results = json.loads(site["data/results--medalign.json"])
-    results["results"][0]["n_groups"] = 9
-    findings = check_files(site | {"data/results--medalign.json": json.dumps(results)})
+    (place,) = (name for name in site if name.startswith("data/results--"))
+    results = json.loads(site[place])
+    results[0]["n_groups"] = 9
+    findings = check_files(site | {place: json.dumps(results)})
     assert [finding.message for finding in findings] == ["shows numbers of fewer than 11 patients"]
-    results["results"][0] |= {"n_groups": 24, "strata": {"kind=rare": [make_metric(n=4).model_dump(mode="json")]}}
-    findings = check_files(site | {"data/results--medalign.json": json.dumps(results)})
+    results[0] |= {"n_groups": 24, "strata": {"kind=rare": [make_metric(n=4).model_dump(mode="json")]}}
+    findings = check_files(site | {place: json.dumps(results)})
     assert [finding.message for finding in findings] == ["shows a subset of fewer than 11 items"]
-    findings = check_files(site | {"data/results--medalign.json": "[]"})
+    findings = check_files(site | {place: "{}"})
     assert "build the site again" in findings[0].message
 
 
-def test_small_cells_are_found_where_results_share_what_they_say() -> None:
-    site = make_site([make_result(name, n_groups=24) for name in ("a", "b", "c")])
-    results = json.loads(site["data/results--medalign.json"])
-    assert results["shared"]["n_groups"] == 24
-    results["shared"]["n_groups"] = 9
-    findings = check_files(site | {"data/results--medalign.json": json.dumps(results)})
-    assert [finding.message for finding in findings] == ["shows numbers of fewer than 11 patients"] * 3
+def test_archives_in_a_site_are_looked_into(tmp_path: Path) -> None:
+    write_result(tmp_path / "runs/result.json", make_result(n_groups=24))
+    build([tmp_path / "runs"], tmp_path / "site")
+    assert check_site(tmp_path / "site", reviewed_by="A. Reader") == []
+    (place,) = (tmp_path / "site/data").glob("*.zip")
+    text = read_text(place)
+    place.write_bytes(to_bytes(place.name, text.replace('"n_groups":24', '"n_groups":9')))
+    (finding,) = check_site(tmp_path / "site", reviewed_by="A. Reader")
+    assert finding.message == "shows numbers of fewer than 11 patients"
+    place.write_bytes(b"PK")
+    finding, *_ = check_site(tmp_path / "site", reviewed_by="A. Reader")
+    assert finding.message.startswith("cannot be looked into")
+    place.write_bytes(to_bytes(place.name, text))
+    with zipfile.ZipFile(place, "a") as archive:
+        archive.writestr("more.txt", "unseen")
+    finding, *_ = check_site(tmp_path / "site", reviewed_by="A. Reader")
+    assert finding.message.startswith("cannot be looked into")
 
 
 PAGE = make_site([make_result()])["index.html"]
