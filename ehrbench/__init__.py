@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ehrbench.errors import MissingError as MissingError
     from ehrbench.errors import PolicyError as PolicyError
     from ehrbench.errors import UsageError as UsageError
+    from ehrbench.evaluation import SomeModelsFailed as SomeModelsFailed
     from ehrbench.evaluation import evaluate as evaluate
     from ehrbench.models.loading import open_model as load_model  # noqa: F401 - the face renames it
     from ehrbench.results.collection import Results as Results
@@ -33,6 +34,7 @@ _FACE = {
     "MissingError": "ehrbench.errors:MissingError",
     "PolicyError": "ehrbench.errors:PolicyError",
     "Results": "ehrbench.results.collection:Results",
+    "SomeModelsFailed": "ehrbench.evaluation:SomeModelsFailed",
     "Study": "ehrbench.studies.study:Study",
     "UsageError": "ehrbench.errors:UsageError",
     "agreement": "ehrbench.correlation.python:agreement",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ehrbench.errors import EhrbenchError, MissingDataError
+from ehrbench.errors import EhrbenchError, MissingDataError, worst_exit_code
 from ehrbench.models.loading import load_model
 from ehrbench.models.own import adapt, require_place
 from ehrbench.models.protocol import Model
@@ -18,6 +19,7 @@ from ehrbench.results.repeats import Repeats
 from ehrbench.results.schema import SCORED_OUTCOMES, Outcome, Result
 from ehrbench.runs.events import (
     Listener,
+    LoggingFailed,
     MetricFailed,
     MetricProgress,
     Note,
@@ -26,6 +28,7 @@ from ehrbench.runs.events import (
     ignore,
 )
 from ehrbench.runs.execute import generate
+from ehrbench.runs.loggers.live import logged
 from ehrbench.runs.options import RunOptions, read_options
 from ehrbench.runs.policy import silence_libraries
 from ehrbench.runs.prediction import Prediction
@@ -52,6 +55,23 @@ class Finished(NamedTuple):
     """Items whose calls wait for answers elsewhere; such a run is not scored yet."""
 
 
+class SomeModelsFailed(EhrbenchError):
+    """Some of several models could not be loaded or broke off; the others have been run."""
+
+    def __init__(self, results: Results, failed: Mapping[str, Exception]) -> None:
+        """Say which.
+
+        Args:
+            results: of everything that was scored, also of a failed model's tasks before it broke off.
+            failed: the error of each, by the model's name.
+        """
+        self.results = results
+        self.failed = dict(failed)
+        said = [f"{name}: {e if isinstance(e, EhrbenchError) else type(e).__name__}" for name, e in failed.items()]
+        super().__init__(f"{'; '.join(said)}; the results of the other models are in this error's 'results'")
+        self.exit_code = worst_exit_code(e.exit_code if isinstance(e, EhrbenchError) else 1 for e in failed.values())
+
+
 def evaluate(
     model: Any,
     tasks: str | Sequence[str],
@@ -68,9 +88,12 @@ def evaluate(
     allow_partial: bool = False,
     include_paths: Sequence[Path | str] = (),
     seeds: Sequence[int] = (),
+    log_to: str | Sequence[str] = (),
     **settings: Any,
 ) -> Results:
     """Run a model, or several, on tasks and score the answers. The same call again continues what was interrupted.
+
+    One of several models that fails leaves the others alone: they are run, and the error at the end holds their results.
 
     Args:
         model: what ``--model`` takes (a checkpoint's path, ``baseline:bm25``, ``openai:NAME`` …); an object of your own with a
@@ -88,6 +111,8 @@ def evaluate(
         allow_partial: leave out tasks whose data are missing, instead of raising.
         include_paths: folders with further task files.
         seeds: repeat each run under each of these, and take the means (``Results.repeats``); greedy tasks are run once.
+        log_to: who is told numbers while the runs go on, as ``--log-to`` takes it: ``mlflow``, ``wandb``, ``trackio``, each
+            perhaps with ``:PLACE``.
         settings: any other option of ``ehrbench run`` by its name: ``prompt``, ``context``, ``keep``, ``budget_tokenizer``,
             ``chunk_tokens``, ``max_tokens``, ``max_reasoning_tokens``, ``temperature``, ``top_p``, ``num_fewshot``, ``seed``,
             ``samples``, ``shard``, ``model_profile``.
@@ -99,6 +124,7 @@ def evaluate(
         UsageError: an unknown task, metric, option or value; a model object without what it needs.
         MissingError: data, weights or a package that are not on this machine.
         PolicyError: credentialed text would leave this machine without an approval.
+        SomeModelsFailed: some of several models failed; ``results`` are those of the others.
         EhrbenchError: a metric failed; everything else is written.
     """
     catalog = load_catalog([Path(path) for path in include_paths])
@@ -107,47 +133,62 @@ def evaluate(
     groups: list[GroupResult] = []
     repeats: list[Repeats] = []
     failures: list[EhrbenchError] = []
+    failed: dict[str, Exception] = {}
+    notes: list[str] = []
 
     def listen(event: Any) -> None:
         if isinstance(event, MetricFailed):
             failures.append(event.error)
+        elif isinstance(event, LoggingFailed):
+            notes.append(f"{event.task}: not all of it was logged to {event.logger}: {event.reason}")
         on_event(event)
 
-    for one in model if isinstance(model, (list, tuple)) else [model]:
-        named = one if isinstance(one, str) else ""
-        options = read_options(
-            {
-                **settings,
-                "model": named,
-                "data_dir": None if data_dir is None else str(data_dir),
-                "protocol": protocol,
-                "limit": limit,
-                "out": Path(out),
-                "max_model_len": max_model_len,
-                "include_paths": tuple(Path(path) for path in include_paths),
-            },
-            {key: str(value) for key, value in (model_args or {}).items()},
-        )
-        chosen = catalog.select(tasks if isinstance(tasks, str) else ",".join(tasks), options.protocol)
-        answering = load(options) if named else adapt(one)
-        if not named:
-            options = replace(options, model=answering.identity.name)
+    shared = read_options(
+        {
+            **settings,
+            "data_dir": None if data_dir is None else str(data_dir),
+            "protocol": protocol,
+            "limit": limit,
+            "out": Path(out),
+            "max_model_len": max_model_len,
+            "include_paths": tuple(Path(path) for path in include_paths),
+            "log_to": log_to,
+        },
+        {key: str(value) for key, value in (model_args or {}).items()},
+    )
+    chosen = catalog.select(tasks if isinstance(tasks, str) else ",".join(tasks), shared.protocol)
+    models = list(model) if isinstance(model, (list, tuple)) else [model]
+    for place, one in enumerate(models, 1):
+        done: list[Finished] = []
+        name = one if isinstance(one, str) else f"model {place}"
         try:
-            ready = prepare_all(chosen, answering, options, allow_partial=allow_partial, on_event=on_event)
-            done = [
-                answer_and_score(run, metrics, metric_args or {}, on_event=listen, command="ehrbench.evaluate")
-                for one_task in ready
-                for run in with_seeds(one_task, seeds, on_event)
-            ]
-        finally:
-            answering.close()
-        repeats += score_repeats(done)
-        groups += score_groups(done, catalog, options, allow_partial=allow_partial) if len(seeds) < 2 else []
+            options = replace(shared, model=name)
+            answering = load(options) if isinstance(one, str) else adapt(one)
+            if not isinstance(one, str):
+                name = answering.identity.name
+                options = replace(shared, model=name)
+            try:
+                ready = prepare_all(chosen, answering, options, allow_partial=allow_partial, on_event=on_event)
+                for run in (run for one_task in ready for run in with_seeds(one_task, seeds, on_event)):
+                    done.append(answer_and_score(run, metrics, metric_args or {}, on_event=listen, command="ehrbench.evaluate"))
+            finally:
+                answering.close()
+            repeats += score_repeats(done)
+            groups += score_groups(done, catalog, options, allow_partial=allow_partial) if len(seeds) < 2 else []
+        except MissingDataError:  # the other models would miss them too
+            raise
+        except Exception as error:
+            if len(models) == 1:
+                raise
+            failed[name] = error
         finished += done
+    scored = [one for one in finished if one.result is not None]
+    results = Results([one.result for one in scored if one.result], [one.folder for one in scored], groups, notes, repeats)
+    if failed:
+        raise SomeModelsFailed(results, failed) from next(iter(failed.values()))
     if failures:
         raise failures[0]
-    scored = [one for one in finished if one.result is not None]
-    return Results([one.result for one in scored if one.result], [one.folder for one in scored], groups, repeats=repeats)
+    return results
 
 
 def load(options: RunOptions) -> Model:
@@ -216,6 +257,18 @@ def answer_and_score(
         on_event: told what happens.
         command: to record; None: this process's command line.
     """
+    with nullcontext(on_event) if not run.options.log_to else logged(run, on_event) as listen:
+        return _answer_and_score(run, metrics, arguments, score, listen, command)
+
+
+def _answer_and_score(
+    run: Prepared,
+    metrics: Sequence[str] | None,
+    arguments: Mapping[str, str] | None,
+    score: bool,
+    on_event: Listener,
+    command: str | None,
+) -> Finished:
     task = run.task.task
     folder, predictions = generate(run, command=command, on_event=on_event)
     failures = Counter(p.outcome for p in predictions if p.outcome not in SCORED_OUTCOMES)

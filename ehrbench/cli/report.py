@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ehrbench.results.groups import GroupResult
     from ehrbench.results.repeats import Repeats
     from ehrbench.results.schema import Outcome, Usage
+    from ehrbench.runs.loggers.logger import Logger
 
 
 def metric_names(given: str | None, arguments: Mapping[str, str]) -> list[str] | None:
@@ -30,6 +31,13 @@ def metric_names(given: str | None, arguments: Mapping[str, str]) -> list[str] |
         raise UsageError("--metrics names no metric; `ehrbench metrics list` shows them")
     check_metrics(names, arguments)
     return names
+
+
+def print_loggers(loggers: Sequence[Logger]) -> None:
+    """Say where numbers would be logged, and whether that is on this machine."""
+    for one in loggers:
+        where = "on this machine" if one.endpoint is None else f"{one.endpoint}, which is not this machine"
+        typer.echo(f"logged to {one}: {where}")
 
 
 _NEXT_STEPS = {

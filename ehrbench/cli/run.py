@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ehrbench.results.groups import GroupResult
     from ehrbench.results.repeats import Repeats
     from ehrbench.runs.dry_run import Estimate
+    from ehrbench.runs.loggers.logger import Logger
     from ehrbench.runs.options import RunOptions
     from ehrbench.tasks.catalog import Catalog
 
@@ -92,6 +93,13 @@ class Run(ScoreOptions, _Models):
         float | None,
         typer.Option(min=0, help="Number of GPUs of each copy. [default: 1 if the cluster has any]", rich_help_panel=PLACE),
     ] = None
+    log_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Log numbers of the runs while they go on, SERVICE[:PLACE]: mlflow, wandb or trackio; repeatable.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print sizes, calls and cost without calling the model.", rich_help_panel=OUTPUT)
     ] = False
@@ -146,7 +154,7 @@ class Run(ScoreOptions, _Models):
             typer.echo("ehrbench: interrupted; what is finished is kept; the same command continues from there", err=True)
             raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
         if self.show_prompt is None and self.dry_run:
-            print_estimates(done.estimates, failed, self.as_json)
+            print_estimates(done.estimates, failed, self.as_json, loggers=every[0].log_to)
         elif self.show_prompt is None:
             report(
                 done.finished, done.groups, repeats=done.repeats, failed=failed, seconds=monotonic() - began, as_json=self.as_json
@@ -216,6 +224,7 @@ def print_estimates(
     failed: "Sequence[Failed]" = (),
     as_json: bool = False,
     prices: str = "no price is given for this model",
+    loggers: "Sequence[Logger]" = (),
 ) -> None:
     """Print what runs would take.
 
@@ -224,15 +233,18 @@ def print_estimates(
         failed: models that could not be estimated.
         as_json: print JSON.
         prices: what is said where no cost is known.
+        loggers: who would be told numbers.
     """
+    from ehrbench.cli.report import print_loggers
     from ehrbench.errors import worst_exit_code
     from ehrbench.runs.dry_run import total_of
     from ehrbench.terminal.output import print_json
 
     several = len({model for model, _ in estimates}) > 1
     if as_json:
-        print_json([{**({"model": model} if several else {}), **e._asdict()} for model, e in estimates])
-        estimates = []
+        more = {"log_to": [str(one) for one in loggers]} if loggers else {}
+        print_json([{**({"model": model} if several else {}), **e._asdict(), **more} for model, e in estimates])
+        estimates, loggers = [], []
     for model, e in estimates:
         typer.echo(
             (f"{model}, " if several else "")
@@ -249,5 +261,6 @@ def print_estimates(
             f"{what}: {total.items} items, {total.calls} calls; {total.prompt_tokens:,} prompt tokens; "
             f"at most {total.answer_tokens:,} answer tokens" + (f"; about ${total.cost:.2f}" if total.cost is not None else "")
         )
+    print_loggers(loggers)
     if code := worst_exit_code([one.exit_code for one in failed]):
         raise typer.Exit(code)

@@ -60,6 +60,7 @@ def run_schema() -> type[BaseModel]:
         "seeds": Several[int],
         "stop": Several[str],
         "include_path": Several[str],
+        "log_to": Several[str],
         "protocol": Protocol,
         "context": ContextPolicy,
         "keep": Keep,

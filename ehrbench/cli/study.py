@@ -46,6 +46,10 @@ def run_command(
         bool,
         typer.Option("--recheck", help="Go through finished cells too, which asks again only what has changed."),
     ] = False,
+    log_to: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Log numbers while cells are run, SERVICE[:PLACE]: mlflow, wandb or trackio. [default: the file's]"),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
     verbose: Verbose = False,
     log_file: LogFile = None,
@@ -57,14 +61,14 @@ def run_command(
     from ehrbench.terminal.progress import Display
 
     start_logging(verbose, log_file)
-    study = Study.load(file, data_dir=data_dir, out=out)
+    study = Study.load(file, data_dir=data_dir, out=out).with_loggers(log_to or ())
     if dry_run:
         _print_estimates(study, tokens_per_second, as_json)
         return
     if tokens_per_second is not None:
         raise UsageError("--tokens-per-second is for the hours of --dry-run; give both, or neither")
     with Display(quiet) as show:
-        states = study.run(on_event=show, recheck=recheck)
+        states = study.run(on_event=show, recheck=recheck, log_to=log_to or ())
     _print_states(study, states, as_json)
     if any(one.state != "done" for one in states):
         raise typer.Exit(INCOMPLETE_EXIT_CODE)
@@ -206,6 +210,7 @@ def _print_states(study: Study, states: Sequence[CellState], as_json: bool) -> N
 
 
 def _print_estimates(study: Study, tokens_per_second: float | None, as_json: bool) -> None:
+    from ehrbench.cli.report import print_loggers
     from ehrbench.runs.dry_run import total_of
     from ehrbench.studies.pace import measured, seconds_of
     from ehrbench.terminal.output import print_json, print_table
@@ -223,7 +228,8 @@ def _print_estimates(study: Study, tokens_per_second: float | None, as_json: boo
             {**cell._asdict(), **({"error": one} if isinstance(one, str) else {"estimate": one._asdict()}), "seconds": time}
             for (cell, one), time in zip(found, seconds, strict=True)
         ]
-        print_json({"cells": cells, "total": {"cells": len(found), **total._asdict(), "hours": hours}})
+        more = {"log_to": [str(one) for one in study.loggers]} if study.loggers else {}
+        print_json({"cells": cells, "total": {"cells": len(found), **total._asdict(), "hours": hours}, **more})
         return
     rows = [
         (cell.model, cell.task, cell.said, one.items, f"{one.calls:,}", f"{one.prompt_tokens:,}", f"{one.answer_tokens:,}")
@@ -241,6 +247,7 @@ def _print_estimates(study: Study, tokens_per_second: float | None, as_json: boo
         + (f"about ${total.cost:.2f}" if total.cost is not None else "cost unknown: not every model has a price")
     )
     typer.echo(_hours_line(found, seconds, tokens_per_second))
+    print_loggers(study.loggers)
     if study.spec.judges:
         typer.echo("Judges come on top: they see answers that are not there yet.")
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import re
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,9 +11,10 @@ from typing import Any
 from ehrbench.errors import MissingError
 from ehrbench.exports.formats import new_folder, refuse_existing
 from ehrbench.results.schema import Result
+from ehrbench.runs.loggers.mlflow import connect, experiment, metric_name
+from ehrbench.runs.loggers.numbers import scores_of
 
 DATABASE = "mlflow.db"
-_NOT_A_NAME = re.compile(r"[^/\w.\- :]")
 _MOST_CHARACTERS = 500
 """Of a parameter's value."""
 
@@ -32,21 +30,14 @@ def export_runs(results: Sequence[Result], out: Path, *, force: bool = False) ->
         raise MissingError(f"--to mlflow needs {' and '.join(absent)}, not installed here: pip install 'ehrbench[mlflow]'")
     refuse_existing(out, force)
     with new_folder(out) as scratch:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        tracking: Any = import_module("mlflow.tracking")
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        client = tracking.MlflowClient(f"sqlite:///{scratch / DATABASE}")
-        experiments: dict[str, str] = {}
+        place = f"sqlite:///{scratch / DATABASE}"
+        client = connect(place)
         for result in results:
-            if result.task not in experiments:
-                # Nothing is kept there: without a place, MLflow would note a path of this machine.
-                experiments[result.task] = client.create_experiment(result.task, artifact_location="file:./artifacts")
-            _add(client, experiments[result.task], result)
+            _add(client, experiment(client, result.task, place), result)
     return out / DATABASE
 
 
-def _add(client: Any, experiment: str, result: Result) -> None:
+def _add(client: Any, its_experiment: str, result: Result) -> None:
     entities: Any = import_module("mlflow.entities")
     context = result.context
     parameters = {
@@ -72,17 +63,12 @@ def _add(client: Any, experiment: str, result: Result) -> None:
         "primary": result.primary,
         "source": result.source.title if result.source else "",
     }
-    numbers: dict[str, float] = {"n_items": float(result.n_items or 0)}
-    for metric in result.metrics:
-        for suffix, value in (("", metric.value), ("_low", metric.low), ("_high", metric.high)):
-            if value is not None:
-                numbers[_NOT_A_NAME.sub("_", metric.name) + suffix] = value
-    run = client.create_run(experiment, run_name=result.model.name, tags={"mlflow.user": "ehrbench"})
+    run = client.create_run(its_experiment, run_name=result.model.name, tags={"mlflow.user": "ehrbench"})
     client.log_batch(
         run.info.run_id,
-        metrics=[entities.Metric(name, value, run.info.start_time, 0) for name, value in numbers.items()],
+        metrics=[entities.Metric(metric_name(name), float(value), run.info.start_time, 0) for name, value in scores_of(result)],
         params=[
-            entities.Param(_NOT_A_NAME.sub("_", name), str(value)[:_MOST_CHARACTERS])
+            entities.Param(metric_name(name), str(value)[:_MOST_CHARACTERS])
             for name, value in parameters.items()
             if value not in (None, "")
         ],

@@ -78,7 +78,7 @@ def search_private(search: Search, paths: Iterable[Path]) -> None:
                 raise UsageError(f"{where} cannot be searched for leaks ({type(error).__name__}): repair or remove it") from None
             continue
         if path.suffix != ".jsonl":
-            if path.name not in ("origin.json", "NOTICE.txt"):
+            if path.name not in ("logged.json", "origin.json", "NOTICE.txt"):
                 _search_text(search, path.open("rb"), where, path.name.lower())
             continue
         with path.open(encoding="utf-8", errors="replace") as file:

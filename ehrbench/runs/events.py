@@ -111,6 +111,16 @@ class BatchesSeen:
     """Calls of all these batches."""
 
 
+@dataclass(frozen=True, slots=True)
+class LoggingFailed:
+    """A logger of ``--log-to`` has stopped; the run goes on and loses nothing."""
+
+    task: str
+    logger: str
+    """Service and place."""
+    reason: str
+
+
 Event = (
     BatchesSeen
     | Note
@@ -122,6 +132,7 @@ Event = (
     | MetricProgress
     | MetricFailed
     | TaskFinished
+    | LoggingFailed
 )
 Listener = Callable[[Event], None]
 

@@ -19,14 +19,14 @@ from ehrbench.runs.chains import ItemChain
 from ehrbench.runs.choices import answering_model
 from ehrbench.runs.engine import Sink, drive
 from ehrbench.runs.events import ChunkFinished, ItemFinished, Listener, Note, TaskAnswered, TaskStarted, ignore
-from ehrbench.runs.folder import RunFolder, folder_for
+from ehrbench.runs.folder import RunFolder
 from ehrbench.runs.keys import model_key
 from ehrbench.runs.manifest import command_line, write_manifest
 from ehrbench.runs.options import config_hash
 from ehrbench.runs.plan import plan_work
 from ehrbench.runs.prediction import Prediction, Step
 from ehrbench.runs.prepared import Prepared
-from ehrbench.runs.shards import shard_folder, shard_items, write_places
+from ehrbench.runs.shards import shard_items, write_places
 from ehrbench.runs.store import PredictionStore
 
 _log = logging.getLogger(__name__)
@@ -53,10 +53,9 @@ def generate(
     tell_golds(run.model, run.dataset)
     task, config = run.task.task, run.config()
     name = config_hash(config)
-    folder = folder_for(run.options.out, run.model.identity.name, task, name)
+    folder = run.folder()
     items, shard = run.items, run.options.shard
     if shard is not None:
-        folder = shard_folder(folder, shard)
         chosen = shard_items(run.items, shard)
         items = [item for _, item in chosen]
     folder.make()

@@ -66,6 +66,11 @@ class RunFolder:
         """Where the data were on this machine: lets ``score`` and ``verify`` find the gold answers again."""
         return self.private / "origin.json"
 
+    @property
+    def logged(self) -> Path:
+        """As which runs of other services it is logged."""
+        return self.private / "logged.json"
+
     def make(self) -> None:
         """Create the folder and its private part: owner only, ignored by git, with a notice."""
         try:

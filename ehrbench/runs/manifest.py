@@ -20,7 +20,8 @@ from ehrbench.readers.samples import SAMPLE_WORD
 from ehrbench.runs.folder import RunFolder
 
 _FOLDERS = frozenset(
-    {"--data-dir", "--out", "--include-path", "--mimic", "--ed", "--notes", "--cache", "--split", "--config", "--samples"}
+    ("--data-dir", "--out", "--include-path", "--mimic", "--ed", "--notes", "--cache", "--split", "--config", "--samples")
+    + ("--log-to",)
 )
 """Options whose value is a folder or a file of the user's, or ids of items."""
 PACKAGES = (

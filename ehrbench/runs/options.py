@@ -17,6 +17,7 @@ from ehrbench.tasks.run_on import base_model_stops
 from ehrbench.tasks.schema import ContextPolicy, Keep, PromptSpec, Protocol, TaskSpec
 
 if TYPE_CHECKING:
+    from ehrbench.runs.loggers.logger import Logger
     from ehrbench.runs.shards import Shard
 
 S = TypeVar("S", bound=BaseModel)
@@ -53,6 +54,8 @@ class RunOptions:
     budget_tokenizer: str | None = None
     shard: Shard | None = None
     """Which part of the items; decides no number, so it is not part of the configuration."""
+    log_to: tuple[Logger, ...] = ()
+    """Who is told numbers while the run goes on; decides none of them either."""
 
     @property
     def model_window(self) -> int | None:
@@ -76,12 +79,14 @@ def read_options(given: Mapping[str, Any], model_args: Mapping[str, str]) -> Run
 
     Args:
         given: fields of ``RunOptions``, and ``model_profile``; None means what the task says. ``shard`` as text
-            ("1/4"), ``samples`` as ids or a text (``parse_samples``).
+            ("1/4"), ``samples`` as ids or a text (``parse_samples``), ``log_to`` as texts ``SERVICE[:PLACE]``.
         model_args: of the backend.
 
     Raises:
         UsageError: an unknown option or an illegal value.
+        MissingError: the package of a logger is not here.
     """
+    from ehrbench.runs.loggers.places import loggers
     from ehrbench.runs.samples import parse_samples
     from ehrbench.runs.shards import parse_shard
 
@@ -105,6 +110,8 @@ def read_options(given: Mapping[str, Any], model_args: Mapping[str, str]) -> Run
         values["samples"] = tuple(map(str, values["samples"]))
     if isinstance(values.get("shard"), str):
         values["shard"] = parse_shard(values["shard"])
+    if "log_to" in values:
+        values["log_to"] = loggers(values["log_to"] or (), Path(values.get("out", "results")))
     return RunOptions(**{**values, "model_args": model_args})
 
 

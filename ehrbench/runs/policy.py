@@ -5,11 +5,15 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ehrbench.errors import PolicyError
 from ehrbench.models.protocol import Model
 from ehrbench.runs.approvals import Approval, load_approvals, origin
 from ehrbench.tasks.schema import TaskSpec
+
+if TYPE_CHECKING:
+    from ehrbench.runs.loggers.logger import Logger
 
 
 def check_policy(task: TaskSpec, model: Model, open_data: bool = False) -> Approval | None:
@@ -35,6 +39,22 @@ def check_policy(task: TaskSpec, model: Model, open_data: bool = False) -> Appro
         f"task '{task.task}' is credentialed and {endpoint} is not this machine, so nothing was sent; if your data use agreement "
         f"allows this endpoint, record it: ehrbench approve {endpoint} --tasks {task.task} --by NAME --agreement TEXT"
     )
+
+
+def check_logger(task: TaskSpec, logger: Logger, open_data: bool = False) -> None:
+    """Pass, or refuse a logger on another machine: numbers about a task's data are sent only where somebody approved it.
+
+    Raises:
+        PolicyError: no approval is recorded for this endpoint and task.
+    """
+    if task.data.policy == "open" or open_data or logger.endpoint is None:
+        return
+    if approval_for(task, logger.endpoint, load_approvals()) is None:
+        raise PolicyError(
+            f"task '{task.task}' is credentialed and {logger.endpoint} is not this machine, so nothing was sent; log on this "
+            f"machine (--log-to {logger.local}), or, if your data use agreement allows this endpoint, record it: "
+            f"ehrbench approve {logger.endpoint} --tasks {task.task} --by NAME --agreement TEXT"
+        )
 
 
 def approval_for(task: TaskSpec, endpoint: str, approvals: Iterable[Approval]) -> Approval | None:

@@ -12,9 +12,11 @@ from ehrbench.readers import Dataset
 from ehrbench.readers.data_dir import is_sample, open_dataset
 from ehrbench.readers.item import Item
 from ehrbench.runs.approvals import Approval
-from ehrbench.runs.options import RunOptions, apply_options, run_config, with_base_model_stops
-from ehrbench.runs.policy import check_policy
+from ehrbench.runs.folder import RunFolder, folder_for
+from ehrbench.runs.options import RunOptions, apply_options, config_hash, run_config, with_base_model_stops
+from ehrbench.runs.policy import check_logger, check_policy
 from ehrbench.runs.samples import chosen_items, samples_config
+from ehrbench.runs.shards import shard_folder
 from ehrbench.tasks.schema import TaskSpec
 
 
@@ -51,6 +53,12 @@ class Prepared(NamedTuple):
         config = run_config(self.task, self.options, self.model, self.dataset.digest(), self.tokenizer, self.window)
         return config if self.options.samples is None else {**config, "samples": samples_config(self.items)}
 
+    def folder(self) -> RunFolder:
+        """Where the run is kept, or its shard."""
+        name = config_hash(self.config())
+        whole = folder_for(self.options.out, self.model.identity.name, self.task.task, name)
+        return whole if self.options.shard is None else shard_folder(whole, self.options.shard)
+
 
 def prepare(task: TaskSpec, model: Model, options: RunOptions) -> Prepared:
     """Open the data and pass the policy gate.
@@ -67,6 +75,8 @@ def prepare(task: TaskSpec, model: Model, options: RunOptions) -> Prepared:
     except MissingError as error:
         raise MissingDataError(str(error)) from None
     approval = check_policy(task, model, synthetic or dataset.open_data)
+    for logger in options.log_to:
+        check_logger(task, logger, synthetic or dataset.open_data)
     if isinstance(model, Describes):
         model.describe()
     budget = load_budget_tokenizer(options.budget_tokenizer)

@@ -14,6 +14,7 @@ from ehrbench.errors import UsageError, unknown_name
 from ehrbench.hashing import hash_data
 from ehrbench.models.arguments import refuse_secrets
 from ehrbench.models.loading import split_spec
+from ehrbench.runs.loggers.places import split
 from ehrbench.runs.options import apply_options
 from ehrbench.runs.seeds import why_the_same
 from ehrbench.scoring.score import resolve
@@ -79,6 +80,11 @@ def _name_problems(spec: StudySpec, file: YamlFile) -> Iterator[str]:
                 f"{file.position((*place, 'model'))}: judge '{name}' is also a candidate ('{own[0]}') and would judge itself; "
                 "take another judge, or limit 'questions' to those without it"
             )
+    for index, logger in enumerate(spec.log_to):
+        try:
+            split(logger)
+        except UsageError as error:
+            yield f"{file.position(('log_to', index))}: {error}"
     for index, one in enumerate(spec.comparisons):
         place = ("comparisons", index)
         for side in ("a", "b"):

@@ -13,8 +13,7 @@ from ehrbench.models.loading import load_model
 from ehrbench.models.protocol import Model
 from ehrbench.runs.dry_run import Estimate, estimate_run
 from ehrbench.runs.events import Event, Listener, Note, ignore
-from ehrbench.runs.folder import folder_for
-from ehrbench.runs.options import RunOptions, config_hash
+from ehrbench.runs.options import RunOptions
 from ehrbench.runs.policy import silence_libraries
 from ehrbench.runs.prepared import Prepared
 from ehrbench.studies.judging import run_judges
@@ -90,8 +89,7 @@ def _run_cell(
     try:
         run = _prepared(study, cell, model, refused)
         begun = begun._replace(n_items=len(run.items))
-        folder = folder_for(run.options.out, run.model.identity.name, cell.task, config_hash(run.config()))
-        record(study, begun._replace(folder=folder.path), digest)
+        record(study, begun._replace(folder=run.folder().path), digest)
         done = _answered(study, cell, run, on_event)
     except Exception as error:
         failure = explained(error)

@@ -161,6 +161,8 @@ class StudySpec(_Strict):
     models: Annotated[dict[Name, ModelEntry], Field(min_length=1)]
     settings: Settings = Settings()
     metric_args: dict[str, str] = Field(default_factory=dict)
+    log_to: Several[str] = ()
+    """Who is told numbers while cells are run: ``mlflow``, ``wandb``, ``trackio``, each perhaps with ``:PLACE``."""
     questions: Annotated[dict[Name, Question], Field(min_length=1)]
     judges: dict[Name, JudgeEntry] = Field(default_factory=dict)
     comparisons: tuple[ComparisonEntry, ...] = ()

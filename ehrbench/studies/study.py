@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ehrbench.errors import MissingError
+from ehrbench.runs.loggers.logger import Logger
+from ehrbench.runs.loggers.places import loggers
 from ehrbench.runs.options import RunOptions, read_options
 from ehrbench.studies.schema import StudySpec
 from ehrbench.tasks.catalog import Catalog
@@ -65,6 +67,8 @@ class Study:
     data_dir: str | None
     questions: Sequence[QuestionCells]
     catalog: Catalog = field(repr=False)
+    loggers: tuple[Logger, ...] = ()
+    """Who is told numbers; nobody before ``run`` or ``estimate``."""
 
     @property
     def cells(self) -> list[Cell]:
@@ -89,25 +93,40 @@ class Study:
 
     def options(self, cell: Cell) -> RunOptions:
         """What ``ehrbench run`` would be asked for a cell."""
-        return options_of(self.spec, cell.model, cell.settings, self.data_dir, self.out / "runs", self.catalog.folders)
+        options = options_of(self.spec, cell.model, cell.settings, self.data_dir, self.out / "runs", self.catalog.folders)
+        return replace(options, log_to=self.loggers)
 
-    def run(self, *, on_event: Listener | None = None, recheck: bool = False) -> list[CellState]:
+    def with_loggers(self, log_to: str | Sequence[str] = ()) -> Study:
+        """The study with the loggers that are asked for here, else with those it has or its file names; nothing is opened yet.
+
+        Raises:
+            UsageError: one is unknown, or nobody is logged in.
+            MissingError: its package is not installed.
+        """
+        if self.loggers and not log_to:
+            return self
+        return replace(self, loggers=loggers(log_to or self.spec.log_to, self.out))
+
+    def run(
+        self, *, on_event: Listener | None = None, recheck: bool = False, log_to: str | Sequence[str] = ()
+    ) -> list[CellState]:
         """Run every cell that is not done, then the judges; a cell that fails leaves the others alone.
 
         Args:
             on_event: told what happens.
             recheck: go through done cells too, which asks again only where data, model or task have changed.
+            log_to: who is told numbers, in place of the file's.
         """
         from ehrbench.runs.events import ignore
         from ehrbench.studies.running import run_study
 
-        return run_study(self, on_event=on_event or ignore, recheck=recheck)
+        return run_study(self.with_loggers(log_to), on_event=on_event or ignore, recheck=recheck)
 
     def estimate(self) -> list[tuple[Cell, Estimate | str]]:
         """Calls, tokens and cost of each cell, or why they cannot be said; models are loaded and asked nothing."""
         from ehrbench.studies.running import estimate_study
 
-        return estimate_study(self)
+        return estimate_study(self.with_loggers())
 
     def status(self) -> list[CellState]:
         """Where each cell is, read from the disk."""

@@ -16,6 +16,7 @@ from ehrbench.runs.events import (
     ChunkFinished,
     Event,
     ItemFinished,
+    LoggingFailed,
     MetricFailed,
     MetricProgress,
     Note,
@@ -116,12 +117,20 @@ class Display:
         self._rows: dict[str, Any] = {}
         """The bar's rows, by task or metric."""
         self._batch_note = ""
+        self._unlogged: dict[str, str] = {}
+        """The task during which a logger stopped."""
 
     def __enter__(self) -> Display:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._end()
+        for logger, task in self._unlogged.items():
+            typer.echo(
+                f"ehrbench: not all was logged to {logger}, which stopped during {task}; the runs lack nothing, and the same "
+                "command logs their scores",
+                err=True,
+            )
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
@@ -132,6 +141,10 @@ class Display:
                 typer.echo(f"ehrbench: {event.task} is left out: {event.reason}", err=True)
             case MetricFailed():
                 typer.echo(f"ehrbench: {event.error}", err=True)
+            case LoggingFailed():
+                self._unlogged.setdefault(event.logger, event.task)
+                said = f"{event.task}: {event.logger}: {event.reason}; the run goes on and is not logged there any more"
+                typer.echo(f"ehrbench: {said}", err=True)
             case MetricProgress():
                 self.metric(event.metric, event.done, event.total)
             case BatchesSeen() if not self._quiet:
