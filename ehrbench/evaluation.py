@@ -174,7 +174,7 @@ def evaluate(
             finally:
                 answering.close()
             repeats += score_repeats(done)
-            groups += score_groups(done, catalog, options, allow_partial=allow_partial) if len(seeds) < 2 else []
+            groups += score_groups(done, catalog, options, allow_partial=allow_partial)
         except MissingDataError:  # the other models would miss them too
             raise
         except Exception as error:
@@ -307,15 +307,9 @@ def _failures(predictions: Sequence[Prediction]) -> list[str]:
 
 def score_repeats(finished: Sequence[Finished]) -> list[Repeats]:
     """The means over seeds of runs that differ in nothing else, written beside them."""
-    from ehrbench.results.repeats import write_repeats
-    from ehrbench.scoring.repeats import ScoredRun, mean_over_seeds, same_but_for_the_seed
+    from ehrbench.scoring.repeats import ScoredRun, write_means
 
-    runs = [ScoredRun(one.run, one.result) for one in finished if one.run is not None and one.result is not None]
-    found = []
-    for own in same_but_for_the_seed(runs):
-        found.append(mean_over_seeds(own))
-        write_repeats(own[0].run.folder.path.parent, found[-1])
-    return found
+    return write_means([ScoredRun(one.run, one.result) for one in finished if one.run is not None and one.result is not None])
 
 
 def score_groups(
@@ -323,7 +317,7 @@ def score_groups(
 ) -> list[GroupResult]:
     """The groups of suites of which several tasks were scored, written beside the runs."""
     runs = [(one.run, one.result) for one in finished if one.run is not None and one.result is not None]
-    if len(runs) < 2:
+    if len({result.task for _, result in runs}) < 2:
         return []
     from ehrbench.scoring.groups import Scored, group_results, write_groups
 

@@ -97,7 +97,7 @@ def report(
         if len(finished) + len(failed) > 1:
             _print_summary(finished, failed)
         if repeats:
-            _print_repeats(repeats)
+            print_repeats(repeats)
         if seconds is not None:
             _print_usage([one.result.usage for one in finished if one.result is not None], seconds)
     failures: Counter[Outcome] = sum((Counter(one.failures) for one in finished), Counter())
@@ -137,7 +137,7 @@ def _print_summary(finished: Sequence[Finished], failed: Sequence[Failed]) -> No
         print_table(header[:2] + header[3:], [row[:2] + row[3:] for row in rows], numbers=(3, 4, 5))
 
 
-def _print_repeats(repeats: Sequence[Repeats]) -> None:
+def print_repeats(repeats: Sequence[Repeats]) -> None:
     """Means over seeds, with what the seeds alone gave."""
     from ehrbench.terminal.output import interval_cell, print_cautions, print_table
 

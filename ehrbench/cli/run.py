@@ -195,8 +195,7 @@ class Run(ScoreOptions, _Models):
         finally:
             answering.close()
         done.repeats += score_repeats(finished)
-        if len(seeds) < 2:
-            done.groups += score_groups(finished, catalog, options, allow_partial=self.allow_partial)
+        done.groups += score_groups(finished, catalog, options, allow_partial=self.allow_partial)
 
     def _load(self, options: "RunOptions") -> "Model":
         """The model, in this process or in copies on a cluster."""

@@ -51,11 +51,12 @@ def score(
 ) -> None:
     """Score stored predictions in any environment; the model is not needed. Exits 5 when a metric failed."""
     from ehrbench.cli.groups import print_groups
-    from ehrbench.cli.report import metric_names
+    from ehrbench.cli.report import metric_names, print_repeats
     from ehrbench.errors import INCOMPLETE_EXIT_CODE, EhrbenchError, UsageError
     from ehrbench.metrics.arguments import parse_arguments
     from ehrbench.scoring.groups import Scored, group_results, write_groups
     from ehrbench.scoring.loaded import find_runs, load_run
+    from ehrbench.scoring.repeats import ScoredRun, write_means
     from ehrbench.scoring.run import score_run
     from ehrbench.tasks.catalog import load_catalog
     from ehrbench.terminal.output import print_json, print_result
@@ -83,17 +84,20 @@ def score(
             print_result(result)
     for path in submission or ():
         scored += _submitted(path, suite, protocol, model_name, data_dir, out, quiet, as_json)
+    repeats = [] if submission else write_means([ScoredRun(*one) for one in scored])
     groups: list[GroupResult] = []
     try:
-        if len(scored) > 1:
+        if len({one.result.task for one in scored}) > 1:
             groups = group_results(scored, load_catalog(), allow_partial=allow_partial)
     except UsageError as error:  # several runs of one task are no fault of a command that scores runs
         typer.echo(f"ehrbench: no group results: {error}", err=True)
     write_groups(out if submission else scored[0].run.folder.path.parents[2], groups)
     if as_json:
-        print_json([one.model_dump(mode="json") for one in (*(one.result for one in scored), *groups)])
+        print_json([one.model_dump(mode="json") for one in (*(one.result for one in scored), *groups, *repeats)])
     else:
         print_groups(groups)
+        if repeats:
+            print_repeats(repeats)
     if failures:
         raise typer.Exit(INCOMPLETE_EXIT_CODE)
 

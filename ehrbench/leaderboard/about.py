@@ -16,11 +16,12 @@ MAX_MODELS = 8
 
 
 def results_csv(entries: Sequence[Entry]) -> str:
-    """Every result of the site, one per line."""
+    """Every result of the site, one per line; of a mean over seeds each run."""
     header = ("model", "kind", "suite", "task", "synthetic", "protocol", "track", "context", "window", "prompt", "config_hash")
     lines = (
-        (entry.row.name, entry.result.kind, entry.result.suite, entry.result.task, *entry.setting, entry.result.config_hash)
+        (entry.row.name, run.kind, run.suite, run.task, *entry.setting, run.config_hash)
         for entry in entries
+        for run in entry.runs
     )
     return to_csv(header, lines)
 
@@ -33,7 +34,7 @@ def counts(entries: Sequence[Entry]) -> list[tuple[str, str]]:
             (len({entry.row.name for entry in entries}), "model"),
             (len({entry.result.task for entry in entries}), "task"),
             (len({entry.result.suite for entry in entries}), "benchmark"),
-            (len(entries), "result"),
+            (sum(len(entry.runs) for entry in entries), "result"),
         )
     ]
 

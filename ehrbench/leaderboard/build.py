@@ -13,9 +13,11 @@ from ehrbench.leaderboard.check import check_files, refuse
 from ehrbench.leaderboard.entries import make_entries
 from ehrbench.leaderboard.files import Draft, may_replace, write_site
 from ehrbench.leaderboard.names import Names
+from ehrbench.leaderboard.seeds import over_seeds
 from ehrbench.leaderboard.site import Site
 from ehrbench.results.models import ModelRegistry, read_models
 from ehrbench.results.publication import open_sources, publishable_all, publishable_supplements
+from ehrbench.results.repeats import Repeats
 from ehrbench.results.schema import Result
 from ehrbench.results.store import find_results
 from ehrbench.results.supplements import Supplements, find_supplements
@@ -48,6 +50,7 @@ def build(
     include_paths: Sequence[Path] = (),
     address: str = "",
     reviewed_by: str | None = None,
+    repeats: Sequence[Repeats] = (),
 ) -> Built:
     """Build the site into ``out``; of a site that is there, only the files that change are written.
 
@@ -60,6 +63,7 @@ def build(
         include_paths: folders with the user's own tasks, for their titles.
         address: where the site will be published; adds what a public site needs.
         reviewed_by: who has read the texts of credentialed results; without a name, those that nobody can judge are withheld.
+        repeats: means over seeds beside those that the folders hold.
 
     Raises:
         UsageError: ``out`` holds something that is not a site.
@@ -68,6 +72,7 @@ def build(
     may_replace(out)
     stored, problems = find_results(folders)
     beside, more = find_supplements(folders)
+    beside.repeats.extend(repeats)
     models, faults = read_models([asset_dir("published"), *folders])
     said = [*(problem.message for problem in (*problems, *more)), *faults]
     shown = [_without_folder(message, folders) for message in said]
@@ -117,9 +122,10 @@ def make_site(
     extra = supplements or Supplements()
     kept, left_out = _usable(results)
     registry = models or ModelRegistry()
-    entries = make_entries(kept, extra.comparisons, registry)
+    shown, seeds, without = over_seeds(kept, extra.repeats)
+    entries = make_entries(shown, extra.comparisons, registry, seeds)
     made = {} if files is None else files
-    Site(entries, extra, registry, names or Names(), title, [*problems, *left_out]).write(made)
+    Site(entries, extra, registry, names or Names(), title, [*problems, *left_out, *without]).write(made)
     return made
 
 

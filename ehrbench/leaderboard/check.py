@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ehrbench.errors import PolicyError, UsageError
 from ehrbench.leaderboard.entries import MIN_GROUPS
-from ehrbench.leaderboard.files import ENDINGS, MARKER, NOT_FOUND, PLAIN, read_text
+from ehrbench.leaderboard.files import ENDINGS, MARKER, NOT_FOUND, PLAIN, ZIPPED, read_text
 from ehrbench.leaderboard.htmlcheck import check_pages
 from ehrbench.results.leaks import Finding
 from ehrbench.results.publication import search_sources
@@ -70,7 +70,7 @@ def refuse(findings: list[Finding]) -> None:
 
 def _small_cells(files: Mapping[str, str]) -> Iterator[Finding]:
     for name in sorted(files):
-        if name.startswith("data/results--"):
+        if name.startswith("data/results--") and name.endswith(ZIPPED):
             yield from _small_cells_of(name, files[name])
 
 

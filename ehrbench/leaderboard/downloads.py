@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ehrbench.leaderboard.entries import MIN_GROUPS, Entry
@@ -72,9 +73,20 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def results_json(entries: Sequence[Entry]) -> str:
-    """Results as they may be downloaded, in the form of a ``*.results.json`` that ehrbench reads; defaults are left out."""
-    lines = (public(entry).model_dump_json(exclude_defaults=True) for entry in entries)
-    return "[\n" + ",\n".join(lines) + "\n]\n"
+    """Results as they may be downloaded, each seed's its own, in the form of a ``*.results.json``; defaults are left out."""
+    each = (public(replace(entry, result=run)) for entry in entries for run in entry.runs)
+    return "[\n" + ",\n".join(result.model_dump_json(exclude_defaults=True) for result in each) + "\n]\n"
+
+
+def repeats_json(entries: Sequence[Entry]) -> str:
+    """The means over seeds among them, in the form of a ``*.repeats.json``; empty where there is none that may be shown."""
+    lines = [
+        # The numbers are those that the pages show; the words are the runs' own.
+        entry.seeds.means.model_copy(update={"metrics": entry.result.metrics, "model": entry.result.model}).model_dump_json()
+        for entry in entries
+        if entry.seeds is not None and not entry.hidden
+    ]
+    return "[\n" + ",\n".join(lines) + "\n]\n" if lines else ""
 
 
 def public(entry: Entry) -> Result:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ehrbench.leaderboard.ranks import Estimate
+from ehrbench.leaderboard.seeds import Seeds
 from ehrbench.leaderboard.text import slug, tokens
 from ehrbench.results.models import ModelRegistry
 from ehrbench.results.schema import MetricResult, Result
@@ -82,6 +83,13 @@ class Entry:
     setting: Setting
     paired: Mapping[tuple[str, str], Interval] = field(default_factory=dict)
     """Paired differences to other runs, by metric and the other's ``config_hash``."""
+    seeds: Seeds | None = None
+    """The runs under single seeds, where the result is the mean over them."""
+
+    @property
+    def runs(self) -> tuple[Result, ...]:
+        """The results as they were read: its own, or that of each seed."""
+        return self.seeds.runs if self.seeds else (self.result,)
 
     @property
     def guarded(self) -> bool:
@@ -111,9 +119,19 @@ class Entry:
 
 
 def make_entries(
-    results: Iterable[Result], comparisons: Iterable[Comparison] = (), models: ModelRegistry | None = None
+    results: Iterable[Result],
+    comparisons: Iterable[Comparison] = (),
+    models: ModelRegistry | None = None,
+    seeds: Mapping[tuple[str, str], Seeds] | None = None,
 ) -> list[Entry]:
-    """Entries of results with what paired tests say of them, in an order that depends on their content only."""
+    """Entries of results with what paired tests say of them, in an order that depends on their content only.
+
+    Args:
+        results: those of ``over_seeds``.
+        comparisons: paired tests of two runs.
+        models: which names are one model's.
+        seeds: the runs behind each mean over seeds, by task and ``config_hash``.
+    """
     known = models or ModelRegistry()
     paired: dict[tuple[str, str], dict[tuple[str, str], Interval]] = defaultdict(dict)
     for one in sorted(comparisons, key=lambda c: c.model_dump_json()):
@@ -136,7 +154,8 @@ def make_entries(
         if result.model.backend == REPLAY and result.model.name not in several:
             row = row._replace(revision="")
         tests = paired.get((result.task, result.config_hash), {})
-        entries.append(Entry(result, rows.setdefault(row, row), settings.setdefault(setting, setting), tests))
+        behind = (seeds or {}).get((result.task, result.config_hash))
+        entries.append(Entry(result, rows.setdefault(row, row), settings.setdefault(setting, setting), tests, behind))
 
     def order(entry: Entry) -> tuple[object, ...]:
         result = entry.result
@@ -159,11 +178,11 @@ def _answered_twice(results: Iterable[Result]) -> set[str]:
 
 
 def choose(entries: Sequence[Entry]) -> Entry:
-    """The one of several results of a model under one setting and task that a table shows: most items, then first config hash.
+    """The one of several results of a model under one setting and task that a table shows: most items, most seeds, first hash.
 
     Never the best score: a table that picks maxima rewards trying often.
     """
-    return min(entries, key=lambda e: (-e.result.task_version, -(e.result.n_items or 0), e.result.config_hash))
+    return min(entries, key=lambda e: (-e.result.task_version, -(e.result.n_items or 0), -len(e.runs), e.result.config_hash))
 
 
 def comparable(metric: MetricResult | None, entry: Entry) -> Estimate | None:

@@ -209,6 +209,8 @@ def provenance(entry: Entry) -> list[tuple[str, str]]:
         lines.append((CONFIG, result.config_hash))
     if result.signature:
         lines.append(("Signature", result.signature))
+    if entry.seeds and not entry.hidden:
+        lines += [("Value by seed", entry.seeds.text), ("Configurations", ", ".join(entry.seeds.means.config_hashes))]
     metric = entry.primary
     if metric is not None and not entry.hidden:
         lines += [

@@ -12,7 +12,7 @@ from ehrbench.leaderboard.about import changelog, counts, newest, papers, result
 from ehrbench.leaderboard.agreement import agreement_views, facts_view
 from ehrbench.leaderboard.compare import compare_data
 from ehrbench.leaderboard.contexts import context_views
-from ehrbench.leaderboard.downloads import results_json, table_csv, table_json
+from ehrbench.leaderboard.downloads import repeats_json, results_json, table_csv, table_json
 from ehrbench.leaderboard.entries import Entry, Setting
 from ehrbench.leaderboard.figures import against_cost
 from ehrbench.leaderboard.html import Facets, Notes, grid, heat
@@ -186,6 +186,9 @@ class Site:
         info = self._names.task(task)
         place = self._results_place(task)
         self._files[place] = results_json(own)
+        means = repeats_json(own)
+        if means:
+            self._files[place.replace(".results.json.zip", ".repeats.json")] = means
         self._page(
             "task.html",
             f"tasks/{self._slug['task'][task]}.html",
@@ -201,6 +204,7 @@ class Site:
             views=views,
             notes=notes.texts,
             results=place,
+            means=place.replace(".results.json.zip", ".repeats.json") if means else "",
         )
 
     def _task_section(self, task: str, table: Table) -> tuple[str, Any]:
@@ -259,7 +263,7 @@ class Site:
             "about.html",
             counts=counts(self._entries),
             newest=newest(self._entries),
-            n_results=len(self._entries),
+            n_results=sum(len(entry.runs) for entry in self._entries),
             digest=hash_data(listing),
             changes=changelog(self._entries, self._names),
             papers=papers(self._entries, self._names),

@@ -152,6 +152,8 @@ class Stander:
         marks = tuple(dict.fromkeys(mark for cell in have for mark in cell.marks if mark == "partial"))
         n = sum(cell.n for cell in have if cell.n is not None) if all(cell.n is not None for cell in have) else None
         n_text = plural(len(columns), "task") + (f", n {count(n)}" if n is not None else "")
+        seeds = {len(column.chosen[key].runs) for column in columns if column.chosen[key].seeds}
+        n_text += f", {' and '.join(map(str, sorted(seeds)))} seeds" if seeds else ""
         if joint is not None and joint.value is not None:
             low, high = joint.low, joint.high
             value = joint.value

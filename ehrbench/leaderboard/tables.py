@@ -134,6 +134,7 @@ def metric_cell(metric: MetricResult | None, entry: Entry, rank: RankRange | Non
         notes.append(metric.note)
     if not printed and rank is None:
         notes.append("Not ranked: " + why_unranked(metric, entry, unranked) + ".")
+    over = f", {len(entry.runs)} seeds" if entry.seeds else ""
     bounded = metric.low is not None and metric.high is not None and metric.low != metric.high
     of = f"/{count(result.n_items)}" if result.n_items is not None and metric.n is not None and metric.n != result.n_items else ""
     return Cell(
@@ -147,7 +148,7 @@ def metric_cell(metric: MetricResult | None, entry: Entry, rank: RankRange | Non
         n_items=result.n_items,
         n_expected=result.n_whole,
         range_text=interval(shown.low, shown.high, metric.range, printed) if bounded else "",
-        n_text="n not stated" if metric.n is None else f"n {count(metric.n)}{of}",
+        n_text="n not stated" if metric.n is None else f"n {count(metric.n)}{of}{over}",
         rank=rank,
         notes=tuple(show(note) for note in notes),
         marks=tuple(filter(None, ["partial" if result.partial else "", f"{missed} unanswered" if missed else ""])),

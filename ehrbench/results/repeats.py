@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from ehrbench.hashing import hash_data
 from ehrbench.jsonl import write_atomically
-from ehrbench.results.schema import MetricResult, ModelInfo
+from ehrbench.results.review import WITHHELD, guarded, harmless
+from ehrbench.results.schema import MetricResult, ModelInfo, Result, Usage
 
 SUFFIX = ".repeats.json"
 
@@ -41,6 +44,11 @@ class Repeats(_Part):
     """Values of each metric, in the order of the seeds."""
     primary: str
 
+    @property
+    def config_hash(self) -> str:
+        """Names the runs together, as each run's own names it."""
+        return hash_data(sorted(self.config_hashes))[:16]
+
     def metric(self, name: str) -> MetricResult | None:
         """The number of one metric, or None."""
         return next((metric for metric in self.metrics if metric.name == name), None)
@@ -48,7 +56,88 @@ class Repeats(_Part):
 
 def write_repeats(folder: Path, repeats: Repeats) -> Path:
     """Write the means into the folder of a model's runs of a task, whole or not at all."""
-    path = folder / f"{hash_data(sorted(repeats.config_hashes))[:16]}{SUFFIX}"
+    path = folder / f"{repeats.config_hash}{SUFFIX}"
     data = json.dumps(repeats.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_atomically(path, (data + "\n").encode())
     return path
+
+
+def as_one(repeats: Repeats, runs: Sequence[Result]) -> Result:
+    """Runs under several seeds as one result, whose numbers are the means.
+
+    Its counts and outcomes are those of the seed under which the fewest items have a score, so that an item without an answer
+    under one seed counts as unanswered. Subsets have means without an interval: their items are not known here.
+
+    Args:
+        repeats: the means.
+        runs: their runs, in the order of the seeds.
+    """
+    first = runs[0]
+    fewest = min(runs, key=lambda run: _n(run.metric(run.primary)))
+    seeds = ",".join(map(str, repeats.seeds))
+    strata = [name for name in first.strata if all(name in run.strata for run in runs)]
+    return first.model_copy(
+        update={
+            "config_hash": repeats.config_hash,
+            "signature": f"{first.signature.replace(first.config_hash, repeats.config_hash)}|seeds:{seeds}",
+            "outcomes": fewest.outcomes,
+            "metrics": [
+                _over_seeds(metric.name, repeats, [run.metric(metric.name) for run in runs], guarded(first))
+                for metric in first.metrics
+            ],
+            "strata": {name: _of_subset([run.strata[name] for run in runs]) for name in strata},
+            "answers": None,
+            "usage": _together([run.usage for run in runs]),
+            "date": max(run.date for run in runs),
+            "caveats": list(dict.fromkeys(caveat for run in runs for caveat in run.caveats)),
+            "reviewed": None,
+        }
+    )
+
+
+_NUMBERS = {"value", "low", "high", "interval", "caution", "strict_value", "baseline", "range", "missing"}
+
+
+def _over_seeds(name: str, repeats: Repeats, found: Sequence[MetricResult | None], withhold: bool) -> MetricResult:
+    """A metric's mean with the words of its runs, which were judged for publication, and not of the file of means.
+
+    Args:
+        name: of the metric.
+        repeats: the means.
+        found: the metric under each seed.
+        withhold: whether what the mean says of its interval passes only where it is made of ehrbench's own words.
+    """
+    there = [metric for metric in found if metric is not None]
+    fewest = min(there, key=_n)
+    mean = repeats.metric(name)
+    if mean is None or name not in repeats.by_seed:
+        nothing = {"value": None, "low": None, "high": None, "interval": "", "caution": "", "strict_value": None}
+        return fewest.model_copy(update=nothing | {"missing": "no mean over seeds was made: score the runs together"})
+    numbers = mean.model_dump(include=_NUMBERS)
+    if withhold:
+        numbers |= {key: WITHHELD for key in ("interval", "caution", "missing") if numbers[key] and not harmless(numbers[key])}
+    return fewest.model_copy(update=numbers)
+
+
+def _of_subset(runs: Sequence[Sequence[MetricResult]]) -> list[MetricResult]:
+    means = []
+    for metric in runs[0]:
+        found = [one for own in runs for one in own if one.name == metric.name]
+        values = [one.value for one in found if one.value is not None]
+        whole = len(found) == len(values) == len(runs)
+        none = {"low": None, "high": None, "interval": "", "caution": "", "strict_value": None}
+        mean = {"value": fmean(values)} if whole else {"value": None, "missing": "no value under one of the seeds"}
+        means.append(min(found, key=_n).model_copy(update=none | mean))
+    return means
+
+
+def _together(used: Sequence[Usage]) -> Usage:
+    """What all runs took; no cost where one's is not known."""
+    names = [name for name in Usage.model_fields if name != "cost"]
+    costs = [one.cost for one in used if one.cost is not None]
+    total = {name: sum(getattr(one, name) for one in used) for name in names}
+    return Usage(**total, cost=sum(costs) if len(costs) == len(used) else None)
+
+
+def _n(metric: MetricResult | None) -> int:
+    return 0 if metric is None else metric.n or 0

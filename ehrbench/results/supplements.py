@@ -1,7 +1,7 @@
-"""What stands beside results on the site: metric-clinician correlation, people's judgement of systems, facts of a dataset.
+"""What stands beside results on the site: metric-clinician correlation, people's judgement of systems, facts of a dataset, means.
 
-Four kinds of JSON file, found by their endings in the same folders as results: ``correlation.json``, ``human.json`` and
-``paired.json`` (also with a name before, as in ``suite.correlation.json``) and ``*.facts.json``.
+Five kinds of JSON file, found by their endings in the same folders as results: ``correlation.json``, ``human.json`` and
+``paired.json`` (also with a name before, as in ``suite.correlation.json``), ``*.facts.json`` and ``*.repeats.json``.
 docs/results-schema.md explains each key.
 """
 
@@ -27,6 +27,7 @@ from pydantic import (
 from ehrbench.assets import asset_dir
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_data
+from ehrbench.results.repeats import Repeats
 from ehrbench.results.schema import MAX_RANGE, Source
 from ehrbench.results.store import Problem, load_json
 
@@ -241,6 +242,7 @@ class Supplements:
     humans: list[HumanStats] = field(default_factory=list)
     facts: list[Facts] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
+    repeats: list[Repeats] = field(default_factory=list)
 
 
 @lru_cache(maxsize=1)
@@ -268,6 +270,9 @@ def find_supplements(folders: Iterable[Path]) -> tuple[Supplements, list[Problem
             elif kind == "paired":
                 entries = data if isinstance(data, list) else [data]
                 found.comparisons.extend([Comparison.model_validate(entry) for entry in entries])
+            elif kind == "repeats":
+                entries = data if isinstance(data, list) else [data]
+                found.repeats.extend([Repeats.model_validate(entry) for entry in entries])
             else:
                 found.facts.append(Facts.model_validate(data))
         except ValidationError as error:
@@ -286,7 +291,7 @@ def _files(folders: Iterable[Path]) -> Iterator[tuple[Path, str]]:
         for root, names, files in os.walk(folder):
             names[:] = sorted(name for name in names if name != "private")
             for name in files:
-                for kind in ("correlation", "human", "paired", "facts"):
+                for kind in ("correlation", "human", "paired", "facts", "repeats"):
                     if name == f"{kind}.json" or name.endswith(f".{kind}.json"):
                         found.append((Path(root, name), kind))
         for path, kind in sorted(found):

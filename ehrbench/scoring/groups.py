@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple
 
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_data
-from ehrbench.jsonl import read_rows
 from ehrbench.metrics import METRICS
 from ehrbench.results.groups import (
     SUFFIX,
@@ -23,12 +22,15 @@ from ehrbench.results.groups import (
     load_groups,
     write_group_results,
 )
+from ehrbench.results.repeats import as_one
 from ehrbench.results.schema import MetricResult, Outcome, Result
 from ehrbench.results.store import LIST_SUFFIX, write_result
 from ehrbench.runs.folder import slug
 from ehrbench.scoring.loaded import LoadedRun
-from ehrbench.stats.combine import TaskStatistics, mean_of_tasks, pool
-from ehrbench.stats.estimate import Estimate, estimate
+from ehrbench.scoring.repeats import ScoredRun, mean_over_seeds, same_but_for_the_seed, statistics_of
+from ehrbench.stats.combine import RepeatedTask, Task, TaskStatistics, UnlikeSeedsError, mean_of_tasks, pool, value_of_task
+from ehrbench.stats.estimate import Estimate
+from ehrbench.stats.repeats import Repeat
 from ehrbench.tasks.catalog import Catalog
 
 
@@ -45,7 +47,7 @@ def group_results(
     """The groups of every suite that the runs touch, for each model, protocol and prompt apart.
 
     Args:
-        scored: runs and their results.
+        scored: runs and their results; of a task's runs that differ in their seed the means count.
         catalog: which tasks a group has.
         allow_partial: combine what is there where tasks are missing; the result is then marked partial.
         folders: searched for definitions before the shipped ones.
@@ -80,14 +82,12 @@ def write_groups(out: Path, results: Sequence[GroupResult]) -> list[Path]:
 
 
 def _suite(alike: Sequence[Scored], definitions: SuiteGroups, catalog: Catalog, allow_partial: bool) -> list[GroupResult]:
-    by_task: dict[str, Scored] = {}
+    runs: dict[str, list[Scored]] = defaultdict(list)
     for one in alike:
-        if (first := by_task.setdefault(one.result.task, one)) is not one:
-            raise UsageError(
-                f"two runs of {one.result.task} by one model: {first.run.folder.path} and {one.run.folder.path}; name one of them"
-            )
+        runs[one.result.task].append(one)
+    by_task = {task: _result_of(several) for task, several in runs.items()}
     protocol = alike[0].result.protocol
-    statistics = _Statistics(by_task)
+    statistics = _Statistics({task: [one.run for one in several] for task, several in runs.items()})
     return [
         _group(definition, definitions, by_task, statistics, catalog, allow_partial)
         for definition in definitions.groups
@@ -95,29 +95,35 @@ def _suite(alike: Sequence[Scored], definitions: SuiteGroups, catalog: Catalog, 
     ]
 
 
+def _result_of(runs: Sequence[Scored]) -> Result:
+    """A task's result: of its run, or the means over runs that differ in their seed."""
+    if len(runs) == 1:
+        return runs[0].result
+    alike = same_but_for_the_seed([ScoredRun(*one) for one in runs])
+    if len(alike) != 1 or len(alike[0]) < len(runs):
+        first, second, *_ = (one.run.folder.path for one in runs)
+        raise UsageError(f"two runs of {runs[0].result.task} by one model: {first} and {second}; name one of them")
+    return as_one(mean_over_seeds(alike[0]), [one.result for one in alike[0]])
+
+
 class _Statistics:
     """The members' statistics by task and metric, read once a task."""
 
-    def __init__(self, by_task: Mapping[str, Scored]) -> None:
-        self._by_task = by_task
-        self._read: dict[str, dict[str, list[tuple[list[float], str | None]]]] = {}
+    def __init__(self, runs: Mapping[str, Sequence[LoadedRun]]) -> None:
+        self._runs = runs
+        self._read: dict[str, list[dict[str, Repeat]]] = {}
 
-    def get(self, task: str, metric: str) -> TaskStatistics | None:
+    def get(self, task: str, metric: str) -> Task | None:
         if task not in self._read:
-            run = self._by_task[task].run
-            groups = {item.id: item.group for item in run.items}
-            found: dict[str, list[tuple[list[float], str | None]]] = defaultdict(list)
-            for row in read_rows(run.folder.scores):
-                values = row.get("statistics") or [row["score"]]
-                if values[0] is not None:
-                    found[row["metric"]].append((values, groups.get(row["item"])))
-            self._read[task] = found
-        rows = self._read[task].get(metric)
-        if not rows:
+            self._read[task] = [statistics_of(run) for run in self._runs[task]]
+        found = [one[metric] for one in self._read[task] if metric in one]
+        if len(found) < len(self._read[task]):
             return None
         described = METRICS.get(metric)
         bounds = described.range if described.bounded else None
-        return TaskStatistics([values for values, _ in rows], [group for _, group in rows], described.aggregate, bounds)
+        if len(found) == 1:
+            return TaskStatistics(found[0].statistics, found[0].groups, described.aggregate, bounds)
+        return RepeatedTask(found, described.aggregate, bounds)
 
 
 class _Member(NamedTuple):
@@ -145,7 +151,7 @@ def _metric(result: Result, wanted: GroupScore) -> MetricResult | None:
 def _group(
     definition: GroupDefinition,
     suite: SuiteGroups,
-    by_task: Mapping[str, Scored],
+    by_task: Mapping[str, Result],
     statistics: _Statistics,
     catalog: Catalog,
     allow_partial: bool,
@@ -154,7 +160,7 @@ def _group(
     tasks = [task for member in members for task in member.tasks]
     entries = {task: _entry(task, by_task.get(task), definition.scores) for task in tasks}
     here = [task for task in tasks if entries[task].missing is None]
-    some = next(iter(by_task.values())).result
+    some = next(iter(by_task.values()))
     scores: list[MetricResult] = []
     drawn: list[int | None] = []
     if definition.combine != "none":
@@ -165,7 +171,7 @@ def _group(
             score, n_groups = _score(wanted, definition.combine, parts, len(tasks), statistics, suite, allow_partial)
             scores.append(score)
             drawn.append(n_groups)
-    results = [by_task[task].result for task in here]
+    results = [by_task[task] for task in here]
     return GroupResult(
         group=definition.group,
         title=definition.title,
@@ -199,10 +205,9 @@ def _outcomes(results: Sequence[Result]) -> dict[Outcome, int]:
     return dict(counts)
 
 
-def _entry(task: str, scored: Scored | None, wanted: Sequence[GroupScore]) -> GroupMember:
-    if scored is None:
+def _entry(task: str, result: Result | None, wanted: Sequence[GroupScore]) -> GroupMember:
+    if result is None:
         return GroupMember(task=task, missing="not run")
-    result = scored.result
     found: list[MetricResult] = []
     for one in wanted:
         metric = _metric(result, one)
@@ -234,18 +239,22 @@ def _score(
 ) -> tuple[MetricResult, int | None]:
     """A group's number, and how many clusters its interval rests on."""
     shared = suite.resample == "shared"
-    units: list[TaskStatistics] = []
+    units: list[Task] = []
     metrics: list[MetricResult] = []
-    for member, found in parts:
-        read = [(statistics.get(task, metric.name), metric) for task, metric in found if metric.value is not None]
-        present = [(one, metric) for one, metric in read if one is not None]
-        metrics += [metric for _, metric in present]
-        if member.pooled and present:
-            units.append(pool([one for one, _ in present], shared=shared))
-        else:
-            units += [one for one, _ in present]
-    if combine == "pooled" and units:
-        units = [pool(units, shared=shared)]
+    fault = ""
+    try:
+        for member, found in parts:
+            read = [(statistics.get(task, metric.name), metric) for task, metric in found if metric.value is not None]
+            present = [(one, metric) for one, metric in read if one is not None]
+            metrics += [metric for _, metric in present]
+            if member.pooled and present:
+                units.append(pool([one for one, _ in present], shared=shared))
+            else:
+                units += [one for one, _ in present]
+        if combine == "pooled" and units:
+            units = [pool(units, shared=shared)]
+    except UnlikeSeedsError as error:
+        fault = str(error)
     n_here = len(metrics)
     common: dict[str, Any] = {"name": wanted.metric, "label": wanted.label}
     if metrics:
@@ -254,8 +263,8 @@ def _score(
         common |= {"range": widest, "higher_is_better": metrics[0].higher_is_better}
         common["name"] = Counter(metric.name for metric in metrics).most_common(1)[0][0]
     coverage = f"{n_here} of {n_expected} tasks have it"
-    if not units:
-        return MetricResult(value=None, n=0, missing=coverage, **common), None
+    if fault or not units:
+        return MetricResult(value=None, n=0, missing=fault or coverage, **common), None
     if n_here < n_expected and not allow_partial:
         return MetricResult(value=None, n=0, missing=f"{coverage}; --allow-partial combines them", **common), None
     made = _combined(units, suite)
@@ -280,10 +289,9 @@ def _unlike(metrics: Sequence[MetricResult]) -> str:
     return f"over tasks with different metrics: {', '.join(names)}" if len(names) > 1 else ""
 
 
-def _combined(units: Sequence[TaskStatistics], suite: SuiteGroups) -> Estimate:
+def _combined(units: Sequence[Task], suite: SuiteGroups) -> Estimate:
     if len(units) == 1:
-        one = units[0]
-        return estimate(one.statistics, one.groups, one.aggregate, bounds=one.bounds, unit=suite.unit)
+        return value_of_task(units[0], unit=suite.unit)
     return mean_of_tasks(units, shared=suite.resample == "shared", unit=suite.unit)
 
 

@@ -10,7 +10,7 @@ from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_data
 from ehrbench.jsonl import read_rows
 from ehrbench.metrics import METRICS
-from ehrbench.results.repeats import Repeats
+from ehrbench.results.repeats import Repeats, write_repeats
 from ehrbench.results.schema import MetricResult, Result
 from ehrbench.scoring.loaded import LoadedRun
 from ehrbench.stats.repeats import Repeat, estimate_repeats
@@ -31,6 +31,15 @@ def same_but_for_the_seed(runs: Sequence[ScoredRun]) -> list[list[ScoredRun]]:
     return [sorted(own, key=_seed) for own in sets.values() if len({_seed(one) for one in own}) > 1]
 
 
+def write_means(runs: Sequence[ScoredRun]) -> list[Repeats]:
+    """The means over seeds of runs that differ in nothing else, written beside them."""
+    found = []
+    for own in same_but_for_the_seed(runs):
+        found.append(mean_over_seeds(own))
+        write_repeats(own[0].run.folder.path.parent, found[-1])
+    return found
+
+
 def mean_over_seeds(runs: Sequence[ScoredRun]) -> Repeats:
     """The mean of each metric over runs that differ in their seed, with an interval over items and seeds.
 
@@ -45,7 +54,7 @@ def mean_over_seeds(runs: Sequence[ScoredRun]) -> Repeats:
             "a mean over seeds needs runs that differ in nothing but their seed; `ehrbench compare` says in what two do"
         )
     first = runs[0].result
-    read = [_statistics(one.run) for one in runs]
+    read = [statistics_of(one.run) for one in runs]
     names = dict.fromkeys(metric.name for one in runs for metric in one.result.metrics)
     found = {name: [one.result.metric(name) for one in runs] for name in names}
     return Repeats(
@@ -73,8 +82,8 @@ def _but_for_the_seed(run: LoadedRun) -> str:
     return hash_data({**run.manifest["config"], "seed": None})
 
 
-def _statistics(run: LoadedRun) -> dict[str, Repeat]:
-    """The items' statistics by metric."""
+def statistics_of(run: LoadedRun) -> dict[str, Repeat]:
+    """The statistics of a run's items by metric."""
     groups = {item.id: item.group for item in run.items}
     rows: defaultdict[str, tuple[list[list[float]], list[str]]] = defaultdict(lambda: ([], []))
     for row in read_rows(run.folder.scores):

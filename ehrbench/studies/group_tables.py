@@ -18,7 +18,7 @@ _FIELDS = ("group", "score", "combine", "tasks", "items", "value", "low", "high"
 
 
 class Alike(NamedTuple):
-    """The runs of one model under one set of settings."""
+    """The runs of one model under one set of settings, of a task under several seeds all of them."""
 
     about: Sequence[str]
     """The model and the settings, as the question's table shows them."""
@@ -57,6 +57,8 @@ def group_table(name: str, title: str, header: Sequence[str], rows: Iterable[Ali
             records.append([*about, *values])
             notes += [f"! {score.caution}"] if score.caution else []
         notes += group.caveats
+    if any(" seeds" in score.interval for _, group in found for score in group.scores):
+        notes.append("of tasks under several seeds: means over the seeds, with intervals over items and seeds")
     notes += marks(
         any(group.synthetic for _, group in found), any(member.partial for _, group in found for member in group.members)
     )

@@ -47,6 +47,8 @@ class _Line(NamedTuple):
     cell: Cell
     state: CellState
     result: Result | Repeats | None
+    runs: Sequence[tuple[RunFolder, Result]] = ()
+    """The runs behind the result."""
 
 
 def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Report:
@@ -70,6 +72,7 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
     _, said = checked_results(scored, _data(study), reviewed_by)
     tables: list[Table] = []
     pictures: dict[str, str] = {}
+    means: list[Repeats] = []
     for question in study.questions:
         by_protocol: dict[str, list[_Line]] = {}  # no table mixes the two
         rows: dict[str, list[Cell]] = {}
@@ -79,6 +82,7 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
             by_protocol.setdefault(study.options(cells[0]).protocol, []).append(_line(cells, runs))
         for protocol, own in by_protocol.items():
             tables.append(_table(question, own, protocol, protocol != "clean"))
+            means += [line.result for line in own if isinstance(line.result, Repeats)]
             if study.spec.report.pictures:
                 pictures |= _figures(tables[-1], question, own)
             tables[-1:] = _with_averages(study, tables[-1], own)
@@ -97,6 +101,7 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
             data_dir=_data(study),
             include_paths=study.catalog.folders,
             reviewed_by=reviewed_by,
+            repeats=means,
         )
         said = [*said, *built.withheld]
         files.append(out / "leaderboard" / "index.html")
@@ -104,13 +109,13 @@ def write_report(study: Study, out: Path, reviewed_by: str | None = None) -> Rep
 
 
 def _with_averages(study: Study, table: Table, lines: Sequence[_Line]) -> list[Table]:
-    """A table and, where it has all tasks of a group, a table of its averages; means over seeds have none."""
-    varying = [name for name in _varying([line.cell for line in lines]) if name != "protocol"]
+    """A table and, where it has all tasks of a group, a table of its averages; of runs under several seeds, over all of them."""
+    # A greedy task is run under one seed only and goes together with those that were run under all.
+    varying = [name for name in _varying([line.cell for line in lines]) if name not in ("protocol", "seeds")]
     alike: dict[tuple[str, ...], list[tuple[RunFolder, Result]]] = {}
-    for cell, state, result in lines:
-        if isinstance(result, Result) and state.folder is not None:
-            about = (cell.model, *(_setting(cell, name) for name in varying))
-            alike.setdefault(about, []).append((open_run(state.folder), result))
+    for line in lines:
+        about = (line.cell.model, *(_setting(line.cell, name) for name in varying))
+        alike.setdefault(about, []).extend(line.runs)
     header = ["model", *(name.replace("_", " ") for name in varying)]
     try:
         averages = group_table(table.name, table.title, header, [Alike(*one) for one in alike.items()], study.catalog)
@@ -174,17 +179,17 @@ def _line(cells: Sequence[Cell], runs: Mapping[str, CellState]) -> _Line:
     if cell.repeat:
         settings = {name: value for name, value in cell.settings.items() if name != "seed"}
         cell = cell._replace(settings={**settings, "seeds": ", ".join(str(one.settings["seed"]) for one in cells)})
-    if len(cells) == 1:
-        return _Line(cell, states[0], found[0])
-    state = next((one for one in states if one.state != "done"), states[0])
-    if any(result is None for result in found):
-        return _Line(cell, state._replace(state="open" if state.state == "done" else state.state), None)
-    scored = [
-        ScoredRun(load_run(open_run(one.folder)), result)
+    runs_of = [
+        (open_run(one.folder), result)
         for one, result in zip(states, found, strict=True)
         if one.folder is not None and result is not None
     ]
-    return _Line(cell, state, mean_over_seeds(scored))
+    if len(cells) == 1:
+        return _Line(cell, states[0], found[0], runs_of)
+    state = next((one for one in states if one.state != "done"), states[0])
+    if any(result is None for result in found):
+        return _Line(cell, state._replace(state="open" if state.state == "done" else state.state), None)
+    return _Line(cell, state, mean_over_seeds([ScoredRun(load_run(folder), result) for folder, result in runs_of]), runs_of)
 
 
 def _result(state: CellState) -> Result | None:
@@ -224,7 +229,7 @@ def _table(question: QuestionCells, lines: Sequence[_Line], protocol: str, named
     several = len({cell.task for cell in cells}) > 1
     first = [*(["task"] if several else []), "model", *(name.replace("_", " ") for name in varying)]
     rows, records = [], []
-    for cell, state, result in lines:
+    for cell, state, result, _ in lines:
         about = [*([cell.task] if several else []), cell.model, *(_setting(cell, name) for name in varying)]
         found = [result.metric(name) if result is not None else None for name in metrics]
         rows.append([*about, *map(number, found), str(result.n_items) if result is not None else f"({state.state})"])
@@ -257,7 +262,7 @@ def _notes(lines: Sequence[_Line], varying: Sequence[str], protocol: str, metric
         for line in lines
         if line.cell.alone
     )
-    for cell, state, _ in lines:
+    for cell, state, *_ in lines:
         if state.state != "done":
             where = ", ".join(filter(None, (cell.task, cell.model, cell.said)))
             yield f"{where}: {state.state}{': ' if state.said else ''}{state.said}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ehrbench.stats.combine import TaskStatistics, mean_of_tasks, pool
+from ehrbench.stats.combine import RepeatedTask, TaskStatistics, UnlikeSeedsError, mean_of_tasks, pool, value_of_task
 from ehrbench.stats.estimate import estimate
 from ehrbench.stats.interval import wilson
+from ehrbench.stats.repeats import Repeat
 
 
 def task(*values: float, groups: list[str | None] | None = None) -> TaskStatistics:
@@ -22,13 +23,13 @@ def test_mean_is_unweighted() -> None:
 
 def test_pooled_is_weighted_by_items() -> None:
     pooled = pool([task(1, 0), task(1, 1, 1, 0)])
-    assert estimate(*pooled[:3]).value == pytest.approx(4 / 6)
+    assert value_of_task(pooled).value == pytest.approx(4 / 6)
 
 
 def test_pooled_clusters_of_unlike_tasks_stay_apart() -> None:
     pooled = pool([task(1, 0, groups=["p", "p"]), task(1, 1, groups=["p", None])])
-    assert estimate(*pooled[:3]).n_groups == 3
-    assert estimate(*pool([task(1, 0, groups=["p", "p"]), task(1, 1, groups=["p", None])], shared=True)[:3]).n_groups == 2
+    assert value_of_task(pooled).n_groups == 3
+    assert value_of_task(pool([task(1, 0, groups=["p", "p"]), task(1, 1, groups=["p", None])], shared=True)).n_groups == 2
 
 
 def test_micro_f1_of_tasks_is_averaged_over_tasks() -> None:
@@ -80,3 +81,37 @@ def test_what_tasks_share_is_counted_once() -> None:
     assert shared.high - shared.low > 1.6 * (apart.high - apart.low)
     assert shared.method == "mean of 4 tasks' intervals, jackknife over 80 groups which the tasks share"
     assert (shared.n_groups, apart.n_groups) == (80, 320)
+
+
+def repeated(scores: np.ndarray, groups: list[str | None]) -> RepeatedTask:
+    """A task of [items, seeds]."""
+    items = [str(i) for i in range(len(scores))]
+    return RepeatedTask([Repeat(own[:, None], items, groups) for own in scores.T], "mean")
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_tasks_under_several_seeds_have_the_mean_and_interval_of_the_means_of_their_items(shared: bool) -> None:
+    """Of a mean of scores, whose mean over seeds is the mean of the items' means."""
+    rng = np.random.default_rng(1)
+    groups: list[str | None] = [f"p{i // 2}" for i in range(40)]
+    ability = rng.normal(0.5, 0.1, 40)
+    scores = [ability[:, None] + rng.normal(0, 0.2, (40, 3)) for _ in range(2)]
+    made = mean_of_tasks([repeated(one, groups) for one in scores], shared=shared)
+    plain = mean_of_tasks([TaskStatistics(one.mean(axis=1)[:, None], groups, "mean") for one in scores], shared=shared)
+    assert (made.value, made.low, made.high) == pytest.approx((plain.value, plain.low, plain.high))
+    assert made.n_groups == plain.n_groups == (20 if shared else 40)
+    assert made.method.endswith(", means over 3 seeds")
+    mixed = mean_of_tasks([repeated(scores[0], groups), TaskStatistics(scores[1][:, :1], groups, "mean")], shared=shared)
+    assert mixed.value == pytest.approx((scores[0].mean() + scores[1][:, 0].mean()) / 2)
+
+
+def test_pooled_tasks_are_put_together_seed_by_seed() -> None:
+    scores = np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
+    several, once = repeated(scores, ["p", "q", None]), task(1, groups=["p"])
+    pooled = pool([several, once], shared=True)
+    assert isinstance(pooled, RepeatedTask)
+    made = value_of_task(pooled)
+    assert made.value == pytest.approx(((1 + 0 + 1 + 1) / 4 + (0 + 0 + 1 + 1) / 4) / 2)
+    assert (made.n, made.n_groups) == (4, 3)
+    with pytest.raises(UnlikeSeedsError, match="different numbers of seeds"):
+        pool([several, repeated(scores[:, [0, 0, 1]], [None] * 3)])

@@ -411,6 +411,25 @@ def test_a_question_with_all_tasks_of_a_group_has_its_averages(tmp_path: Path) -
     assert (row["tasks"], row["items"]) == (group.n_tasks, group.n_items)
 
 
+def test_averages_of_a_group_are_over_all_seeds_of_a_question(tmp_path: Path) -> None:
+    made = study(
+        tmp_path,
+        TWO + "questions:\n  all: {tasks: meds_bench.mcqa, models: bm25, settings: {num_fewshot: 1, seeds: [0, 1]}}\n",
+    )
+    assert {one.state for one in made.run()} == {"done"}
+    (found,) = [table for table in made.report().tables if table.name == "all-groups"]
+    assert found.header[:2] == ["group", "model"] and len(found.rows) == 1
+    assert "of tasks under several seeds: means over the seeds, with intervals over items and seeds" in found.notes
+    both = ehrbench.evaluate(
+        "baseline:bm25", "meds_bench.mcqa", data_dir="sample", limit=3, num_fewshot=1, seeds=(0, 1), out=tmp_path / "both"
+    )
+    (score,) = [group.scores[0] for group in both.groups if group.group == "meds_bench.mcqa"]
+    header, records = found.records
+    row = dict(zip(header, records[0], strict=True))
+    assert (row["value"], row["low"], row["high"]) == (score.value, score.low, score.high)
+    assert score.value == pytest.approx(sum(one.metric(one.primary).value for one in both) / len(both))
+
+
 def test_a_missing_extra_leaves_its_cells_waiting_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
