@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +27,6 @@ from ehrbench.runs.events import (
     ignore,
 )
 from ehrbench.runs.execute import generate
-from ehrbench.runs.loggers.live import logged
 from ehrbench.runs.options import RunOptions, read_options
 from ehrbench.runs.policy import silence_libraries
 from ehrbench.runs.prediction import Prediction
@@ -257,7 +255,11 @@ def answer_and_score(
         on_event: told what happens.
         command: to record; None: this process's command line.
     """
-    with nullcontext(on_event) if not run.options.log_to else logged(run, on_event) as listen:
+    if not run.options.log_to:
+        return _answer_and_score(run, metrics, arguments, score, on_event, command)
+    from ehrbench.runs.loggers.live import logged  # brings the publish check, and so Polars
+
+    with logged(run, on_event) as listen:
         return _answer_and_score(run, metrics, arguments, score, listen, command)
 
 

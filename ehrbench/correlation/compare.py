@@ -76,7 +76,7 @@ def compare(
 
     Args:
         pairs: matched runs.
-        metrics: which; None: each task's primary one.
+        metrics: which; None: those of each pair, else its task's primary one.
         data_dir: where the data are, for the patients; None: where they were when it ran.
         resamples: random patterns of signs.
         seed: of the patterns.
@@ -90,7 +90,7 @@ def compare(
         patients, reason = _patients(pair, data_dir)
         if reason:
             warnings.append(reason)
-        for name in metrics or [pair.a.result.primary]:
+        for name in metrics or pair.metrics or [pair.a.result.primary]:
             rows.append(_one(pair, name, patients, resamples, seed))
     adjusted = holm([np.nan if row.p is None else row.p for row in rows])
     rows = [replace(row, p_holm=None if np.isnan(p) else float(p)) for row, p in zip(rows, adjusted, strict=True)]

@@ -43,6 +43,8 @@ class RunPair(NamedTuple):
     a: Run
     b: Run
     warnings: tuple[str, ...]
+    metrics: tuple[str, ...] = ()
+    """To be compared where nobody asks for others; none: the task's primary one."""
 
     @property
     def task(self) -> str:

@@ -86,7 +86,6 @@ def read_options(given: Mapping[str, Any], model_args: Mapping[str, str]) -> Run
         UsageError: an unknown option or an illegal value.
         MissingError: the package of a logger is not here.
     """
-    from ehrbench.runs.loggers.places import loggers
     from ehrbench.runs.samples import parse_samples
     from ehrbench.runs.shards import parse_shard
 
@@ -110,8 +109,10 @@ def read_options(given: Mapping[str, Any], model_args: Mapping[str, str]) -> Run
         values["samples"] = tuple(map(str, values["samples"]))
     if isinstance(values.get("shard"), str):
         values["shard"] = parse_shard(values["shard"])
-    if "log_to" in values:
-        values["log_to"] = loggers(values["log_to"] or (), Path(values.get("out", "results")))
+    if given_loggers := values.pop("log_to", None):
+        from ehrbench.runs.loggers.places import loggers
+
+        values["log_to"] = loggers(given_loggers, Path(values.get("out", "results")))
     return RunOptions(**{**values, "model_args": model_args})
 
 

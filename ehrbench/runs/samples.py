@@ -19,6 +19,8 @@ from ehrbench.text_files import is_utf16, not_utf8
 
 COLUMNS = ("item", "item_id", "id", "instruction_id")
 """What the column of ids may be called: as the package's own files and the releases do."""
+FILES = (".csv", ".tsv", *SUFFIXES, ".json", ".jsonl", ".txt")
+"""What the names of files of ids end in."""
 
 
 def parse_samples(text: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -16,6 +16,7 @@ from ehrbench.models.arguments import refuse_secrets
 from ehrbench.models.loading import split_spec
 from ehrbench.runs.loggers.places import split
 from ehrbench.runs.options import apply_options
+from ehrbench.runs.samples import FILES, parse_samples
 from ehrbench.runs.seeds import why_the_same
 from ehrbench.scoring.score import resolve
 from ehrbench.studies.schema import JudgeEntry, Question, Settings, StudySpec
@@ -41,13 +42,64 @@ def load_study(path: Path, data_dir: Path | str | None, out: Path | str | None) 
     folder = Path(out) if out is not None else base / (spec.out or spec.study)
     data = str(data_dir) if data_dir is not None else _from(base, spec.data_dir)
     catalog = load_catalog([base / one for one in spec.include_paths])
-    problems = [*_name_problems(spec, file), *_grid_problems(spec, file)]
+    samples, problems = _samples(spec, file, base)
+    problems += [*_name_problems(spec, file), *_grid_problems(spec, file)]
     if problems:
         raise TaskFileError(dict.fromkeys(problems))
-    cells, problems = _cells(spec, file, catalog, folder / "runs")
+    cells, problems = _cells(spec, file, catalog, folder / "runs", samples)
     if problems:
         raise TaskFileError(dict.fromkeys(problems))
-    return Study(path, spec, folder, data, cells, catalog)
+    ids = {one.label: one.ids for one in samples.values() if one.label is not None}
+    return Study(path, spec, folder, data, cells, catalog, ids)
+
+
+class _Samples(NamedTuple):
+    """A set of chosen items."""
+
+    label: str | None
+    """What is said of it wherever a setting is shown: no id. None: all items."""
+    ids: tuple[str, ...]
+
+
+Samples = Mapping[tuple[str | int | None, ...], _Samples]
+"""By what the file says."""
+
+
+def _samples(spec: StudySpec, file: YamlFile, base: Path) -> tuple[Samples, list[str]]:
+    """Every set of items that the file chooses, read from the files that it names, and what is wrong with them."""
+    places: list[tuple[KeyPath, Settings]] = [(("settings",), spec.settings)]
+    places += [(("models", name, "settings"), entry.settings) for name, entry in spec.models.items()]
+    for name, question in spec.questions.items():
+        places.append((("questions", name, "settings"), question.settings))
+        places += [(("questions", name, "grid", index), block) for index, block in enumerate(question.grid)]
+    found: dict[tuple[str | int | None, ...], _Samples] = {}
+    problems: list[str] = []
+    for place, settings in places:
+        given = settings.samples
+        if not given or given in found:
+            continue
+        if given == (None,):
+            found[given] = _Samples(None, ())
+            continue
+        try:
+            ids = _ids(given, base)
+        except (UsageError, OSError) as error:
+            said = str(error) if isinstance(error, UsageError) else f"{error.filename}: {error.strerror}"
+            problems.append(f"{file.position((*place, 'samples'))}: {said}")
+            continue
+        label = f"{len(ids)} item{'s' if len(ids) > 1 else ''} ({hash_data(sorted(ids))[:8]})"
+        found[given] = _Samples(label, ids)
+    return found, problems
+
+
+def _ids(given: tuple[str | int | None, ...], base: Path) -> tuple[str, ...]:
+    if len(given) > 1:
+        return parse_samples(",".join(map(str, given)))
+    text = str(given[0])
+    path = base / Path(text).expanduser()
+    if path.suffix.lower() in FILES and not path.is_file():
+        raise UsageError(f"samples: there is no file {path}; expected ids, or a file of ids from the study file's folder")
+    return parse_samples(str(path) if "," not in text and path.is_file() else text)
 
 
 def _from(base: Path, data_dir: str | None) -> str | None:
@@ -164,9 +216,12 @@ def _merged(spec: StudySpec, model: str, question: Question, block: Settings) ->
     return merged
 
 
-def _cells(spec: StudySpec, file: YamlFile, catalog: Catalog, out: Path) -> tuple[list[QuestionCells], list[str]]:
+def _cells(
+    spec: StudySpec, file: YamlFile, catalog: Catalog, out: Path, samples: Samples
+) -> tuple[list[QuestionCells], list[str]]:
     """The cells of every question, each held to what its task takes."""
     problems: list[str] = []
+    ids = {one.label: one.ids for one in samples.values() if one.label is not None}
     wanted: dict[str, dict[str | None, None]] = {}
     found: list[tuple[str, list[Cell]]] = []
     for name, question in spec.questions.items():
@@ -176,11 +231,13 @@ def _cells(spec: StudySpec, file: YamlFile, catalog: Catalog, out: Path) -> tupl
                 merged = _merged(spec, model, question, block)
                 seeds = merged.pop("seeds", ())
                 merged |= {"seed": seeds} if seeds else {}
+                if "samples" in merged:
+                    merged["samples"] = tuple(samples[given].label for given in merged["samples"])
                 for values in product(*merged.values()):
                     settings = dict(zip(merged, values, strict=True))
                     place: KeyPath = ("questions", name, "grid", index) if question.grid else ("questions", name)
                     try:
-                        cells += _cells_of(spec, question, model, settings, catalog, out, seeds)
+                        cells += _cells_of(spec, question, model, settings, catalog, out, seeds, ids)
                     except TaskFileError as error:
                         problems += error.problems
                     except UsageError as error:
@@ -208,9 +265,10 @@ def _cells_of(
     catalog: Catalog,
     out: Path,
     seeds: Sequence[int],
+    samples: Mapping[str, Sequence[str]],
 ) -> Iterator[Cell]:
     """The cells of one model under one set of settings, which may be one of several repeats."""
-    options = options_of(spec, model, settings, None, out, catalog.folders)
+    options = options_of(spec, model, settings, None, out, catalog.folders, samples)
     for task in catalog.select(",".join(question.tasks), options.protocol):
         chosen = apply_options(task, options)
         cell = Cell(hash_data([model, task.task, dict(settings)])[:16], model, task.task, settings)

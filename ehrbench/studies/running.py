@@ -11,11 +11,13 @@ from ehrbench.errors import EhrbenchError, UsageError
 from ehrbench.evaluation import Finished, answer_and_score, prepare_all
 from ehrbench.models.loading import load_model
 from ehrbench.models.protocol import Model
+from ehrbench.readers.data_dir import open_dataset
 from ehrbench.runs.dry_run import Estimate, estimate_run
 from ehrbench.runs.events import Event, Listener, Note, ignore
 from ehrbench.runs.options import RunOptions
 from ehrbench.runs.policy import silence_libraries
-from ehrbench.runs.prepared import Prepared
+from ehrbench.runs.prepared import Prepared, prepare
+from ehrbench.runs.samples import check_samples
 from ehrbench.studies.judging import run_judges
 from ehrbench.studies.pace import Stopwatch, note
 from ehrbench.studies.state import CellState, cell_digest, cell_state, explained, record, states
@@ -129,9 +131,31 @@ def _prepared(study: Study, cell: Cell, model: Model | None, refused: Refused) -
     if model is None or options.model_window in refused:
         raise refused[options.model_window]
     _check_window(options, model)
-    task = study.catalog.select(cell.task, options.protocol)
-    (run,) = prepare_all(task, model, options)
+    (task,) = study.catalog.select(cell.task, options.protocol)
+    if options.samples is None:
+        (run,) = prepare_all([task], model, options)
+        return run
+    run = prepare(task, model, options)
+    if not run.items:
+        raise UsageError(
+            f"task '{cell.task}' has none of the items of 'samples'; leave it out of the question, or name some of its items"
+        )
+    _check_samples(study, cell, run)
     return run
+
+
+def _check_samples(study: Study, cell: Cell, run: Prepared) -> None:
+    """Refuse ids that no task has which is run on the same samples; the others are opened only for ids that this one lacks."""
+    ids = {cell.task: [item.id for item in run.dataset.items]}
+    own = {*ids[cell.task], *(f"{cell.task}/{one}" for one in ids[cell.task])}
+    chosen = run.options.samples or ()
+    if all(one in own for one in chosen):
+        return
+    for name in dict.fromkeys(one.task for one in study.cells if one.settings.get("samples") == cell.settings["samples"]):
+        if name not in ids:
+            (task,) = study.catalog.select(name, run.options.protocol)
+            ids[name] = [item.id for item in open_dataset(task, run.options.data_dir).items]
+    check_samples(chosen, ids)
 
 
 def _check_window(options: RunOptions, model: Model) -> None:

@@ -61,19 +61,24 @@ class Settings(_Strict):
     seeds: Several[int] = ()
     """Repeats: one run under each seed, and in the tables one row of means over items and seeds."""
     limit: Several[Annotated[int, Field(ge=1)] | None] = ()
+    samples: Several[str | int | None] = ()
+    """The items to be asked: ids, or one file of ids from the study file's folder; a list is one set of them."""
     model_profile: Several[str | None] = ()
 
     @model_validator(mode="after")
     def _seeds_once(self) -> Settings:
         if self.seed and self.seeds:
             raise ValueError("seed and seeds exclude each other: seed makes a row for each value, seeds one row of their means")
+        if None in self.samples and len(self.samples) > 1:
+            raise ValueError("samples: null means all items, so it stands alone")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: one is given twice; give each once")
         return self
 
     def given(self) -> dict[str, tuple[Any, ...]]:
-        """The settings that say something, each with its values."""
-        return {name: values for name in type(self).model_fields if (values := getattr(self, name))}
+        """The settings that say something, each with its values; all samples together are one."""
+        found = {name: values for name in type(self).model_fields if (values := getattr(self, name))}
+        return {**found, "samples": (self.samples,)} if self.samples else found
 
 
 class ModelEntry(_Strict):
@@ -129,7 +134,7 @@ class ComparisonEntry(_Strict):
     questions: Several[str] = ()
     """None: all questions that have both."""
     metrics: Several[str] = ()
-    """None: each task's primary metric."""
+    """None: those of the questions, and each task's primary metric where a question names none."""
 
 
 class ReportEntry(_Strict):

@@ -11,6 +11,7 @@ from ehrbench.results.schema import Result
 from ehrbench.results.store import read_results
 from ehrbench.runs.folder import slug
 from ehrbench.studies.numbers import FIELDS, fields_of, number
+from ehrbench.studies.schema import ComparisonEntry
 from ehrbench.studies.state import CellState
 from ehrbench.studies.study import Cell, Study, settings_text
 from ehrbench.studies.tables import Table
@@ -59,28 +60,35 @@ def comparison_tables(study: Study, runs: Mapping[str, CellState]) -> Iterator[T
     for entry in study.spec.comparisons:
         notes = [f"A: {entry.a}, B: {entry.b}; p: sign-flip test by patient, two-sided; Holm: over this table"]
         pairs, said = [], []
-        for a, b in _matched(study, entry.a, entry.b, entry.questions):
+        for a, b, wanted in _matched(study, entry):
             folders = runs[a.id].folder, runs[b.id].folder
             if folders[0] is None or folders[1] is None:
                 notes.append(f"{a.task}, {a.said or 'default settings'}: not both are there")
                 continue
             try:
-                pairs += match_runs(folders[0], folders[1])
-                said.append(a.said)
+                (pair,) = match_runs(folders[0], folders[1])
             except EhrbenchError as error:
                 notes.append(str(error))
+                continue
+            names = tuple(dict.fromkeys(name or pair.a.result.primary for name in wanted))
+            if not entry.metrics:  # what a question shows may be no score of an item
+                lacking = [name for name in names if name not in pair.a.statistics or name not in pair.b.statistics]
+                notes += [f"{a.task}: '{name}' is not compared, for not both have item scores of it" for name in lacking]
+                names = tuple(name for name in names if name not in lacking)
+            if names:
+                pairs.append(pair._replace(metrics=names))
+                said += [a.said] * len(names)
         rows: list[list[str]] = []
         records: list[list[object]] = []
         title = f"{entry.a} and {entry.b}"
         try:
-            report = compare(pairs, entry.metrics or None) if pairs else None
+            report = compare(pairs) if pairs else None
         except EhrbenchError as error:
             report = None
             notes.append(str(error))
         if report is not None:
             title += " on the items that both answered"
-            for index, one in enumerate(report.rows):
-                settings = said[index // max(1, len(entry.metrics))]
+            for one, settings in zip(report.rows, said, strict=True):
                 rows.append(_compared(one, settings))
                 values = [one.value_a, one.value_b, one.difference, one.low, one.high, one.n, one.p, one.p_holm]
                 records.append([entry.a, entry.b, one.task, settings, one.metric, *values, one.test, one.caution])
@@ -97,10 +105,19 @@ def _compared(one: Comparison, settings: str) -> list[str]:
     return [*about, difference, ends, str(one.n), p_value(one.p), p_value(one.p_holm)]
 
 
-def _matched(study: Study, a: str, b: str, questions: Sequence[str]) -> Iterator[tuple[Cell, Cell]]:
-    """Cells of two models that differ in nothing else."""
-    chosen = [cell for one in study.questions if not questions or one.name in questions for cell in one.cells]
-    other = {(cell.task, cell.said): cell for cell in chosen if cell.model == b}
-    for cell in {cell.id: cell for cell in chosen if cell.model == a}.values():
-        if (cell.task, cell.said) in other:
-            yield cell, other[cell.task, cell.said]
+def _matched(study: Study, entry: ComparisonEntry) -> Iterator[tuple[Cell, Cell, list[str | None]]]:
+    """Cells of two models that differ in nothing else, with the metrics to compare; None is the task's primary one.
+
+    These are the comparison's own, else those of the questions that have the cell.
+    """
+    wanted: dict[str, dict[str | None, None]] = {}
+    cells: dict[str, Cell] = {}
+    for question in study.questions:
+        if not entry.questions or question.name in entry.questions:
+            for cell in question.cells:
+                cells[cell.id] = cell
+                wanted.setdefault(cell.id, {}).update(dict.fromkeys(entry.metrics or question.metrics or (None,)))
+    other = {(cell.task, cell.said): cell for cell in cells.values() if cell.model == entry.b}
+    for cell in cells.values():
+        if cell.model == entry.a and (cell.task, cell.said) in other:
+            yield cell, other[cell.task, cell.said], list(wanted[cell.id])

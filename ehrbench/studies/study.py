@@ -67,6 +67,8 @@ class Study:
     data_dir: str | None
     questions: Sequence[QuestionCells]
     catalog: Catalog = field(repr=False)
+    samples: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    """The ids behind each value of the setting ``samples``, which says of them no more than how many there are and their hash."""
     loggers: tuple[Logger, ...] = ()
     """Who is told numbers; nobody before ``run`` or ``estimate``."""
 
@@ -93,7 +95,8 @@ class Study:
 
     def options(self, cell: Cell) -> RunOptions:
         """What ``ehrbench run`` would be asked for a cell."""
-        options = options_of(self.spec, cell.model, cell.settings, self.data_dir, self.out / "runs", self.catalog.folders)
+        out, folders = self.out / "runs", self.catalog.folders
+        options = options_of(self.spec, cell.model, cell.settings, self.data_dir, out, folders, self.samples)
         return replace(options, log_to=self.loggers)
 
     def with_loggers(self, log_to: str | Sequence[str] = ()) -> Study:
@@ -170,11 +173,19 @@ def settings_text(settings: Mapping[str, Any]) -> str:
 
 
 def options_of(
-    spec: StudySpec, model: str, settings: Mapping[str, Any], data_dir: str | None, out: Path, folders: Sequence[Path]
+    spec: StudySpec,
+    model: str,
+    settings: Mapping[str, Any],
+    data_dir: str | None,
+    out: Path,
+    folders: Sequence[Path],
+    samples: Mapping[str, Sequence[str]],
 ) -> RunOptions:
     """What ``ehrbench run`` would be asked for a model under some settings."""
     entry = spec.models[model]
-    given = {"model": entry.model, "data_dir": data_dir, "out": out, "include_paths": tuple(folders)}
+    given: dict[str, Any] = {"model": entry.model, "data_dir": data_dir, "out": out, "include_paths": tuple(folders)}
+    if settings.get("samples") is not None:
+        given["samples"] = samples[settings["samples"]]
     return read_options({**settings, **given}, text_arguments(entry.args))
 
 
