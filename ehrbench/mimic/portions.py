@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from ehrbench.jsonl import write_private_folder
 from ehrbench.mimic.events import worded_in_order
 from ehrbench.mimic.split import read_split, split_patients
-from ehrbench.mimic.staging import Staged
+from ehrbench.mimic.stretches import Staged
 from ehrbench.mimic.tables import Mimic
 from ehrbench.parquet import write_parquet
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ehrbench.errors import MissingError, UsageError
-from ehrbench.mimic import portions, staging
+from ehrbench.mimic import portions, staging, stretches
 from ehrbench.mimic.split import SPLITS, read_split, split_patients
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.mimic_instr.build.prepare import Options, prepare
@@ -50,7 +50,7 @@ def test_the_size_of_portions_decides_nothing(
     demo: Mimic, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
 ) -> None:
     monkeypatch.setattr(staging, "STRETCH", 17)
-    monkeypatch.setattr(staging, "HELD_ROWS", held)
+    monkeypatch.setattr(stretches, "HELD_ROWS", held)
     monkeypatch.setattr(portions, "AT_ONCE", 10)
     monkeypatch.setattr("ehrbench.suites.mimic_instr.build.prepare.PORTION", 40)
     prepare(demo, tmp_path, Options(seed=1))

@@ -34,17 +34,20 @@ class Choice:
 
     def add(self, sample: Sample) -> None:
         """Consider a sample."""
-        answer = sample.target if isinstance(sample.target, str) and sample.target in ("yes", "no") else ""
-        self.counts[sample.task, answer] += 1
-        if sample.task in RARE_FIRST:
-            labels = tuple(sample.labels)
-            self._frequency[sample.task].update(labels)
-            heap, number = self._by_labels[sample.task][labels], self._number(sample)
+        task, target = sample.task, sample.target
+        answer = str(target) if target in ("yes", "no") else ""
+        self.counts[task, answer] += 1
+        if task in RARE_FIRST:
+            labels = (target,) if isinstance(target, str) else target
+            self._frequency[task].update(labels)
+            heap, number = self._by_labels[task][labels], self._number(sample)
         else:
-            heap, number = self._heaps[sample.task, answer], -self._number(sample)
-        heapq.heappush(heap, (number, _identity(sample), sample))
-        if len(heap) > self._most:
-            heapq.heappop(heap)
+            heap, number = self._heaps[task, answer], -self._number(sample)
+        drawn = number, _identity(sample), sample
+        if len(heap) < self._most:
+            heapq.heappush(heap, drawn)
+        else:
+            heapq.heappushpop(heap, drawn)
 
     def chosen(self) -> dict[str, list[Sample]]:
         """The drawn samples by task, ordered by patient and place.

@@ -41,17 +41,19 @@ def decision_samples(
     begin = timeline.first_after(event.hadm, start - DAY)
     if begin is None or begin >= position:
         return
-    closes = max(start, patient.events[position - 1].end or start) if event.table == "diagnoses_icd" else start
     admission = None if profile.clean and headers[0] == position else headers[0]
-
-    def sample(task: str, target: str | tuple[str, ...]) -> Sample:
-        hours = (start - DAY, closes) if profile.clean else (None, None)
-        return Sample(patient.subject, event.hadm, task, event.table, begin, position, target, admission, headers[1], *hours)
-
-    for task, column in source.tasks:
-        if labels := labels_of(patient, event, column):
-            yield sample(task, labels)
-    yield sample(NEXT_EVENT, event.table)
+    opens = closes = None
+    if profile.clean:
+        opens = start - DAY
+        closes = max(start, patient.events[position - 1].end or start) if event.table == "diagnoses_icd" else start
+    answers: list[tuple[str, str | tuple[str, ...]]] = [
+        (task, labels_of(patient, event, column)) for task, column in source.tasks
+    ]
+    for task, target in (*answers, (NEXT_EVENT, event.table)):
+        if target:
+            yield Sample(
+                patient.subject, event.hadm, task, event.table, begin, position, target, admission, headers[1], opens, closes
+            )
 
 
 def labels_of(patient: Patient, event: Event, column: str) -> tuple[str, ...]:

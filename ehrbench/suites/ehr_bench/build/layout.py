@@ -38,6 +38,11 @@ class Source:
         named = [c for _, c in (*self.shown, *self.tasks)] + list(self.facts)
         return tuple(dict.fromkeys(c for c in named if not c.startswith("=")))
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Columns, and looked-up values, that samples are made of: labels and facts."""
+        return tuple(dict.fromkeys([*(c for _, c in self.tasks), *self.facts]))
+
 
 def _same(*keys: str) -> tuple[tuple[str, str], ...]:
     return tuple((key, key.lower()) for key in keys)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import polars.selectors as cs
 
+from ehrbench.mimic.stretches import Staged
 from ehrbench.suites.ehr_bench.build.layout import MODULES, NUMBER, SOURCES
 from ehrbench.suites.ehr_bench.build.profile import BuildProfile
 
@@ -20,15 +19,12 @@ LONGEST_GAP = 3600
 """Seconds between two rows of an event in the clean profile."""
 RAW = "raw "
 """Begins the names of staged columns of raw values."""
-KEY = "key "
-"""Begins the names of staged columns that tell a table's rows apart."""
 _UNTIMED = ("patients", "diagnoses_icd", "drgcodes")
 _LAST = 1 << 40
 Columns = Mapping[str, Mapping[str, Sequence[Any]]]
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """Consecutive rows of one table."""
 
     table: str
@@ -61,68 +57,59 @@ class Patient:
         return self.columns[event.table][column][event.rows[0]]
 
 
-def portions(stage: Mapping[str, Path], size: int) -> Iterator[tuple[int, int]]:
-    """First and last patient of portions of about ``size`` patients, in order."""
-    subjects = pl.scan_parquet(stage["patients"]).select("subject").unique().sort("subject").collect()["subject"].to_list()
-    for first in range(0, len(subjects), size):
-        yield subjects[first], subjects[min(first + size, len(subjects)) - 1]
+def events_of(
+    stage: Mapping[str, Staged], portion: int, profile: BuildProfile, subjects: Sequence[int] | None = None
+) -> pl.DataFrame:
+    """The events of a portion's patients, or of some: ``subject, table, start, end, hadm`` and ``place``, those of its rows.
+
+    Args:
+        stage: what ``stage_tables`` has laid aside.
+        portion: which.
+        profile: how rows are ordered and joined.
+        subjects: whose; default: all in the portion.
+    """
+    narrow = [
+        _portion(staged, portion, subjects).select(
+            "subject", "hadm", "time", "at", place=pl.int_range(pl.len(), dtype=pl.Int64), table=pl.lit(NUMBER[table])
+        )
+        for table, staged in stage.items()
+    ]
+    return _events(_ordered(pl.concat(pl.collect_all(narrow)), profile), profile)
 
 
 def load_patients(
-    stage: Mapping[str, Path],
-    first: int,
-    last: int,
+    stage: Mapping[str, Staged],
+    portion: int,
     profile: BuildProfile,
+    subjects: Sequence[int] | None = None,
     *,
+    shown: bool = True,
     raw: bool = False,
-    repeated: Counter[str] | None = None,
 ) -> Iterator[Patient]:
-    """The patients of a portion, by number; those without a ``patients`` row are left out.
-
-    Rows of one time stand as they lie in the file. In the clean profile they stand by the table's key, or by its columns where it
-    has none, and a row that a table has twice stands once.
+    """A portion's patients, or some, by number.
 
     Args:
-        stage: what ``stage_tables`` wrote.
-        first: patient.
-        last: patient.
+        stage: as for ``events_of``, like the next three.
+        portion: which.
         profile: how rows are ordered and joined.
+        subjects: whom; default: all in the portion.
+        shown: with the values that contexts show; else with labels and facts alone.
         raw: with the raw values that were staged.
-        repeated: counts the rows that were left out because their table has them twice, by table.
     """
-    frames = {}
-    for table, path in stage.items():
-        staged = pl.scan_parquet(path) if raw else pl.scan_parquet(path).select(~cs.starts_with(RAW))
-        rows = staged.filter(pl.col("subject").is_between(first, last)).collect()
-        in_order = _each_once(rows) if profile.clean else rows.sort("subject", "row")
-        if repeated is not None and in_order.height < rows.height:
-            repeated[table] += rows.height - in_order.height
-        frames[table] = in_order.drop(cs.starts_with("row", KEY)).with_row_index("place")
-    narrow = pl.concat(
-        [
-            rows.select("subject", "hadm", "time", "at", pl.col("place").cast(pl.Int64), table=pl.lit(NUMBER[table]))
-            for table, rows in frames.items()
-        ]
-    )
-    events = _events(_ordered(narrow, profile), profile)
-    known = set(frames["patients"]["subject"].to_list())
-    columns = {table: rows.drop("subject", "hadm", "time", "at", "place").to_dict() for table, rows in frames.items()}
-    lists = {table: {name: series.to_list() for name, series in found.items()} for table, found in columns.items()}
+    columns = {}
+    for table, staged in stage.items():
+        rows = _portion(staged, portion, subjects).drop("subject", "hadm", "time", "at")
+        kinds = cs.all() if shown else cs.by_name(SOURCES[table].answers)
+        wanted = rows.select(kinds if raw else kinds - cs.starts_with(RAW)).collect()
+        columns[table] = {name: series.to_list() for name, series in wanted.to_dict().items()}
     names = list(SOURCES)
-    for subject, found in groupby(events.iter_rows(), key=itemgetter(0)):
-        if subject in known:
-            yield Patient(subject, [Event(names[table], *rest) for _, table, *rest in found], lists)
+    for subject, found in groupby(events_of(stage, portion, profile, subjects).iter_rows(), key=itemgetter(0)):
+        yield Patient(subject, [Event(names[table], *rest) for _, table, *rest in found], columns)
 
 
-def _each_once(rows: pl.DataFrame) -> pl.DataFrame:
-    """A table's rows each once, in an order that does not depend on how they lie in a file."""
-    once = rows.drop("row").unique()
-    keys = [name for name in once.columns if name.startswith(KEY)]
-    if keys == [f"{KEY}hash"]:
-        # By what is shown, then by the raw values; the hash depends on how a file writes a number.
-        values = [name for name, dtype in once.schema.items() if not (name.startswith(KEY) or dtype.is_nested())]
-        keys = [*sorted(values, key=lambda name: name.startswith(RAW)), *keys]
-    return once.sort("subject", "time", *keys, nulls_last=True)
+def _portion(staged: Staged, portion: int, subjects: Sequence[int] | None) -> pl.LazyFrame:
+    rows = staged.stretch(portion)
+    return rows if subjects is None else rows.filter(pl.col("subject").is_in(subjects))
 
 
 def _ordered(rows: pl.DataFrame, profile: BuildProfile) -> pl.DataFrame:

@@ -48,4 +48,11 @@ def printed(value: pl.Expr, kind: str) -> pl.Expr:
 
 
 def _repr(numbers: pl.Series) -> pl.Series:
-    return pl.Series(numbers.name, [None if x is None else repr(x) for x in numbers.to_list()], dtype=pl.String)
+    """Polars writes a float as Python does, but for very large and very small ones."""
+    size = numbers.abs()
+    alike = size.is_between(1e-4, 1e15) | (size == 0)
+    text = numbers.cast(pl.String)
+    others = (~alike).fill_null(False).arg_true()
+    if len(others):
+        text = text.scatter(others, [repr(x) for x in numbers.gather(others)])
+    return text

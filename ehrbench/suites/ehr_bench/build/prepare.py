@@ -17,17 +17,18 @@ from ehrbench.jsonl import write_atomically
 from ehrbench.mimic.known import NOTICE, is_open_demo
 from ehrbench.mimic.portions import replace_files, workspace
 from ehrbench.mimic.split import order_by_hash, read_split
+from ehrbench.mimic.stretches import Staged
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.ehr_bench.build.choose import PER_TASK, Choice
 from ehrbench.suites.ehr_bench.build.index import MAX_PATIENT_EVENTS, kept, patient_samples
 from ehrbench.suites.ehr_bench.build.mapping_files import write_mapping
 from ehrbench.suites.ehr_bench.build.maps import Maps
-from ehrbench.suites.ehr_bench.build.merge import load_patients, portions
+from ehrbench.suites.ehr_bench.build.merge import events_of, load_patients
 from ehrbench.suites.ehr_bench.build.patient_file import FOLDER, write_patient
 from ehrbench.suites.ehr_bench.build.profile import PROFILES, BuildProfile
 from ehrbench.suites.ehr_bench.build.rows import TASKS
 from ehrbench.suites.ehr_bench.build.stage import stage_tables
-from ehrbench.suites.ehr_bench.build.write import PORTION, OutputFile, patients_of, write_indexes, write_rows
+from ehrbench.suites.ehr_bench.build.write import OutputFile, patients_of, write_indexes, write_rows
 
 FORMAT = "ehrbench ehr_bench"
 FORMAT_VERSION = 1
@@ -164,13 +165,13 @@ def _skipped(mimic: Mimic, maps: Maps, profile: BuildProfile) -> list[str]:
     return said
 
 
-def _split(stage: Mapping[str, Path], options: Options) -> dict[int, str]:
+def _split(stage: Mapping[str, Staged], options: Options) -> dict[int, str]:
     """Patient to ``test`` or ``train``, chosen by a hash of seed and patient; or as the user's file has it."""
-    subjects = pl.scan_parquet(stage["patients"]).select("subject").unique().sort("subject").collect()["subject"].to_list()
+    subjects = stage["patients"].scan().select("subject").unique().sort("subject").collect()["subject"].to_list()
     if options.split_file is not None:
         admissions: dict[int, list[int]] = {subject: [] for subject in subjects}
         if "admissions" in stage:
-            rows = pl.scan_parquet(stage["admissions"]).select("subject", "hadm").collect()
+            rows = stage["admissions"].scan().select("subject", "hadm").collect()
             for subject, hadm in rows.iter_rows():
                 admissions.setdefault(subject, []).append(hadm)
         return read_split(options.split_file, admissions)
@@ -181,7 +182,7 @@ def _split(stage: Mapping[str, Path], options: Options) -> dict[int, str]:
 
 
 def _choose(
-    stage: Mapping[str, Path],
+    stage: Mapping[str, Staged],
     profile: BuildProfile,
     options: Options,
     split: Mapping[int, str] | None,
@@ -191,23 +192,22 @@ def _choose(
     """The rows of each file to be written."""
     choices = {"test": Choice(options.seed, options.per_task), "train": Choice(options.seed, options.train_rows)}
     raw: Counter[str] = Counter()
-    repeated: Counter[str] = Counter()
-    for first, last in portions(stage, PORTION):
-        progress(f"finding samples of patients {first} to {last}")
-        for patient in load_patients(stage, first, last, profile, repeated=repeated):
-            summary.patients += 1
-            summary.events += len(patient.events)
-            part = "test" if split is None else split.get(patient.subject, "")
-            if len(patient.events) > MAX_PATIENT_EVENTS:
-                summary.long_records += 1
-                continue
-            if part not in choices:
-                continue
+    portions = len(stage["patients"].firsts)
+    for portion in range(portions):
+        progress(f"finding samples of portion {portion + 1} of {portions}")
+        lengths = events_of(stage, portion, profile).group_by("subject").len()
+        short = lengths.filter(pl.col("len") <= MAX_PATIENT_EVENTS)["subject"].to_list()
+        summary.patients += lengths.height
+        summary.events += int(lengths["len"].sum())
+        summary.long_records += lengths.height - len(short)
+        asked = short if split is None else [subject for subject in short if split.get(subject) in choices]
+        for patient in load_patients(stage, portion, profile, asked, shown=False):
+            part = "test" if split is None else split[patient.subject]
             for sample in patient_samples(patient, profile):
                 raw[sample.task] += part == "test"
                 if kept(sample):
                     choices[part].add(sample)
-    summary.repeated = dict(sorted(repeated.items()))
+    summary.repeated = {table: staged.repeated for table, staged in sorted(stage.items()) if staged.repeated}
     chosen, training = choices["test"].chosen(), choices["train"].chosen()
     order = [task for tasks in TASKS.values() for task in tasks if raw[task] or task in training]
     left = Counter[str]()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 INDEX_COLUMNS = (
     "subject_id",
@@ -20,8 +20,7 @@ HOURS = ("window_opens", "window_closes")
 """Further columns of index files of the clean profile: rows after the window's close are not shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One row of an index file."""
 
     subject: int

@@ -1,21 +1,28 @@
-"""A release's tables reduced to what EHR-Bench needs, one Parquet file a table, so that patients can be taken in portions."""
+"""A release's tables reduced to what EHR-Bench needs and laid aside in portions of patients, each in order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 from ehrbench.mimic.schema import TABLES, Table
+from ehrbench.mimic.stretches import Staged, lay_aside
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.ehr_bench.build.layout import SOURCES, Source
 from ehrbench.suites.ehr_bench.build.lookups import add_lookup, lookup_columns, text_rows
 from ehrbench.suites.ehr_bench.build.maps import Maps
-from ehrbench.suites.ehr_bench.build.merge import KEY, RAW
+from ehrbench.suites.ehr_bench.build.merge import RAW
 from ehrbench.suites.ehr_bench.build.pandas_text import inferred_kinds, printed
 from ehrbench.suites.ehr_bench.build.profile import BuildProfile
 
+PORTION = 500
+"""Patients that are held at a time."""
+KEY = "key "
+"""Begins the names of columns that tell a table's rows apart: its key, or a hash of all columns where it has none."""
 _CODES = frozenset({"icd_code", "ndc"})
 _DATES: Mapping[str, str] = {"microbiologyevents": "chartdate", "hcpcsevents": "chartdate"}
 """The date of rows that may have no time."""
@@ -29,17 +36,23 @@ def stage_tables(
     progress: Callable[[str], None] = lambda _: None,
     *,
     raw: bool = False,
-) -> dict[str, Path]:
-    """Write every event table of the release.
+    size: int = PORTION,
+) -> dict[str, Staged]:
+    """Lay every event table of the release aside, in portions of ``size`` patients; without rows of patients that it lacks.
 
-    Columns: ``subject, hadm, row`` (place in the file), ``time`` (what orders the row) and ``at`` (what an event has as its
-    time), in seconds since 1970, and the shown values, labels and facts; times among the facts are seconds, too. With ``raw``
-    also every column of the release's as pandas would print it. In the clean profile, what tells a table's rows apart: its key,
-    or a hash of all columns where it has none.
+    Columns: ``subject, hadm``, ``time`` (what orders the row) and ``at`` (what an event has as its time), in seconds since 1970,
+    and the shown values, labels and facts; times among the facts are seconds, too. With ``raw`` also every column of the
+    release's as pandas would print it.
+
+    A portion's rows stand by patient, and those of one by their place in the file. In the clean profile they stand by the table's
+    key, or by its columns where it has none, and a row that a table has twice stands once.
 
     Returns:
-        The file by table, in the order of the merge; tables that the release lacks are left out.
+        The rows by table, in the order of the merge; tables that the release lacks are left out.
     """
+    patients = mimic.scan("patients", ["subject_id"]).select(subject="subject_id").drop_nulls().unique().sort("subject")
+    subjects = mimic.collect(patients)
+    firsts = subjects["subject"].gather_every(size).to_list() or [0]
     stage = {}
     for source in SOURCES.values():
         if not mimic.has(source.name) or (source.time or "").startswith("stay.") and not mimic.has("edstays"):
@@ -47,9 +60,33 @@ def stage_tables(
         if not profile.duplicate_untimed and source.name == "hcpcsevents" or profile.clean and source.name == "drgcodes":
             continue
         progress(f"reading {source.name}")
-        stage[source.name] = folder / f"{source.name}.parquet"
-        mimic.sink(_reduced(mimic, source, profile, maps, raw).sort("subject"), stage[source.name])
+        rows = _reduced(mimic, source, profile, maps, raw).join(subjects.lazy(), on="subject", how="semi")
+        stage[source.name] = _in_order(lay_aside(mimic, rows, folder / source.name, "subject", firsts), profile)
     return stage
+
+
+def _in_order(staged: Staged, profile: BuildProfile) -> Staged:
+    """Leave the rows of every portion in the order in which they are read from now on."""
+    repeated = 0
+    for portion in range(len(staged.firsts)):
+        rows = staged.stretch(portion).collect()
+        if rows.height:
+            ordered = _each_once(rows.drop("row")) if profile.clean else rows.sort("subject", "row")
+            staged.replace(portion, ordered.drop(cs.starts_with("row", KEY)))
+            repeated += rows.height - ordered.height
+    return replace(staged, empty=staged.empty.drop(cs.starts_with("row", KEY)), repeated=repeated)
+
+
+def _each_once(rows: pl.DataFrame) -> pl.DataFrame:
+    """A table's rows each once, in an order that does not depend on how they lie in a file."""
+    keys = [name for name in rows.columns if name.startswith(KEY)]
+    if rows.select("subject", *keys).hash_rows().n_unique() < rows.height:  # looking for the rows themselves takes longer
+        rows = rows.unique()
+    if keys == [f"{KEY}hash"]:
+        # By what is shown, then by the raw values; the hash depends on how a file writes a number.
+        values = [name for name, dtype in rows.schema.items() if not (name.startswith(KEY) or dtype.is_nested())]
+        keys = [*sorted(values, key=lambda name: name.startswith(RAW)), *keys]
+    return rows.sort("subject", "time", *keys, nulls_last=True)
 
 
 def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps, raw: bool) -> pl.LazyFrame:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import csv
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 from ehrbench.jsonl import encode
-from ehrbench.suites.ehr_bench.build.merge import Patient, load_patients, portions
+from ehrbench.mimic.stretches import Staged
+from ehrbench.suites.ehr_bench.build.merge import Patient, load_patients
 from ehrbench.suites.ehr_bench.build.profile import BuildProfile
 from ehrbench.suites.ehr_bench.build.rows import hours_row, index_row, serialised_row
 from ehrbench.suites.ehr_bench.build.sample import HOURS, INDEX_COLUMNS, Sample
 
-PORTION = 500
-"""Patients that are held at a time."""
-RAW_PORTION = 100
-"""The same, with every column of the release."""
+AT_ONCE = 100
+"""Patients whose values are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Place(NamedTuple):
 
 
 def patients_of(
-    stage: Mapping[str, Path],
+    stage: Mapping[str, Staged],
     files: Sequence[OutputFile],
     profile: BuildProfile,
     progress: Callable[[str], None],
@@ -60,10 +61,13 @@ def patients_of(
     for number, file in enumerate(files):
         for row, sample in enumerate(file.samples):
             wanted.setdefault(sample.subject, []).append((Place(number, row), sample))
-    for first, last in portions(stage, RAW_PORTION if raw else PORTION):
-        progress(f"writing rows of patients {first} to {last}")
-        for patient in load_patients(stage, first, last, profile, raw=raw):
-            if patient.subject in wanted:
+    firsts = stage["patients"].firsts
+    by_portion = groupby(sorted(wanted), key=lambda subject: bisect_right(firsts, subject) - 1)
+    for portion, subjects in by_portion:
+        progress(f"writing rows of portion {portion + 1} of {len(firsts)}")
+        left = list(subjects)
+        for few in (left[i : i + AT_ONCE] for i in range(0, len(left), AT_ONCE)):
+            for patient in load_patients(stage, portion, profile, few, raw=raw):
                 yield patient, wanted[patient.subject]
 
 
@@ -76,12 +80,13 @@ def write_rows(
 ) -> None:
     """Serialise patient by patient into one file, then copy the lines in the order of the rows, numbered."""
     places: dict[Place, tuple[int, int]] = {}
+    end = 0
     with (work / "rows").open("w+b") as spool:
         for patient, rows in patients:
             for place, sample in rows:
                 line = encode(serialised_row(patient, sample, profile, files[place.file].split))
-                places[place] = spool.tell(), len(line)
-                spool.write(line)
+                places[place] = end, len(line)
+                end += spool.write(line)
         for number, output in enumerate(files):
             with (new / f"{output.stem}.jsonl").open("wb") as file:
                 for row, _ in enumerate(output.samples):

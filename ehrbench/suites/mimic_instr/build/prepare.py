@@ -24,7 +24,8 @@ from ehrbench.mimic.known import NOTICE, is_open_demo
 from ehrbench.mimic.portions import PORTION, lists_of, replace_files, with_split, worded_portions, workspace, write_lists
 from ehrbench.mimic.render import merge_events
 from ehrbench.mimic.split import SPLITS, order_by_hash
-from ehrbench.mimic.staging import Staged, repeated_rows, stage_events
+from ehrbench.mimic.staging import repeated_rows, stage_events
+from ehrbench.mimic.stretches import Staged
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.mimic_instr.questions import (
     LIVE_TYPES,

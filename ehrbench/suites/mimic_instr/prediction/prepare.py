@@ -18,7 +18,8 @@ from ehrbench.mimic.events import EVENT_TABLES, LISTED_TYPES, STATIC_TYPES, Prof
 from ehrbench.mimic.known import NOTICE, is_open_demo
 from ehrbench.mimic.portions import PORTION, lists_of, replace_files, with_split, worded_portions, workspace, write_lists
 from ehrbench.mimic.render import merge_events
-from ehrbench.mimic.staging import Staged, repeated_rows, stage_events
+from ehrbench.mimic.staging import repeated_rows, stage_events
+from ehrbench.mimic.stretches import Staged
 from ehrbench.mimic.tables import Mimic
 from ehrbench.mimic.windows import BILLED, Window, observe
 from ehrbench.suites.mimic_instr.prediction.cohort import (

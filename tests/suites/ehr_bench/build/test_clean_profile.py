@@ -12,7 +12,7 @@ import pytest
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.ehr_bench.build.index import MAX_PATIENT_EVENTS, kept, patient_samples
 from ehrbench.suites.ehr_bench.build.maps import Maps
-from ehrbench.suites.ehr_bench.build.merge import Patient, load_patients, portions
+from ehrbench.suites.ehr_bench.build.merge import Patient, load_patients
 from ehrbench.suites.ehr_bench.build.profile import PROFILES
 from ehrbench.suites.ehr_bench.build.sample import Sample
 from ehrbench.suites.ehr_bench.build.shown import shown_positions
@@ -26,8 +26,7 @@ def patients(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> list
     data = shared_dir / "data"
     mimic = Mimic(data / "mimic-iv-demo", ed=data / "mimic-iv-ed-demo")
     stage = stage_tables(mimic, tmp_path_factory.mktemp("stage"), CLEAN, Maps())
-    found = [patient for bounds in portions(stage, 1000) for patient in load_patients(stage, *bounds, CLEAN)]
-    return [patient for patient in found if len(patient.events) <= MAX_PATIENT_EVENTS]
+    return [patient for patient in load_patients(stage, 0, CLEAN) if len(patient.events) <= MAX_PATIENT_EVENTS]
 
 
 @pytest.fixture(scope="module")
