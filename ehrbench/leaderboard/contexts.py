@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ehrbench.leaderboard.entries import Entry, choose
+from ehrbench.leaderboard.entries import Entry, choose, over_all
 from ehrbench.leaderboard.figures import against_context
 from ehrbench.leaderboard.text import interval, number, show, slug, tokens
 
@@ -66,10 +66,14 @@ def _table(entries: Sequence[Entry]) -> dict[str, Any]:
         if metric is None or metric.value is None or context is None:
             continue
         printed = entry.result.kind != "run"
+        shown = over_all(metric, entry.result)
+        ends = (
+            interval(shown.low, shown.high, metric.range, printed) if metric.low is not None and metric.high is not None else ""
+        )
         cells[entry.row][context.policy, context.window or 0] = {
-            "value": metric.value,
-            "text": number(metric.value, metric.range, printed),
-            "range": interval(metric.low, metric.high, metric.range, printed) + (" partial" if entry.result.partial else ""),
+            "value": shown.value,
+            "text": number(shown.value, metric.range, printed),
+            "range": ends + (" partial" if entry.result.partial else ""),
         }
     return {
         "heads": [{"key": f"{policy}-{window}", "label": show(policy, 30), "sub": tokens(window)} for policy, window in heads],

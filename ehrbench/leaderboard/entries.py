@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,8 +52,8 @@ class Setting(NamedTuple):
         ]
 
     def order(self) -> tuple[bool, str, str, int, str, str]:
-        """Real before synthetic, clean before paper, larger windows first."""
-        return (self.synthetic, self.protocol, self.track, -(self.window or 0), self.policy, self.prompt)
+        """Real before synthetic, clean before paper, larger windows first and unlimited ones before them."""
+        return (self.synthetic, self.protocol, self.track, -(self.window or sys.maxsize), self.policy, self.prompt)
 
 
 class RowKey(NamedTuple):

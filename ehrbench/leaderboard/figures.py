@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ehrbench.leaderboard.entries import Entry
+from ehrbench.leaderboard.entries import Entry, over_all
 from ehrbench.leaderboard.svg import (
     Markup,
     Part,
@@ -30,6 +30,8 @@ MAX_ROWS = 60
 MAX_LINES = 7
 """Models in the context figure: as many as there are colours."""
 MAX_LABELS = 14
+MIN_PRICED = 3
+"""Fewest models in the figure of costs: a line between two says no more than the table."""
 _NAMES = 135.0
 _WIDE = 420.0
 _RIGHT = 470.0
@@ -99,7 +101,9 @@ def against_context(entries: Sequence[Entry]) -> Markup | None:
             continue
         span = metric.range
         name = show(entry.row.name, 40)
-        points[name, context.policy].append(Point(name, context.window, metric.value, metric.low, metric.high, context.policy))
+        shown = over_all(metric, entry.result)
+        low, high = (shown.low, shown.high) if metric.low is not None and metric.high is not None else (None, None)
+        points[name, context.policy].append(Point(name, context.window, shown.value, low, high, context.policy))
     return context_lines(points, span)
 
 
@@ -147,7 +151,7 @@ def context_lines(points: Mapping[tuple[str, str], Sequence[Point]], span: tuple
 
 
 def against_cost(entries: Sequence[Entry], where: str) -> Markup | None:
-    """Score against cost, or against tokens where costs are unknown, with the Pareto line; None below two models."""
+    """Score against cost, or against tokens where costs are unknown, with the Pareto line; None below ``MIN_PRICED`` models."""
     own = [e for e in entries if e.result.kind == "run" and not e.hidden and not e.result.partial]
     own = [e for e in own if (m := e.primary) is not None and m.value is not None]
     priced = bool(own) and all(e.result.usage.cost for e in own)
@@ -160,8 +164,8 @@ def against_cost(entries: Sequence[Entry], where: str) -> Markup | None:
             continue
         span, better = metric.range, metric.higher_is_better
         per_item = x / (entry.result.n_items or 1)
-        points.append(Point(show(entry.row.name, 40), per_item, metric.value, metric.low, metric.high))
-    if len({p.model for p in points}) < 2 or len({p.x for p in points}) < 2:
+        points.append(Point(show(entry.row.name, 40), per_item, over_all(metric, entry.result).value, metric.low, metric.high))
+    if len({p.model for p in points}) < MIN_PRICED or len({p.x for p in points}) < 2:
         return None
     points.sort(key=lambda p: (p.x, -p.value if better else p.value))
     low, high = padded([p.value for p in points], 0.12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from markupsafe import Markup, escape
@@ -84,7 +85,9 @@ def grid(table: Table, root: str, notes: Notes, facets: Facets, compact: bool = 
         compact: rows of one line.
     """
     contested = table.contested
-    out = [f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.title)}">']
+    alike = "" if compact else _shared_caution(table)
+    out = [f'<p class="facts">Of every interval in this table: {escape(alike)}.</p>'] if alike else []
+    out += [f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.title)}">']
     out.append(f'<table class="board{" compact" if compact else ""}"><caption class="hidden">{escape(table.title)}: value, ')
     out.append("95 % interval, number of items and rank range of each model</caption><thead>")
     grouped = any(column.group for column in table.columns)
@@ -101,7 +104,8 @@ def grid(table: Table, root: str, notes: Notes, facets: Facets, compact: bool = 
         out.append(_row_head(row, root, facets))
         for k, cell in enumerate(row.cells):
             said = numbers[k][at]
-            out.append(_cell(cell, contested[k], scales[k], None if said == usual[k] else said))
+            shown = replace(cell, caution="approximate") if alike and cell.caution else cell
+            out.append(_cell(shown, contested[k], scales[k], None if said == usual[k] else said))
         out.append("</tr>\n")
     out.append("</tbody></table></div>")
     return Markup("".join(out))  # noqa: S704
@@ -175,6 +179,14 @@ def _row_head(row: Row, root: str, facets: Facets) -> str:
         f'<tr class="{row.kind}"{facets.of(row.key.name)}><th scope="row">'
         f'<a href="{root}models/{row.slug}.html">{isolated(row.label)}</a>{badges}{sub}</th>'
     )
+
+
+def _shared_caution(table: Table) -> str:
+    """The caution that all intervals of a table need, where there are several: it is said once, and each cell has a word."""
+    cautions = [
+        cell.caution for row in table.rows for cell in row.cells if cell.caution or (cell.low is not None and cell.metric)
+    ]
+    return cautions[0] if len(cautions) > 1 and len(set(cautions)) == 1 else ""
 
 
 def _note_numbers(cell: Cell, notes: Notes) -> str:

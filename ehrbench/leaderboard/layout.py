@@ -87,7 +87,10 @@ def run_names(entries: Sequence[Entry]) -> Counter[str]:
 
 
 def by_setting(entries: Sequence[Entry]) -> list[tuple[Setting, list[Entry]]]:
-    """Entries of each setting, in order: settings with runs before those of papers alone, single tasks before averages."""
+    """Entries of each setting, in order: settings with runs before those of papers alone, single tasks before averages.
+
+    Of a track's settings the one with most models stands first, as it does on the first page.
+    """
     groups: dict[Setting, list[Entry]] = defaultdict(list)
     for entry in entries:
         groups[entry.setting].append(entry)
@@ -95,9 +98,15 @@ def by_setting(entries: Sequence[Entry]) -> list[tuple[Setting, list[Entry]]]:
     def order(pair: tuple[Setting, list[Entry]]) -> tuple[object, ...]:
         setting, own = pair
         printed = all(entry.result.kind != "run" for entry in own)
-        return (printed, setting.synthetic, setting.protocol, is_average(setting), setting.order())
+        return (printed, setting.synthetic, setting.protocol, is_average(setting), setting.track, fullest_first(setting, own))
 
     return sorted(groups.items(), key=order)
+
+
+def fullest_first(setting: Setting, entries: Sequence[Entry]) -> tuple[object, ...]:
+    """Orders the settings of a track by the number of their models."""
+    rows = {entry.row for entry in entries if not entry.hidden and not entry.result.partial}
+    return (-len(rows), setting.prompt != "default", setting.order())
 
 
 def setting_title(setting: Setting) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ehrbench.leaderboard.entries import Entry, RowKey, Setting
+from ehrbench.leaderboard.entries import Entry, RowKey
 from ehrbench.leaderboard.layout import Section, Slugs, setting_parts
 from ehrbench.leaderboard.names import Names
 from ehrbench.leaderboard.profile import Spot, profile_chart
@@ -153,19 +153,13 @@ def result_line(entry: Entry, cell: Cell, slug: Slugs, names: Names, common: Map
         "href": f"tasks/{slug['task'][result.task]}.html#{entry.setting.id}",
         "badges": badges,
         "variant": "" if common.get(VARIANT) else show(entry.row.variant(), 100),
-        "setting": show(" · ".join([result.protocol, *_settings(entry.setting)]), 120),
+        "setting": show(" · ".join([result.protocol, *setting_parts(entry.setting)]), 120),
         "metric": show(metric.label if metric else result.primary, 40),
         "cell": shown,
         "n": shown.n_text.removeprefix("n "),
         "provenance": how,
         "bare": all(k in (CONFIG, OUTCOMES) for k, _ in how),
     }
-
-
-def _settings(setting: Setting) -> list[str]:
-    window = tokens(setting.window) if setting.policy else ""
-    parts = [setting.track, setting.policy, window, setting.prompt if setting.prompt != "default" else ""]
-    return [part for part in parts if part]
 
 
 def shared(entries: Sequence[Entry]) -> dict[str, str]:

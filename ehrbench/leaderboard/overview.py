@@ -9,7 +9,16 @@ from typing import NamedTuple
 
 from ehrbench.leaderboard.columns import Kind
 from ehrbench.leaderboard.entries import Entry, RowKey, Setting
-from ehrbench.leaderboard.layout import Section, Slugs, is_average, run_names, setting_parts, table_row
+from ehrbench.leaderboard.layout import (
+    Section,
+    Slugs,
+    fullest_first,
+    is_average,
+    run_names,
+    setting_parts,
+    setting_title,
+    table_row,
+)
 from ehrbench.leaderboard.names import Names
 from ehrbench.leaderboard.sentences import coverage_sentence, lead_sentence
 from ehrbench.leaderboard.standing import Standing
@@ -63,7 +72,10 @@ _TABS = {
     "clean": ("Our runs", "Runs under the clean protocol, which corrects the known defects of the published procedures."),
     "paper": ("Paper protocol", "Runs that repeat the published procedures, defects included, and the papers' rows beside them."),
     "published": ("Published", "Numbers printed in papers, with their source. Nobody ran them here and they are not ranked."),
-    "sample": ("Synthetic sample", "Runs on invented records: they show that the software works, not how good a model is."),
+    "sample": (
+        "Synthetic sample",
+        "Runs under the clean protocol on invented records: they show that the software works, not how good a model is.",
+    ),
     "sample-paper": ("Synthetic sample, paper protocol", "Runs on invented records under the published procedures."),
 }
 
@@ -108,7 +120,7 @@ def _suite_boards(tab: str, suite: str, entries: Sequence[Entry], slug: Slugs, n
             tracks[setting.track].append(setting)
     boards = []
     for _, settings in sorted(tracks.items()):
-        best = min(settings, key=lambda s: (-_n_rows(by_setting[s]), s.prompt != "default", s.order()))
+        best = min(settings, key=lambda s: fullest_first(s, by_setting[s]))
         section = make(suite, best, by_setting[best])
         shown = {entry.row for entry in by_setting[best]}
         elsewhere = len({e.row.name for s in settings for e in by_setting[s]} - {row.name for row in shown})
@@ -127,10 +139,6 @@ def _others(suite: str, settings: Sequence[Setting], slug: Slugs) -> tuple[tuple
         )
         for s in ordered
     )
-
-
-def _n_rows(entries: Sequence[Entry]) -> int:
-    return len({entry.row for entry in entries if not entry.hidden and not entry.result.partial})
 
 
 def _parts(section: Section) -> list[tuple[int, ...]]:
@@ -176,7 +184,7 @@ def _board(
         title=title,
         suite=section.suite,
         tag=", ".join(filter(None, tag)),
-        setting=" · ".join([*setting_parts(setting._replace(track="")), f"{standing.label}" + _over(standing)]),
+        setting=" · ".join([setting_title(setting._replace(track="", synthetic=False)), f"{standing.label}" + _over(standing)]),
         href=f"suites/{slug['suite'][section.suite]}.html#{section.setting.id}",
         sentence=lead_sentence(standing),
         coverage=coverage_sentence(standing),

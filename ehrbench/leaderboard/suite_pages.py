@@ -59,7 +59,7 @@ def section_table(section: Section, slug: Slugs, names: Names) -> Table:
         for category in section.categories:
             inner = section.stander.standing(category.which)
             if len(category.which) > 1:
-                label = f"{category.title}: {inner.label.lower()}"
+                label = f"{category.title}: {inner.label[:1].lower()}{inner.label[1:]}"
                 columns.append(replace(_standing_column(f"all-{category.name}", inner, label, category.title), total=True))
                 cells.append(inner.cells)
             for k in category.which:

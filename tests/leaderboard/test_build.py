@@ -17,7 +17,7 @@ from ehrbench.leaderboard.files import MARKER
 from ehrbench.leaderboard.text import interval, number, show, slugs
 from ehrbench.leaderboard.words import explain
 from ehrbench.metrics import METRICS
-from ehrbench.results import ContextInfo
+from ehrbench.results import ContextInfo, Usage
 from ehrbench.results.published import published_results
 from ehrbench.results.schema import ModelInfo, Result
 from ehrbench.results.store import find_results, write_result
@@ -106,7 +106,7 @@ def test_every_link_leads_somewhere_inside(site: dict[str, str]) -> None:
 def test_settings_never_share_a_table(site: dict[str, str]) -> None:
     for name in ("suites/medalign.html", "tasks/medalign.html"):
         sections = re.findall(r'<section class="setting" id="([^"]+)"', site[name])
-        assert sections == ["clean_truncate_8192", "clean_refine_2048", "clean_truncate_2048", "paper_clinicians"]
+        assert sections == ["clean_truncate_8192", "clean_truncate_2048", "clean_refine_2048", "paper_clinicians"]
 
 
 def test_a_suite_of_many_tasks_is_shown_by_category() -> None:
@@ -253,6 +253,38 @@ def test_every_published_metric_has_plain_words_and_a_source() -> None:
     assert [name for name in sorted(names) if not all(explain(name))] == []
     assert explain("rouge_l_set_zh").about == METRICS.get("rouge_l_set_zh").about
     assert explain("bogus") == ("", "")
+
+
+def test_a_caution_that_all_intervals_of_a_table_need_is_said_once_and_each_cell_has_a_word() -> None:
+    words = "only 24 groups: with fewer than 30 the 95 % interval is only approximate"
+    page = make_site([make_result(name, metrics=[make_metric(0.4, caution=words)]) for name in "abc"])["tasks/medalign.html"]
+    table = page[page.index('<section class="setting"') : page.index("</table>", page.index('<section class="setting"'))]
+    assert table.count(words) == 1 and table.count('<span class="caution">approximate</span>') == 3
+    assert words in page[page.index('class="footnotes"') :], "what is said of a touched cell still has the sentence"
+
+
+def test_a_card_says_the_protocol_and_a_page_begins_with_the_setting_of_most_models() -> None:
+    def under(window: int | None, *models: str) -> list[Result]:
+        return [make_result(name, context=ContextInfo(policy="truncate-end", window=window)) for name in models]
+
+    site = make_site([*under(4096, "a", "b"), *under(None, "a", "b", "c"), *under(32768, "a")])
+    assert '<p class="facts">Clean protocol · whole records · ROUGE-L</p>' in site["index.html"]
+    for page in ("tasks/medalign.html", "suites/medalign.html"):
+        titles = re.findall(r'<section class="setting"[^>]*>\s*<h2>([^<]*) <', site[page])
+        fitting = [title.partition(" · ")[2] for title in titles]
+        assert fitting == ["whole records", "the record’s end in 4k tokens", "the record’s end in 32k tokens"], page
+
+
+def test_the_figure_of_costs_needs_three_models_and_shows_the_number_that_ranks() -> None:
+    def used(name: str, tokens: int) -> Result:
+        lost = make_metric(0.4, n=30, strict_value=0.3)
+        return make_result(name, metrics=[lost], usage=Usage(calls=40, prompt_tokens=tokens))
+
+    three = [used(name, 1000 * 2**k) for k, name in enumerate("abc")]
+    assert "Score against cost" not in make_site(three[:2])["tasks/medalign.html"]
+    page = make_site(three)["tasks/medalign.html"]
+    figure = page[page.index("Score against cost") : page.index("</svg>", page.index("Score against cost"))]
+    assert "a: 0.300" in figure and "0.400" not in figure
 
 
 def test_a_caution_stands_beside_its_number_wherever_the_number_stands() -> None:
