@@ -100,7 +100,7 @@
       sum.textContent = ids.slice(1).map(function (id, k) {
         var verdicts = [["better", wins[k + 1][0]], ["worse", wins[k + 1][1]]].filter(function (one) { return one[1]; }).map(function (one) { return one[0] + " on " + one[1]; });
         var of = common.length + " common task" + (common.length === 1 ? "" : "s"), name = data.models[id][1], first = data.models[ids[0]][1];
-        return verdicts.length ? name + " against " + first + ", beyond noise: " + verdicts.join(", ") + " of " + of + "." : name + " cannot be told from " + first + " on any of " + of + ".";
+        return verdicts.length ? name + " against " + first + ", beyond noise: " + verdicts.join(", ") + " of " + of + "." : name + " cannot be told from " + first + (common.length === 1 ? " on the common task." : " on any of " + of + ".");
       }).join(" ");
       part.appendChild(sum);
       var apart = parting(common, ids), where = make("ul", { "class": "notes" });

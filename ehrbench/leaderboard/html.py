@@ -86,7 +86,7 @@ def grid(table: Table, root: str, notes: Notes, facets: Facets, compact: bool = 
     """
     contested = table.contested
     alike = "" if compact else _shared_caution(table)
-    out = [f'<p class="facts">Of every interval in this table: {escape(alike)}.</p>'] if alike else []
+    out = [f'<p class="facts">All intervals in this table are approximate: {escape(alike)}.</p>'] if alike else []
     out += [f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.title)}">']
     out.append(f'<table class="board{" compact" if compact else ""}"><caption class="hidden">{escape(table.title)}: value, ')
     out.append("95 % interval, number of items and rank range of each model</caption><thead>")
