@@ -123,6 +123,13 @@ def test_a_long_table_shows_all_its_rows_after_a_sort_with_columns_as_wide_as_be
     scroll.evaluate("box => { box.scrollTop = 900; }")
     tops = [scroll.bounding_box(), page.locator("table.map thead th").first.bounding_box()]
     assert tops[0] and tops[1] and tops[1]["y"] == pytest.approx(tops[0]["y"], abs=3)
+    heads = "heads => heads.map(head => [head.getBoundingClientRect().left, head.getBoundingClientRect().right])"
+    page.goto((tmp_path / "site/index.html").as_uri())
+    page.locator("table.compact .sort").first.click()
+    edges = page.locator("table.compact thead tr:last-child > *").evaluate_all(heads)
+    assert [right for _, right in edges[:-1]] == pytest.approx([left for left, _ in edges[1:]], abs=0.5), "no gap between heads"
+    page.goto((tmp_path / "site/suites/ehr_bench.html").as_uri())
+    page.locator("table.map .sort").first.click()
     page.get_by_role("button", name="Show all tasks").click()
     page.locator("table.map .sort").nth(2).click()
     assert page.evaluate(cells) == pytest.approx(page.evaluate(widths), abs=1)
