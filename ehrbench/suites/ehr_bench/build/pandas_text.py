@@ -51,7 +51,7 @@ def _repr(numbers: pl.Series) -> pl.Series:
     """Polars writes a float as Python does, but for very large and very small ones."""
     size = numbers.abs()
     alike = size.is_between(1e-4, 1e15) | (size == 0)
-    text = numbers.cast(pl.String)
+    text: pl.Series = numbers.cast(pl.String)
     others = (~alike).fill_null(False).arg_true()
     if len(others):
         text = text.scatter(others, [repr(x) for x in numbers.gather(others)])
