@@ -92,14 +92,14 @@ def fetch(
     Exit code 3 when the hub cannot be reached or lacks a file.
     """
     from ehrbench.errors import MissingError, UsageError
-    from ehrbench.readers.data_dir import chosen_data_dir, is_sample
+    from ehrbench.readers.data_dir import chosen_data_dir, is_hub, is_sample
     from ehrbench.readers.fetch import FETCHERS
     from ehrbench.tasks.catalog import load_catalog
     from ehrbench.terminal.output import print_json
 
     fetch_tasks = FETCHERS.get(suite)
-    if is_sample(data_dir):
-        raise UsageError("--data-dir is 'sample', which is not a folder to write to; name one")
+    if is_sample(data_dir) or is_hub(data_dir):
+        raise UsageError(f"--data-dir is '{chosen_data_dir(data_dir)}', which is not a folder to write to; name one")
     chosen = load_catalog().select(tasks or suite)
     if foreign := [task.task for task in chosen if suite not in task.groups()]:
         raise UsageError(f"--tasks names {foreign[0]}, which is not of {suite}")

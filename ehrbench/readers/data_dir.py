@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ehrbench.errors import MissingError
 from ehrbench.readers import READERS, Dataset
+from ehrbench.readers.hf.package import HUB, hub_folder, hub_place
 from ehrbench.readers.samples import SAMPLE_WORD, ensure_sample, suite_of
 
 if TYPE_CHECKING:
@@ -27,13 +29,25 @@ def is_sample(data_dir: str | None) -> bool:
     return chosen_data_dir(data_dir) == SAMPLE_WORD
 
 
+def is_hub(data_dir: str | None) -> bool:
+    """Whether the data folder is a data set of the Hugging Face hub, in the hub's cache: ``hf:OWNER/NAME@REVISION``."""
+    return chosen_data_dir(data_dir).startswith(HUB)
+
+
+def full_place(data_dir: str | None) -> str:
+    """What was chosen, so that it holds in another folder, too."""
+    chosen = chosen_data_dir(data_dir)
+    return chosen if is_sample(chosen) or is_hub(chosen) else str(Path(chosen).expanduser().resolve())
+
+
 def locate(spec: DataSpec, data_dir: str | None) -> Path:
     """The folder of a task's data.
 
     It is ``data.path`` below the data folder where that is there, else the data folder itself where the task's reader recognises
     a release in it. For ``sample`` it is in the synthetic data of the task's suite, generated on first use.
 
-    Data that the reader finds elsewhere, such as the hub's cache, are not looked for in the data folder.
+    A data set of the hub's cache may be named in place of the data folder. Data that the reader finds elsewhere by itself are not
+    looked for in the data folder.
 
     Args:
         spec: the task's ``data`` section.
@@ -48,7 +62,7 @@ def locate(spec: DataSpec, data_dir: str | None) -> Path:
     reader = READERS.get(spec.reader)
     if (folder := reader.elsewhere(spec.options)) is not None:
         return folder
-    root = Path(chosen).expanduser()
+    root = hub_folder(*hub_place(chosen)) if is_hub(chosen) else Path(chosen).expanduser()
     if not root.is_dir():
         named = "" if data_dir else " (the default; name another with --data-dir)"
         raise MissingError(f"the data folder {root}{named} is not there; {_advice(spec, root)}")
@@ -100,4 +114,11 @@ def open_dataset(task: TaskSpec, data_dir: str | None) -> Dataset:
         options = {"rendering": task.record.rendering, **options}
     if task.data.reader == "lm_eval":  # its task files say where the data are
         return READERS.get("lm_eval")(Path(), {**options, "num_fewshot": task.fewshot.k})
-    return READERS.get(task.data.reader)(locate(task.data, data_dir), options)
+    folder = locate(task.data, data_dir)
+    dataset = READERS.get(task.data.reader)(folder, options)
+    chosen = chosen_data_dir(data_dir)
+    if not is_hub(chosen) or READERS.get(task.data.reader).elsewhere(task.data.options) is not None:
+        return dataset
+    name, revision = hub_place(chosen)
+    source = {"id": name, **({"revision": revision} if revision else {}), "commit": hub_folder(name, revision).name}
+    return replace(dataset, source={**dataset.source, **source})

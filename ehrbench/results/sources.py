@@ -208,6 +208,9 @@ def _search_parquet(search: Search, path: Path) -> None:
             for value in part[names[number]].cast(pl.String, strict=False).drop_nulls().unique(maintain_order=True):
                 search.identifier(value, path.name, 0)
         for column in part.iter_columns():
+            nested = column.dtype.is_nested() and column.dtype != pl.List(pl.String)
+            for value in column.drop_nulls() if nested else ():  # a struct's fields, a list of structs
+                _search_value(search, value.to_list() if isinstance(value, pl.Series) else value, path.name, 0, ids=True)
             texts = column.explode() if column.dtype == pl.List(pl.String) else column
             for value in texts.drop_nulls().unique(maintain_order=True) if texts.dtype == pl.String else ():
                 search.begin()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from ehrbench.jsonl import write_atomically
 from ehrbench.models.capabilities import FittedOnGolds
 from ehrbench.models.protocol import Model
 from ehrbench.readers import Dataset
-from ehrbench.readers.data_dir import chosen_data_dir, is_sample
+from ehrbench.readers.data_dir import full_place
 from ehrbench.readers.item import gold_class
 from ehrbench.runs.alike import AlikeFailures
 from ehrbench.runs.chains import ItemChain
@@ -134,9 +133,4 @@ def tell_golds(model: Model, dataset: Dataset) -> None:
 def _origin(run: Prepared) -> dict[str, Any]:
     """Where the data are and, of a run of chosen items, which these are."""
     chosen = {} if run.options.samples is None else {"samples": [item.id for item in run.items]}
-    return {"data_dir": _absolute(run.options.data_dir), **chosen}
-
-
-def _absolute(data_dir: str | None) -> str:
-    chosen = chosen_data_dir(data_dir)
-    return chosen if is_sample(chosen) else str(Path(chosen).expanduser().resolve())
+    return {"data_dir": full_place(run.options.data_dir), **chosen}

@@ -23,7 +23,7 @@ from ehrbench.errors import UsageError
 from ehrbench.jsonl import write_atomically, write_private_folder
 from ehrbench.models.server.batch_file import names_in
 from ehrbench.models.server.batch_service import ENDED, BatchService
-from ehrbench.readers.data_dir import chosen_data_dir, is_sample
+from ehrbench.readers.data_dir import full_place
 from ehrbench.runs.events import BatchesSeen, Listener
 from ehrbench.runs.folder import locked, slug
 from ehrbench.runs.options import RunOptions
@@ -199,10 +199,9 @@ def new_folder(place: Path) -> Path:
 def kept_options(options: RunOptions, base_url: str) -> dict[str, Any]:
     """Options as they are written down: places in full and the address by name, so that they hold in another folder, too."""
     kept = {field.name: getattr(options, field.name) for field in fields(options) if field.name != "shard"}
-    data_dir = chosen_data_dir(options.data_dir)
     return {
         **kept,
-        "data_dir": data_dir if is_sample(data_dir) else str(Path(data_dir).expanduser().resolve()),
+        "data_dir": full_place(options.data_dir),
         "out": str(options.out.resolve()),
         "include_paths": [str(path.resolve()) for path in options.include_paths],
         "model_args": {**options.model_args, "base_url": base_url},

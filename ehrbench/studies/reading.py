@@ -14,6 +14,7 @@ from ehrbench.errors import UsageError, unknown_name
 from ehrbench.hashing import hash_data
 from ehrbench.models.arguments import refuse_secrets
 from ehrbench.models.loading import split_spec
+from ehrbench.readers.data_dir import is_hub, is_sample
 from ehrbench.runs.loggers.places import split
 from ehrbench.runs.options import apply_options
 from ehrbench.runs.samples import FILES, parse_samples
@@ -103,7 +104,9 @@ def _ids(given: tuple[str | int | None, ...], base: Path) -> tuple[str, ...]:
 
 
 def _from(base: Path, data_dir: str | None) -> str | None:
-    return data_dir if data_dir is None or data_dir == "sample" else str(base / Path(data_dir).expanduser())
+    if data_dir is None or is_sample(data_dir) or is_hub(data_dir):
+        return data_dir
+    return str(base / Path(data_dir).expanduser())
 
 
 def _name_problems(spec: StudySpec, file: YamlFile) -> Iterator[str]:

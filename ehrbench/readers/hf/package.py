@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import tempfile
 from functools import lru_cache
@@ -12,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ehrbench.errors import MissingError
+from ehrbench.errors import MissingError, UsageError
 
 
 def require_datasets() -> Any:
@@ -39,12 +40,33 @@ def private_cache() -> str:
     return folder
 
 
+HUB = "hf:"
+"""What the place of a set of the hub begins with: ``hf:OWNER/NAME@REVISION``."""
+_PLACE = re.compile(r"hf:(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w./-]*))?")
+
+
+def hub_place(text: str) -> tuple[str, str | None]:
+    """Name and revision of a set of the hub.
+
+    Raises:
+        UsageError: not of that form.
+    """
+    match = _PLACE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"'{text}' is not a data set of the hub: expected hf:OWNER/NAME or hf:OWNER/NAME@REVISION")
+    return match[1], match[2]
+
+
 def hub_folder(name: str, revision: str | None) -> Path:
     """A data set of the hub in the hub's cache; its folder's name is the commit. Nothing is downloaded.
 
     Raises:
         MissingError: it is not there, or not whole; the message has the command that fetches it.
     """
+    if find_spec("huggingface_hub") is None:
+        raise MissingError(
+            f"{name}: the hub's cache is read with huggingface_hub, not installed here: pip install 'ehrbench[hub]'"
+        )
     hub: Any = import_module("huggingface_hub")
     command = f"hf download --repo-type dataset {name}" + (f" --revision {revision}" if revision else "")
     what = f"the data set {name}" + (f" at revision {revision}" if revision else "")

@@ -19,11 +19,10 @@ from ehrbench.readers.dataset import Dataset
 from ehrbench.readers.fields import FieldOptions, ItemsReading, inside
 from ehrbench.readers.hf.package import hub_folder, require_datasets
 from ehrbench.readers.hf.rows import open_files, open_repository, open_saved, plain_rows, text_columns
+from ehrbench.readers.hf.tables import is_saved
 from ehrbench.readers.reader import reader
 from ehrbench.records import Record, read_record_file
 from ehrbench.records.plain_text import text_record
-
-_SAVED = ("state.json", "dataset_dict.json")
 
 
 class Options(FieldOptions):
@@ -80,7 +79,7 @@ def _elsewhere(options: Options) -> Path | None:
 def _open(root: Path, options: Options) -> Any:
     if options.files:
         return open_files(_files(root, options), options.streaming)
-    if any((root / name).is_file() for name in _SAVED):
+    if is_saved(root):
         if options.config is not None:
             raise UsageError(f"{root} was written by save_to_disk and has no configurations; leave data.options.config out")
         return open_saved(root, options.split)

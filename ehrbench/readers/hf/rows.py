@@ -17,14 +17,22 @@ _MEDIA = frozenset({"Image", "Audio", "Video", "Pdf", "Nifti", "Mesh"})
 _BYTES = frozenset({"binary", "large_binary", "binary_view"})
 
 
-def open_saved(folder: Path, split: str | None) -> Any:
-    """What ``save_to_disk`` wrote, memory-mapped."""
+def open_saved(folder: Path, split: str | None, *, whole: bool = False) -> Any:
+    """What ``save_to_disk`` wrote, memory-mapped.
+
+    Args:
+        folder: where it lies.
+        split: None: the only one, or ``test``.
+        whole: all splits, one after another, in place of one.
+    """
     datasets = require_datasets()
     try:
         found = datasets.load_from_disk(str(folder))
     except Exception as error:  # pyarrow's and datasets' own, whose texts may show a row
         raise _unreadable(folder, error) from None
     if isinstance(found, datasets.DatasetDict):
+        if whole:
+            return datasets.concatenate_datasets(list(found.values()))
         return found[_split(str(folder), split, list(found))]
     if split is not None and found.split is not None and split != str(found.split):
         raise UsageError(f"{folder} holds the split {found.split}; data.options.split is '{split}'")

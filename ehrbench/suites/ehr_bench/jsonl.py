@@ -68,7 +68,7 @@ def _rows(path: Path, task: str) -> Iterator[tuple[Row, int]]:
         offset = 0
         for number, line in enumerate(file, 1):
             if line.strip() and marker in line:
-                row = _row(f"{path}:{number}", line, task)
+                row = row_of(f"{path}:{number}", line, task)
                 if row is not None:
                     if row.item in seen:
                         raise UsageError(f"{path}:{number}: a second row of task '{task}' has the same idx ({row.item})")
@@ -77,9 +77,14 @@ def _rows(path: Path, task: str) -> Iterator[tuple[Row, int]]:
             offset += len(line)
 
 
-def _row(place: str, line: bytes, task: str) -> Row | None:
+def row_of(place: str, line: bytes | Mapping[str, Any], task: str) -> Row | None:
+    """A row of a task, from a line or from plain data; None for a row of another task.
+
+    Raises:
+        UsageError: it is malformed; names ``place``.
+    """
     try:
-        data = parse(line)
+        data = parse(line) if isinstance(line, bytes) else line
         info = data["task_info"]
         if info["task"] != task:
             return None

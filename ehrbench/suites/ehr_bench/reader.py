@@ -19,8 +19,10 @@ FILES = {"decision_making": "ehr_bench_decision_making.jsonl", "risk_prediction"
 def recognises(root: Path, options: Options) -> bool:
     """Whether a folder has a release's file of the task's type."""
     from ehrbench.suites.ehr_bench.index import find_index
+    from ehrbench.suites.ehr_bench.table import find_rows
 
-    return (root / FILES[options.type]).is_file() or find_index(root, options.type) is not None
+    path = root / FILES[options.type]
+    return path.is_file() or find_rows(root, path.stem) is not None or find_index(root, options.type) is not None
 
 
 def lacks(root: Path, options: Options) -> str | None:
@@ -51,6 +53,11 @@ def read(root: Path, options: Options) -> Dataset:
         from ehrbench.suites.ehr_bench.jsonl import read_jsonl
 
         return read_jsonl(root, path, options)
+    if options.release != "parquet":
+        from ehrbench.suites.ehr_bench.table import find_rows, read_table
+
+        if (table := find_rows(root, path.stem)) is not None:
+            return read_table(root, table, options)
     if options.release != "jsonl":
         from ehrbench.suites.ehr_bench.index import find_index
         from ehrbench.suites.ehr_bench.parquet import read_parquet
@@ -58,8 +65,8 @@ def read(root: Path, options: Options) -> Dataset:
         if (index := find_index(root, options.type)) is not None:
             return read_parquet(index, options)
     raise MissingError(
-        f"{path} is not there; put the release's {FILES[options.type]} into {root}, or its folders patients_ehr, "
-        f"index_mapping and ehr_bench with {path.stem}.csv"
+        f"{path} is not there; put the release's {FILES[options.type]} into {root}, or its rows as {path.stem}.parquet "
+        f"or as save_to_disk writes them, or its folders patients_ehr, index_mapping and ehr_bench with {path.stem}.csv"
     )
 
 

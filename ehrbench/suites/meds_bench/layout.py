@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ehrbench.errors import MissingError, UsageError
+from ehrbench.readers.hf.tables import find_table
 
 PREPARED = "prepared"
 """The folder of files built here from other releases."""
@@ -23,7 +24,7 @@ def task_id(file: str) -> str:
 
 
 def find_file(root: Path, folder: str, file: str) -> Path | None:
-    """The file of a task, or None where it is not there.
+    """The file of a task, or the table in its place, or None where neither is there.
 
     The release renames files now and then, so a single other file that begins with the same task id is taken, too.
 
@@ -34,6 +35,8 @@ def find_file(root: Path, folder: str, file: str) -> Path | None:
         for parent in (root / place / folder, root / place):
             if (parent / file).is_file():
                 return parent / file
+            if (table := find_table(parent, Path(file).stem)) is not None:
+                return table
             if parent.name != folder or not parent.is_dir():
                 continue
             alike = sorted(path for path in parent.glob(f"{task_id(file)}_*.json*") if path.suffix in (".json", ".jsonl"))

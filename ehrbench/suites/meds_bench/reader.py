@@ -11,11 +11,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ehrbench.errors import UsageError
+from ehrbench.hashing import hash_data, hash_files
 from ehrbench.readers.dataset import Dataset
+from ehrbench.readers.hf.rows import plain_rows
+from ehrbench.readers.hf.tables import is_table, open_table, rows_digest, stem_of, table_files, without_nulls
 from ehrbench.readers.item import Item
 from ehrbench.readers.reader import reader
 from ehrbench.records.safe_xml import read_text
@@ -39,6 +43,8 @@ RESAMPLED = "resampled"
 def read(root: Path, options: Options) -> Dataset:
     """Open one file of the release: in its folder, or in one that holds MedS-Bench, MedS-Bench-SPLIT or prepared files.
 
+    A table in the place of a file is what ``datasets`` makes of it: one row, with the columns ``Definition`` and ``Instances``.
+
     Raises:
         MissingError: the file is not there.
         UsageError: it is malformed; the message names file and instance and quotes neither.
@@ -50,7 +56,7 @@ def read(root: Path, options: Options) -> Dataset:
         eligible, files = _labelled(root, path, instances, options, options.label)
     chosen = eligible
     if options.cap is not None and len(eligible) > options.cap:
-        chosen = sorted(random.Random(f"{options.sample_seed}\0{path.stem}").sample(eligible, options.cap))
+        chosen = sorted(random.Random(f"{options.sample_seed}\0{stem_of(path)}").sample(eligible, options.cap))
     items = _items(path, definition, instances, chosen, options.choices)
     examples: list[Item] = []
     if (training := find_file(root / EXAMPLES, options.folder, options.file)) is not None:
@@ -61,10 +67,17 @@ def read(root: Path, options: Options) -> Dataset:
         root=root,
         items=tuple(items),
         examples=tuple(examples) or None,
-        files=files,
+        files=[part for one in files for part in (table_files(one) if is_table(one) else [one])],
+        derived_from=_digest(root, files) if any(map(is_table, files)) else None,
         warnings=_warnings(path, items, len(eligible), options.choices in ("options", "letters")),
         track=RESAMPLED if len(chosen) < len(eligible) else "",
     )
+
+
+def _digest(root: Path, files: Sequence[Path]) -> str:
+    """Over the content of a task's files where one of them is a table, whose bytes differ with its form."""
+    tables = [rows_digest([_table_content(path)]) for path in files if is_table(path)]
+    return hash_data([tables, hash_files(root, [path for path in files if not is_table(path)])])
 
 
 def _labelled(
@@ -91,7 +104,7 @@ def read_release_file(path: Path) -> tuple[str, list[dict[str, Any]]]:
     Raises:
         UsageError: not one JSON object with ``Instances``.
     """
-    data = _parse(path)
+    data = _table_content(path) if is_table(path) else _parse(path)
     if "Instances" not in data:
         raise UsageError(f"{path}: no key 'Instances'; expected one JSON object with 'Definition' and 'Instances'")
     instances = data["Instances"]
@@ -101,6 +114,18 @@ def read_release_file(path: Path) -> tuple[str, list[dict[str, Any]]]:
         if not isinstance(instance, dict):
             raise UsageError(f"{path}: instance {index} is not an object with 'input' and 'output'")
     return _definition(data.get("Definition"), path), instances
+
+
+def _table_content(path: Path) -> dict[str, Any]:
+    """The one row of a table, as the file has it."""
+    rows = list(islice(plain_rows(open_table(path)), 2))
+    if len(rows) != 1:
+        raise UsageError(
+            f"{path}: {'no row' if not rows else 'several rows'}; expected what datasets makes of a file of the release: one row "
+            "with 'Definition' and 'Instances'"
+        )
+    content: dict[str, Any] = without_nulls(rows[0])
+    return content
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -171,7 +196,7 @@ def _items(
         question = instance.get("input")
         if not isinstance(question, str) or not question.strip():
             raise UsageError(f"{place}: 'input' is absent or empty; expected the text that is asked about")
-        name = _name(instance.get("id"), path.stem, index)
+        name = _name(instance.get("id"), stem_of(path), index)
         if name in names:
             raise UsageError(f"{place}: the id {name} is there already, in instance {names[name]}; ids must differ")
         names[name] = index

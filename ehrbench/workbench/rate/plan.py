@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ehrbench.errors import UsageError
 from ehrbench.hashing import hash_data
-from ehrbench.readers.data_dir import is_sample
+from ehrbench.readers.data_dir import full_place
 from ehrbench.readers.item import Item
 from ehrbench.readers.table import Columns, read_table
 from ehrbench.runs.folder import RunFolder
@@ -109,13 +109,12 @@ def plan_study(folders: Sequence[RunFolder], raters: Sequence[Rater], wish: Wish
         if n := sum(answer is None for answer in found.values()):
             notes.append(f"'{name}' gave no answer to {n} of {len(ids)} items; raters are told so in the answer's place")
     manifest, task = runs[0].manifest, runs[0].task
-    found_dir = runs[0].data_dir or ""
     design = Design(len(ids), len(systems), patients=len({item.group or item.id for item in items}))
     study = Study(
         title=wish.title or task.title or task.task,
         mode=wish.mode,
         task=task.task,
-        data_dir=found_dir if is_sample(found_dir) else str(Path(found_dir).resolve()),
+        data_dir=full_place(runs[0].data_dir),
         data_hash=manifest["config"]["data_hash"],
         policy=task.data.policy,
         synthetic=bool(manifest.get("synthetic")),
