@@ -35,7 +35,7 @@ def judge(
         bool,
         typer.Option(
             "--structured",
-            help="Ask the judge's server for JSON of a fixed form (response_format), which not every server can give.",
+            help="Ask the judge's server for JSON of a fixed form, which not every server can give.",
         ),
     ] = False,
     data_dir: Annotated[

@@ -174,7 +174,10 @@ def with_structured_output(spec: str, arguments: Mapping[str, str]) -> dict[str,
     if spec.partition(":")[0] not in ("openai", "azure"):
         raise UsageError(f"--structured: '{spec}' is not on a server (openai:NAME, azure:DEPLOYMENT); leave it out")
     extra = Arguments("the judge", arguments, dict.fromkeys(arguments, "")).json_object("extra_body")
-    return {**arguments, "extra_body": json.dumps({"response_format": SCHEMA, **extra})}
+    form: dict[str, Any] = {"response_format": {"type": "json_schema", "json_schema": SCHEMA}}
+    if arguments.get("api") == "responses":
+        form = {"text": {"format": {"type": "json_schema", **SCHEMA}}}
+    return {**arguments, "extra_body": json.dumps({**form, **extra})}
 
 
 def _judged(candidate: LoadedRun, reference: LoadedRun, protocol: Protocol) -> dict[str, Any]:

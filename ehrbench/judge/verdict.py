@@ -29,23 +29,20 @@ _FENCE = re.compile(r"^\s*```\w*\s*\n(.*?)\n?\s*```", re.S)
 _KEY = re.compile(r"(?:assistant|score|rating|scoreassistant|assistantscore)?([12])(?:score|rating)?")
 
 SCHEMA: dict[str, Any] = {
-    "type": "json_schema",
-    "json_schema": {
-        "name": "verdict",
-        "strict": True,
-        "schema": {
-            "type": "object",
-            "properties": {
-                "assistant_1": {"type": "number", "description": "score of Assistant 1, from 1 to 10"},
-                "assistant_2": {"type": "number", "description": "score of Assistant 2, from 1 to 10"},
-                "explanation": {"type": "string"},
-            },
-            "required": ["assistant_1", "assistant_2", "explanation"],
-            "additionalProperties": False,
+    "name": "verdict",
+    "strict": True,
+    "schema": {
+        "type": "object",
+        "properties": {
+            "assistant_1": {"type": "number", "description": "score of Assistant 1, from 1 to 10"},
+            "assistant_2": {"type": "number", "description": "score of Assistant 2, from 1 to 10"},
+            "explanation": {"type": "string"},
         },
+        "required": ["assistant_1", "assistant_2", "explanation"],
+        "additionalProperties": False,
     },
 }
-"""The ``response_format`` that a server with structured output is asked for."""
+"""The form of a verdict that a server with structured output is asked for."""
 
 
 class Verdict(NamedTuple):

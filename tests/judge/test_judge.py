@@ -112,6 +112,13 @@ def test_structured_output_is_asked_for_and_a_plain_answer_read_all_the_same(run
         finished = ehrbench(*arguments(server, runs, "--structured"), home=runs[0] / "home")
         assert {body["response_format"]["type"] for body in server.bodies} == {"json_schema"}
     assert finished.returncode == 0, finished.stderr
+    written = json.dumps({"assistant_1": 8, "assistant_2": 7, "explanation": "x"})
+    with Server(answer=lambda body: written) as server:
+        finished = ehrbench(*arguments(server, runs, "--structured", "--judge-arg", "api=responses"), home=runs[0] / "home")
+        (form,) = {json.dumps(body["text"]["format"]) for body in server.bodies}
+    assert finished.returncode == 0, finished.stderr
+    assert json.loads(form)["name"] == "verdict"
+    assert json.loads(finished.stdout)["results"][0]["answers"]["verdicts"] == {"json": 8}
     refusal = {"error": {"message": "Unrecognized request argument supplied: response_format"}}
     with Server(script=[Raw.of(refusal, 400)] * 9) as server:
         finished = ehrbench(*arguments(server, runs, "--structured"), home=runs[0] / "home")

@@ -53,11 +53,12 @@ def test_it_ends_as_a_chat_does(fault: str, client: str) -> None:
 
 
 def test_thoughts_and_the_token_limit() -> None:
-    message = {"content": "one two three", "reasoning_content": "hm", "reasoning_tokens": 5}
+    long = " ".join(f"word{n}" for n in range(20))
+    message = {"content": long, "reasoning_content": "hm", "reasoning_tokens": 5}
     with Server(answer=lambda body: dict(message)) as server:
         thoughtful, short = ask(server, "responses"), ask(server, "responses", 2)
-    assert (thoughtful.text, thoughtful.reasoning, thoughtful.reasoning_tokens) == ("one two three", "hm", 5)
-    assert (short.text, short.finish) == ("one two", "length")
+    assert (thoughtful.text, thoughtful.reasoning, thoughtful.reasoning_tokens) == (long, "hm", 5)
+    assert (short.text, short.finish) == (long[: long.index(" word16")], "length"), "it takes no limit below 16"
 
 
 def test_a_reply_that_failed_or_says_nothing_is_tried_again() -> None:

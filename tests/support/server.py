@@ -55,6 +55,14 @@ def prompt_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def not_in_responses(body: Mapping[str, Any]) -> str | None:
+    """A field that OpenAI's Responses API refuses."""
+    few = body.get("max_output_tokens", 16) < 16
+    return next((name for name in ("seed", "stop", "response_format", "messages", "max_tokens") if name in body), None) or (
+        "max_output_tokens" if few else None
+    )
+
+
 def responses_api(choice: Mapping[str, Any], usage: Mapping[str, Any]) -> dict[str, Any]:
     """A chat completion in the form of OpenAI's Responses API."""
     message, ended = choice["message"], choice["finish_reason"]
@@ -390,6 +398,8 @@ class _Connection(asyncio.Protocol):
         server.in_flight += 1
         server.peak = max(server.peak, server.in_flight)
         fault = server.fault(text, key) if server.admit(headers) else "401"
+        if path.endswith("/responses") and (unknown := not_in_responses(body)):
+            fault = Raw.of({"error": {"message": f"Unsupported parameter: '{unknown}'", "param": unknown}}, 400)
         if server.outage and server.requests.total() >= server.outage[0] and server.dying is None:
             server.dying = asyncio.get_running_loop().create_task(server.die(server.outage[1]))
             return self.transport.abort()

@@ -45,13 +45,14 @@ class Dialect:
 def generation_body(dialect: Dialect, request: Request) -> bytes:
     """The body of one generation call; greedy and default values that every server shares are not spelled out."""
     data = _start(dialect, request.messages)
-    data[dialect.token_field] = request.max_tokens + (request.max_reasoning_tokens if dialect.allowance else 0)
+    most = request.max_tokens + (request.max_reasoning_tokens if dialect.allowance else 0)
+    data[dialect.token_field] = max(most, LEAST_TOKENS) if dialect.api == "responses" else most
     data["temperature"] = request.temperature
     if request.top_p != 1.0:
         data["top_p"] = request.top_p
     if request.stop:
         data["stop"] = list(request.stop)
-    if request.seed is not None:
+    if request.seed is not None and dialect.api != "responses":  # which has none, and refuses what it does not know
         data["seed"] = request.seed
     return _finish(dialect, data)
 
