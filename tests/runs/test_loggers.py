@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,7 @@ from ehrbench.runs.events import LoggingFailed, Note
 from ehrbench.runs.loggers import live, logger
 from ehrbench.runs.loggers.places import SERVICES, loggers
 from ehrbench.runs.manifest import command_line
-from tests.acceptance.chart import CANARIES, final_files, run_folders, write_release
+from tests.acceptance.chart import CANARIES, environment, final_files, run_folders, write_release
 
 STAND_IN = """
 import json, os, pathlib, sys, time
@@ -190,7 +194,6 @@ def test_a_logger_that_fails_costs_the_run_nothing(
     trackio: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, when: str
 ) -> None:
     monkeypatch.setattr(logger, "FINISH_S", 1.0)
-    monkeypatch.setattr(logger.Logger.wait, "__defaults__", (1.0,))
     trackio.fails(how, when)
     events: list[Any] = []
     tasks = ["medalign", "mimic_instr.schema"]
@@ -209,6 +212,51 @@ def test_a_logger_that_fails_costs_the_run_nothing(
         files = final_files(one)
         files.pop("private/logged.json", None)
         assert files == final_files(other)
+
+
+def test_what_fails_on_this_side_costs_the_run_nothing_either(
+    trackio: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EHRBENCH_DEBUG", raising=False)
+
+    def broken(result: Any) -> Any:
+        raise RuntimeError("the patient said")
+
+    monkeypatch.setattr(live, "scores_of", broken)
+    results = ehrbench.evaluate("baseline:bm25", "medalign", **RUN, out=tmp_path / "out", log_to="trackio")
+    assert len(results) == 1
+    assert results.notes == [
+        "medalign: not all of it was logged to trackio (local): nothing more can be told to it (RuntimeError)"
+    ]
+
+
+def test_a_run_that_is_killed_is_closed_at_the_service_and_the_same_command_goes_on(trackio: StandIn, tmp_path: Path) -> None:
+    script = f"""
+import os, signal, sys, time
+sys.path.insert(0, {str(trackio.folder)!r})
+import ehrbench
+from ehrbench.models import Response
+class Dies:
+    name, revision, is_remote = "dies", "1", False
+    def generate(self, requests):
+        for number, request in enumerate(requests):
+            if number == 2 and sys.argv[1] == "kill":
+                time.sleep(3)  # so that the logger has opened its run
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield Response(request.id, "no")
+given = dict(data_dir="sample", limit=4, metrics=["rouge_l"], log_to="trackio")
+ehrbench.evaluate(Dies(), "medalign", out={str(tmp_path / "out")!r}, **given)
+"""
+    killed = subprocess.run([sys.executable, "-c", script, "kill"], env=environment(tmp_path / "home"), check=False)
+    assert killed.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 30
+    while not any("finished" in row for row in trackio.said()):
+        assert time.monotonic() < deadline, "the run is still open"
+        time.sleep(0.1)
+    again = subprocess.run([sys.executable, "-c", script, "go"], env=environment(tmp_path / "home"), check=False)
+    assert again.returncode == 0
+    names = [row["name"] for row in trackio.said() if "name" in row]
+    assert len(names) == 2 and names[0] == names[1] and trackio.numbers()["progress/items"] == 4
 
 
 def test_the_command_line_warns_once_and_says_it_again_at_the_end(trackio: StandIn, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -62,6 +63,17 @@ class _Live:
 
     def __call__(self, event: Event) -> None:
         self._on_event(event)
+        try:
+            self._hear(event)
+        except Exception as error:  # of the message only the class is told: it may quote what was searched
+            if os.environ.get("EHRBENCH_DEBUG"):
+                raise
+            self._loggers = []
+            for logger in self._run.options.log_to:
+                self._fail(logger, f"nothing more can be told to it ({type(error).__name__})")
+        self._tell_failures()
+
+    def _hear(self, event: Event) -> None:
         match event:
             case TaskStarted():
                 self._progress = Progress(event.n_items, event.n_finished)
@@ -76,7 +88,6 @@ class _Live:
                 if event.result is not None:
                     self._log(self._scores(event.result))
                 self._complete = event.result is not None or self._run.options.shard is not None
-        self._tell_failures()
 
     def _open(self) -> None:
         names, settings = self._names(), dict(settings_of(self._run.config()))
@@ -142,7 +153,7 @@ class _Live:
         for logger in self._loggers:
             logger.tell("finish", complete=self._complete)
         for logger in self._loggers:
-            logger.wait()
+            logger.wait(self._complete)
             reply = self._opened.get(logger.service)
             if logger.failed is None and reply is not None:
                 again = ", continued" if reply["continued"] else ""

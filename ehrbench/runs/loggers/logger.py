@@ -8,13 +8,16 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
-from typing import Any
+from typing import IO, Any
 
 FINISH_S = 120.0
 """Seconds that a logger has for the rest when a run ends."""
+BROKEN_OFF_S = 10.0
+"""The same when a run is broken off, and somebody waits for that."""
 _KEPT = (
     *("API_KEY", "BASE_URL", "CACHE_DIR", "CONFIG_DIR", "CREDENTIALS_FILE", "DATA_DIR", "DIR", "ENTITY", "IDENTITY_TOKEN_FILE"),
     *("INIT_TIMEOUT", "HTTP_TIMEOUT", "PROJECT"),
@@ -70,11 +73,15 @@ class Logger:
             weakref.finalize(self, self._line.end)
         self._line.work.put(({"op": op, **message}, then))
 
-    def wait(self, seconds: float = FINISH_S) -> None:
-        """Wait until all is done that it was told; one that takes longer is stopped."""
+    def wait(self, complete: bool) -> None:
+        """Wait until all is done that it was told; one that takes too long is stopped.
+
+        Args:
+            complete: the run was not broken off.
+        """
         if self._line is not None:
             self.tell("idle")
-            self._line.wait(seconds)
+            self._line.wait(FINISH_S if complete else BROKEN_OFF_S)
 
 
 class _Line:
@@ -111,25 +118,34 @@ class _Line:
 
     def _serve(self) -> None:
         """Pass on one message after another; the first that fails ends it."""
-        with self._process as process:
-            assert process.stdin is not None and process.stdout is not None
-            while True:
-                message, then = self.work.get()
-                if message["op"] == "end":
-                    return
-                try:
-                    process.stdin.write(json.dumps(message).encode() + b"\n")
-                    process.stdin.flush()
-                    reply = json.loads(process.stdout.readline() or b'{"error": "its process ended"}')
-                except (OSError, ValueError) as error:
-                    reply = {"error": f"its process does not answer ({type(error).__name__})"}
-                if "error" in reply:
-                    self._stop(reply["error"])
-                    return
-                if message["op"] == "idle":
-                    self._idle.set()
-                if then is not None:
-                    then(reply)
+        into, out = self._process.stdin, self._process.stdout
+        assert into is not None and out is not None
+        try:
+            self._pass_on(into, out)
+        finally:
+            for pipe in (into, out):
+                with suppress(OSError):  # what was not written is written no more
+                    pipe.close()
+            self._process.wait()
+
+    def _pass_on(self, into: IO[bytes], out: IO[bytes]) -> None:
+        while True:
+            message, then = self.work.get()
+            if message["op"] == "end":
+                return
+            try:
+                into.write(json.dumps(message).encode() + b"\n")
+                into.flush()
+                reply = json.loads(out.readline() or b'{"error": "its process ended"}')
+            except (OSError, ValueError) as error:
+                reply = {"error": f"its process does not answer ({type(error).__name__})"}
+            if "error" in reply:
+                self._stop(reply["error"])
+                return
+            if message["op"] == "idle":
+                self._idle.set()
+            if then is not None:
+                then(reply)
 
     def _stop(self, reason: str) -> None:
         self.failed = self.failed or reason
