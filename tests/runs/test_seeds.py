@@ -127,6 +127,19 @@ def test_the_command_prints_the_means_under_a_table_of_all_runs(tmp_path: Path) 
     assert [one["kind"] for one in json.loads(as_json.stdout)] == ["run", "run", "repeats"]
 
 
+def test_score_makes_the_means_of_runs_that_were_made_one_by_one(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"data_dir": "sample", "limit": 3, "num_fewshot": 1}
+    for seed in (0, 1):
+        evaluate("baseline:bm25", TASK, out=tmp_path / "apart", seed=seed, **options)
+    assert not list(tmp_path.rglob("*.repeats.json"))
+    done = CliRunner().invoke(app, ["score", str(tmp_path / "apart"), "-q"])
+    assert done.exit_code == 0, done.output
+    assert "means over seeds" in done.stdout and "under seeds 0, 1" in done.stdout
+    (path,) = tmp_path.rglob("*.repeats.json")
+    (together,) = evaluate("baseline:bm25", TASK, out=tmp_path / "together", seeds=(0, 1), **options).repeats
+    assert json.loads(path.read_text()) == together.model_dump(mode="json")
+
+
 def test_runs_that_differ_in_more_have_no_mean(tmp_path: Path) -> None:
     found = repeated(tmp_path, seeds=(0, 1))
     other = repeated(tmp_path, seeds=(2, 3), temperature=0.9)
