@@ -16,6 +16,7 @@ from ehrbench.readers.meds.extract import open_meds
 from ehrbench.workbench.rate.serve import open_study
 from ehrbench.workbench.rate.store import Action
 from tests.conftest import ROOT
+from tests.support.published import contents
 
 PAGE = (ROOT / "docs" / "own-benchmark.md").read_text(encoding="utf-8")
 ASKED = ("Which infusions were started?", "What was the highest creatinine?", "Summarise the course of haemoglobin.")
@@ -83,6 +84,6 @@ def test_the_page_leads_from_a_table_to_a_site(folder: Path) -> None:
     site = folder / "site"
     pages = "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.html"))
     assert "ward_questions" in pages
-    everything = b"".join(path.read_bytes() for path in site.rglob("*") if path.is_file())
+    everything = b"".join(content for _, content in contents(site.rglob("*")))
     assert b"haemoglobin" not in everything, "an instruction stands in the site"
     assert re.search(rb"\b100\d{5}\b", everything) is None, "a subject stands in the site"

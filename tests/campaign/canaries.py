@@ -24,6 +24,7 @@ from tests.campaign.commands import run
 from tests.campaign.rows import Row
 from tests.results.places import PLACES
 from tests.results.planted import PLANTED, TASK, write_data
+from tests.support.published import contents, text_below
 
 SHOWN = {kind: f" {' '.join(words_of(text))} " for kind, text in PLANTED.items()}
 
@@ -129,7 +130,7 @@ def _written(root: Path, *, logs: bool) -> str:
     for path in sorted(p for p in root.rglob("*") if p.is_file()):
         parts = path.relative_to(root).parts
         if parts[0] not in ("data", "tasks", "home") and "private" not in parts and (path.suffix == ".log") is logs:
-            found += [" ".join(parts), path.read_text("utf-8", "replace")]
+            found += [" ".join(parts), *(content.decode("utf-8", "replace") for _, content in contents([path]))]
     return "\n".join(found)
 
 
@@ -181,6 +182,5 @@ def _published(row: Row, kind: str, where: str, publish: Callable[[Path], object
     except EhrbenchError as error:
         if "strata have a value" not in str(error):
             row.failed("another refusal", f"first: {kind}, {where}")
-    written = " ".join(path.read_text("utf-8") for path in out.rglob("*") if path.is_file())
-    if SHOWN[kind] in f" {' '.join(words_of(written))} ":
+    if SHOWN[kind] in f" {' '.join(words_of(text_below(out)))} ":
         row.failed("published", f"first: {kind}, {where}")

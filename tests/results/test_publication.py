@@ -24,6 +24,7 @@ from ehrbench.results.supplements import Correlation, MetricAgreement
 from ehrbench.results.words import words_of
 from tests.results.places import PLACES, in_a_caveat, in_a_stratum
 from tests.results.planted import PLANTED, finished_run
+from tests.support.published import text_below
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def run(finished: Path) -> Iterator[Path]:
 
 def _published(folder: Path) -> str:
     """Every word that was published, in order."""
-    return " ".join(words_of(" ".join(p.read_text("utf-8") for p in sorted(folder.rglob("*")) if p.is_file())))
+    return " ".join(words_of(text_below(folder)))
 
 
 def _plant(run: Path, place: Callable[[Result, str], None], text: str) -> None:
