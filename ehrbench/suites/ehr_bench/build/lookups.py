@@ -56,7 +56,7 @@ def add_lookup(rows: pl.LazyFrame, name: str, table: str, mimic: Mimic, maps: Ma
         detail = radiology_details(mimic, clean=profile.clean).with_row_index("nth")
         exams = detail.filter((pl.col("field_name") == "exam_name") & pl.col("field_value").is_not_null())
         lists = exams.sort("nth").group_by("note_id", maintain_order=True).agg(pl.col("field_value").alias(name))
-        return rows.join(lists, on="note_id", how="left")
+        return join_to(rows, lists, ["note_id"])
     return rows.with_columns(pl.lit(None, dtype=pl.List(pl.String)).alias(name) if name == "=exams" else nothing)
 
 
@@ -80,4 +80,12 @@ def _codes(rows: pl.LazyFrame, text_codes: bool) -> pl.LazyFrame:
 
 def _join(rows: pl.LazyFrame, names: pl.LazyFrame, keys: list[str], value: str, name: str) -> pl.LazyFrame:
     unique = names.select(*keys, pl.col(value).alias(name)).unique(keys, keep="last", maintain_order=True)
-    return rows.join(unique, on=keys, how="left")
+    return join_to(rows, unique, keys)
+
+
+def join_to(rows: pl.LazyFrame, names: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
+    """Add the columns of a smaller table, holding that table alone.
+
+    In no order, polars would hold up to ten million rows of the larger one before it chose which of the two to hold.
+    """
+    return rows.join(names, on=keys, how="left", maintain_order="left")

@@ -13,7 +13,7 @@ from ehrbench.mimic.schema import TABLES, Table
 from ehrbench.mimic.stretches import Staged, lay_aside
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.ehr_bench.build.layout import SOURCES, Source
-from ehrbench.suites.ehr_bench.build.lookups import add_lookup, lookup_columns, text_rows
+from ehrbench.suites.ehr_bench.build.lookups import add_lookup, join_to, lookup_columns, text_rows
 from ehrbench.suites.ehr_bench.build.maps import Maps
 from ehrbench.suites.ehr_bench.build.merge import RAW
 from ehrbench.suites.ehr_bench.build.pandas_text import inferred_kinds, printed
@@ -60,17 +60,18 @@ def stage_tables(
         if not profile.duplicate_untimed and source.name == "hcpcsevents" or profile.clean and source.name == "drgcodes":
             continue
         progress(f"reading {source.name}")
-        rows = _reduced(mimic, source, profile, maps, raw).join(subjects.lazy(), on="subject", how="semi")
-        stage[source.name] = _in_order(lay_aside(mimic, rows, folder / source.name, "subject", firsts), profile)
+        rows = _reduced(mimic, source, profile, maps, raw).drop_nulls("subject")
+        staged = lay_aside(mimic, rows, folder / source.name, "subject", firsts)
+        stage[source.name] = _in_order(staged, subjects, profile)
     return stage
 
 
-def _in_order(staged: Staged, profile: BuildProfile) -> Staged:
-    """Leave the rows of every portion in the order in which they are read from now on."""
+def _in_order(staged: Staged, subjects: pl.DataFrame, profile: BuildProfile) -> Staged:
+    """Leave the patients' rows of every portion, in the order in which they are read from now on."""
     repeated = 0
     for portion in range(len(staged.firsts)):
-        rows = staged.stretch(portion).collect()
-        if rows.height:
+        rows = staged.stretch(portion).collect().join(subjects, on="subject", how="semi")
+        if staged.files(portion):
             ordered = _each_once(rows.drop("row")) if profile.clean else rows.sort("subject", "row")
             staged.replace(portion, ordered.drop(cs.starts_with("row", KEY)))
             repeated += rows.height - ordered.height
@@ -101,27 +102,23 @@ def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps, ra
     whole = everything if raw else []
     identity = (table.key or everything) if profile.clean else []
     rows = text_rows(mimic, source.name, list(dict.fromkeys([*needed, *whole, *identity]))).with_row_index("row")
-    codes = [name for name in lookups if name in ("=ccs", "=atc", "=icd")]
+    # Before the joins, which the inference need not repeat.
+    shown = list(dict.fromkeys(c for _, c in (*source.shown, *source.tasks) if not c.startswith("=")))
+    kinds = inferred_kinds(rows, list(dict.fromkeys([*shown, *whole])))
+    laid = {c: "text" if c in _CODES and profile.text_codes else kinds[c] for c in whole}
+    rows = rows.with_columns(printed(pl.col(c), kind).alias(f"{RAW}{c}") for c, kind in laid.items())
     for name in lookups:
-        if name not in codes:
-            rows = add_lookup(rows, name, source.name, mimic, maps, profile)
+        rows = add_lookup(rows, name, source.name, mimic, maps, profile)
     if stay and source.time:
         column = source.time.removeprefix("stay.")
         stays = text_rows(mimic, "edstays", ["stay_id", column]).unique("stay_id", keep="last", maintain_order=True)
-        rows = rows.join(stays.rename({column: "stay time"}), on="stay_id", how="left")
+        rows = join_to(rows, stays.rename({column: "stay time"}), ["stay_id"])
         when = _seconds("stay time", dated=False) + (1 if source.name == "triage" else 0)
     else:
         when = _seconds(time, table.columns[time] == "date") if time else pl.lit(None, dtype=pl.Int64)
     dated = pl.coalesce(when, *(_seconds(c, dated=True) for c in dates))
     # The released procedure orders no row by its date, and gives a date to the events of hcpcsevents alone.
     order, at = (when, dated if source.name == "hcpcsevents" else when) if profile.duplicate_untimed else (dated, dated)
-    facts = {c: _fact(c, source) for c in source.facts}
-    shown = list(dict.fromkeys(c for _, c in (*source.shown, *source.tasks) if not c.startswith("=")))
-    kinds = inferred_kinds(rows, list(dict.fromkeys([*shown, *whole])))
-    laid = {c: "text" if c in _CODES and profile.text_codes else kinds[c] for c in whole}
-    rows = rows.with_columns(printed(pl.col(c), kind).alias(f"{RAW}{c}") for c, kind in laid.items())
-    for name in codes:  # after the inference, which a join need not be repeated for
-        rows = add_lookup(rows, name, source.name, mimic, maps, profile)
     return rows.select(
         pl.col("subject_id").cast(pl.Int64).alias("subject"),
         (_number("hadm_id") if "hadm_id" in table.columns else pl.lit(None, dtype=pl.Int64)).alias("hadm"),
@@ -130,7 +127,7 @@ def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps, ra
         at.alias("at"),
         *(printed(pl.col(c), kinds[c]).alias(c) for c in shown),
         *lookups,
-        *(value.alias(c) for c, value in facts.items()),
+        *(_fact(c, source).alias(c) for c in source.facts),
         *(f"{RAW}{c}" for c in whole),
         *(_key(table, identity) if profile.clean else ()),
     )

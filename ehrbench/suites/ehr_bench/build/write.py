@@ -17,8 +17,8 @@ from ehrbench.suites.ehr_bench.build.profile import BuildProfile
 from ehrbench.suites.ehr_bench.build.rows import hours_row, index_row, serialised_row
 from ehrbench.suites.ehr_bench.build.sample import HOURS, INDEX_COLUMNS, Sample
 
-AT_ONCE = 100
-"""Patients whose values are held at a time."""
+RAW_AT_ONCE = 100
+"""Patients who are held at a time with every column of the release."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def patients_of(
     for portion, subjects in by_portion:
         progress(f"writing rows of portion {portion + 1} of {len(firsts)}")
         left = list(subjects)
-        for few in (left[i : i + AT_ONCE] for i in range(0, len(left), AT_ONCE)):
+        step = RAW_AT_ONCE if raw else len(left)
+        for few in (left[i : i + step] for i in range(0, len(left), step)):
             for patient in load_patients(stage, portion, profile, few, raw=raw):
                 yield patient, wanted[patient.subject]
 
