@@ -70,7 +70,7 @@ def test_chains_proceed_side_by_side() -> None:
         started = time.monotonic()
         for response in connect(server).generate(chains):
             chains.answered(response)
-        assert time.monotonic() - started < 1.5  # one after the other would take 6 s
+        assert time.monotonic() - started < 3  # half of what they would take one after the other
     assert server.peak == 20
 
 
