@@ -198,7 +198,7 @@ def new_folder(place: Path) -> Path:
 
 def kept_options(options: RunOptions, base_url: str) -> dict[str, Any]:
     """Options as they are written down: places in full and the address by name, so that they hold in another folder, too."""
-    kept = {field.name: getattr(options, field.name) for field in fields(options) if field.name != "shard"}
+    kept = {field.name: getattr(options, field.name) for field in fields(options) if field.name not in ("shard", "log_to")}
     return {
         **kept,
         "data_dir": full_place(options.data_dir),

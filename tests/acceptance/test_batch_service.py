@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from typer.testing import CliRunner
 
 from ehrbench.cli import app
 from ehrbench.errors import EhrbenchError
+from ehrbench.runs.options import RunOptions
+from ehrbench.runs.submissions import kept_options
 from tests.acceptance.chart import (
     CANARIES,
     TOKENIZER,
@@ -163,6 +166,14 @@ def test_faults_of_the_service(name: str, place: Place) -> None:
     assert not any(batches.faults.values()), "every fault was met"
     assert not batches.files
     assert place.outcomes() == ["answered"] * ITEMS
+
+
+def test_options_are_the_same_when_they_are_read_again(tmp_path: Path) -> None:
+    """Else a submission would not know the command that made it."""
+    options = RunOptions(out=tmp_path, stop=("END",), samples=("a", "b"), include_paths=(tmp_path,), model_args={"n": "1"})
+    kept = kept_options(options, "http://127.0.0.1/v1")
+    assert json.loads(json.dumps(kept)) == kept
+    assert {field.name for field in fields(RunOptions)} - kept.keys() == {"shard", "log_to"}
 
 
 def test_a_kill_at_each_step(place: Place) -> None:

@@ -15,6 +15,13 @@ GROUPS = {
     "Decision making, the paper's 24": (24, "F1"),
     "Decision making, all 26 list tasks": (26, "F1"),
     "Decision making, all 27": (27, "F1 or accuracy"),
+    "Golds from: admissions and moves": (3, "F1"),
+    "Golds from: diagnoses": (4, "F1"),
+    "Golds from: procedures": (3, "F1"),
+    "Golds from: laboratory": (2, "F1"),
+    "Golds from: medicines": (8, "F1"),
+    "Golds from: orders and imaging": (2, "F1"),
+    "Golds from: bedside and clinic": (4, "F1"),
     "Risk prediction, 18": (18, "AUROC"),
 }
 
