@@ -81,7 +81,7 @@ def test_any_results_make_a_valid_site_that_stays_in_its_folder(several: list[Re
     site = make_site(several, problems, title)
     assert check_files(site) == []
     for name in site:
-        assert re.fullmatch(r"(?:(?:suites|tasks|models|data)/)?[a-z0-9_][a-z0-9_.-]*\.(?:html|csv|json)", name), name
+        assert re.fullmatch(r"(?:(?:suites|tasks|models|data)/)?[a-z0-9_][a-z0-9_.-]*\.(?:html|csv|json|zip)", name), name
     assert make_site(several[::-1], problems, title) == site
 
 
