@@ -92,13 +92,13 @@ def fetch(
     Exit code 3 when the hub cannot be reached or lacks a file.
     """
     from ehrbench.errors import MissingError, UsageError
-    from ehrbench.readers.data_dir import chosen_data_dir, is_hub, is_sample
+    from ehrbench.readers.data_dir import chosen_data_dir, is_folder
     from ehrbench.readers.fetch import FETCHERS
     from ehrbench.tasks.catalog import load_catalog
     from ehrbench.terminal.output import print_json
 
     fetch_tasks = FETCHERS.get(suite)
-    if is_sample(data_dir) or is_hub(data_dir):
+    if not is_folder(data_dir):
         raise UsageError(f"--data-dir is '{chosen_data_dir(data_dir)}', which is not a folder to write to; name one")
     chosen = load_catalog().select(tasks or suite)
     if foreign := [task.task for task in chosen if suite not in task.groups()]:

@@ -68,7 +68,7 @@ def run_command(
     if tokens_per_second is not None:
         raise UsageError("--tokens-per-second is for the hours of --dry-run; give both, or neither")
     with Display(quiet) as show:
-        states = study.run(on_event=show, recheck=recheck, log_to=log_to or ())
+        states = study.run(on_event=show, recheck=recheck)
     _print_states(study, states, as_json)
     if any(one.state != "done" for one in states):
         raise typer.Exit(INCOMPLETE_EXIT_CODE)

@@ -34,10 +34,15 @@ def is_hub(data_dir: str | None) -> bool:
     return chosen_data_dir(data_dir).startswith(HUB)
 
 
+def is_folder(data_dir: str | None) -> bool:
+    """Whether the data are in a folder, and not behind a word for data elsewhere."""
+    return not (is_sample(data_dir) or is_hub(data_dir))
+
+
 def full_place(data_dir: str | None) -> str:
     """What was chosen, so that it holds in another folder, too."""
     chosen = chosen_data_dir(data_dir)
-    return chosen if is_sample(chosen) or is_hub(chosen) else str(Path(chosen).expanduser().resolve())
+    return str(Path(chosen).expanduser().resolve()) if is_folder(chosen) else chosen
 
 
 def locate(spec: DataSpec, data_dir: str | None) -> Path:

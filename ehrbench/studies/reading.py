@@ -14,7 +14,7 @@ from ehrbench.errors import UsageError, unknown_name
 from ehrbench.hashing import hash_data
 from ehrbench.models.arguments import refuse_secrets
 from ehrbench.models.loading import split_spec
-from ehrbench.readers.data_dir import is_hub, is_sample
+from ehrbench.readers.data_dir import is_folder
 from ehrbench.runs.loggers.places import split
 from ehrbench.runs.options import apply_options
 from ehrbench.runs.samples import FILES, parse_samples
@@ -47,10 +47,10 @@ def load_study(path: Path, data_dir: Path | str | None, out: Path | str | None) 
     problems += [*_name_problems(spec, file), *_grid_problems(spec, file)]
     if problems:
         raise TaskFileError(dict.fromkeys(problems))
-    cells, problems = _cells(spec, file, catalog, folder / "runs", samples)
+    ids = {one.label: one.ids for one in samples.values() if one.label is not None}
+    cells, problems = _cells(spec, file, catalog, folder / "runs", samples, ids)
     if problems:
         raise TaskFileError(dict.fromkeys(problems))
-    ids = {one.label: one.ids for one in samples.values() if one.label is not None}
     return Study(path, spec, folder, data, cells, catalog, ids)
 
 
@@ -104,9 +104,7 @@ def _ids(given: tuple[str | int | None, ...], base: Path) -> tuple[str, ...]:
 
 
 def _from(base: Path, data_dir: str | None) -> str | None:
-    if data_dir is None or is_sample(data_dir) or is_hub(data_dir):
-        return data_dir
-    return str(base / Path(data_dir).expanduser())
+    return data_dir if data_dir is None or not is_folder(data_dir) else str(base / Path(data_dir).expanduser())
 
 
 def _name_problems(spec: StudySpec, file: YamlFile) -> Iterator[str]:
@@ -220,11 +218,10 @@ def _merged(spec: StudySpec, model: str, question: Question, block: Settings) ->
 
 
 def _cells(
-    spec: StudySpec, file: YamlFile, catalog: Catalog, out: Path, samples: Samples
+    spec: StudySpec, file: YamlFile, catalog: Catalog, out: Path, samples: Samples, ids: Mapping[str, Sequence[str]]
 ) -> tuple[list[QuestionCells], list[str]]:
     """The cells of every question, each held to what its task takes."""
     problems: list[str] = []
-    ids = {one.label: one.ids for one in samples.values() if one.label is not None}
     wanted: dict[str, dict[str | None, None]] = {}
     found: list[tuple[str, list[Cell]]] = []
     for name, question in spec.questions.items():

@@ -12,7 +12,7 @@ from ehrbench.errors import EhrbenchError, MissingError
 from ehrbench.exports.checked import checked_results
 from ehrbench.jsonl import write_atomically
 from ehrbench.leaderboard.build import build
-from ehrbench.readers.data_dir import is_hub, is_sample
+from ehrbench.readers.data_dir import is_folder
 from ehrbench.results.repeats import Repeats
 from ehrbench.results.schema import Result
 from ehrbench.results.store import read_result
@@ -169,8 +169,7 @@ def _scored(state: CellState) -> Path | None:
 
 
 def _data(study: Study) -> Path | None:
-    data_dir = None if study.data_dir is None else str(study.data_dir)
-    return None if data_dir is None or is_sample(data_dir) or is_hub(data_dir) else Path(data_dir)
+    return Path(study.data_dir) if study.data_dir is not None and is_folder(study.data_dir) else None
 
 
 def _line(cells: Sequence[Cell], runs: Mapping[str, CellState]) -> _Line:

@@ -141,7 +141,9 @@ class BatchService:
                 form = aiohttp.FormData()
                 form.add_field("purpose", "batch")
                 form.add_field("file", file, filename=name, content_type="application/jsonl")
-                return await _reply(session.post(self._endpoint.service("files"), data=form, headers=headers, **_WHERE))
+                return await _reply(
+                    session.post(self._endpoint.service("files"), data=form, headers=headers, allow_redirects=False)
+                )
 
         found = await self._make(send, lambda: self._find_file(name, size), perhaps)
         while str(found.get("status")).lower() in _UNREADY:
@@ -172,7 +174,9 @@ class BatchService:
 
         async def send(session: aiohttp.ClientSession, headers: Mapping[str, str]) -> Reply:
             json_headers = {**headers, "Content-Type": "application/json"}
-            return await _reply(session.post(self._endpoint.service("batches"), data=body, headers=json_headers, **_WHERE))
+            return await _reply(
+                session.post(self._endpoint.service("batches"), data=body, headers=json_headers, allow_redirects=False)
+            )
 
         return _id(await self._make(send, lambda: self._find_batch(file), perhaps))
 
@@ -205,7 +209,7 @@ class BatchService:
 
         async def send(session: aiohttp.ClientSession, headers: Mapping[str, str]) -> Reply:
             url = self._endpoint.service("files", file, "content")
-            async with session.get(url, headers=headers, **_WHERE) as reply:
+            async with session.get(url, headers=headers, allow_redirects=False) as reply:
                 if reply.status != 200:
                     return Reply(reply.status, reply.headers, await read_body(reply))
                 if reply.headers.get("Content-Encoding", "identity") != "identity":
@@ -245,7 +249,7 @@ class BatchService:
         """The JSON of something at the service, asked for again after a failure; None: it is not there."""
 
         async def send(session: aiohttp.ClientSession, headers: Mapping[str, str]) -> Reply:
-            return await _reply(session.request(method, url, headers=headers, **_WHERE))
+            return await _reply(session.request(method, url, headers=headers, allow_redirects=False))
 
         return await self._tried(send)
 
@@ -326,9 +330,6 @@ class BatchService:
         codes = ", ".join(sorted(code for code in read_complaint(reply.raw).codes if _is_code(code)))
         advice = f"it refuses{f' ({codes})' if codes else ''}; {_KEPT}"
         return verdict._replace(advice=advice)
-
-
-_WHERE: Mapping[str, Any] = {"allow_redirects": False}
 
 
 async def _reply(context: Any) -> Reply:

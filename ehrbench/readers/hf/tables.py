@@ -11,7 +11,7 @@ from typing import Any
 
 from ehrbench.readers.hf.rows import open_files, open_saved
 
-SAVED = ("state.json", "dataset_dict.json")
+_SAVED = ("state.json", "dataset_dict.json")
 """What ``save_to_disk`` writes beside the rows of a set, or of several splits."""
 _FORMS = (".parquet", ".arrow")
 _SHARD = re.compile(r"-(\d+)-of-\d+$")
@@ -19,7 +19,7 @@ _SHARD = re.compile(r"-(\d+)-of-\d+$")
 
 def is_saved(folder: Path) -> bool:
     """Whether ``save_to_disk`` wrote a folder."""
-    return any((folder / name).is_file() for name in SAVED)
+    return any((folder / name).is_file() for name in _SAVED)
 
 
 def is_table(path: Path) -> bool:

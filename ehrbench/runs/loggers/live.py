@@ -31,12 +31,9 @@ def logged(run: Prepared, on_event: Listener) -> Iterator[Listener]:
     """A listener that passes events on, and their numbers to the loggers of the run.
 
     Args:
-        run: ready to start.
+        run: ready to start, with loggers.
         on_event: told everything that happens, and of loggers that fail.
     """
-    if not run.options.log_to:
-        yield on_event
-        return
     live = _Live(run, on_event)
     try:
         yield live
