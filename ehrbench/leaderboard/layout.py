@@ -132,14 +132,15 @@ def _fitting(policy: str, window: int | None) -> str:
     """How records were made to fit, in words."""
     if window is None:
         return "whole records" if policy.startswith("truncate") else f"{policy}, window not limited"
+    size = f"{tokens(window)} tokens"
     words = {
-        "truncate-end": "the record’s end in {} tokens",
-        "truncate-start": "the record’s beginning in {} tokens",
-        "full": "whole records in {} tokens",
-        "refine": "the record in pieces, {} tokens at a time",
-        "retrieve": "passages of the record in {} tokens",
+        "truncate-end": f"the record’s end in {size}",
+        "truncate-start": f"the record’s beginning in {size}",
+        "full": f"whole records in {size}",
+        "refine": f"the record in pieces, {size} at a time",
+        "retrieve": f"passages of the record in {size}",
     }
-    return words.get(policy, f"{policy}, {{}} tokens").format(tokens(window))
+    return words.get(policy, f"{policy}, {size}")
 
 
 def table_row(key: RowKey, entries: Sequence[Entry], cells: Sequence[Cell], slug: Slugs, names: Counter[str]) -> Row:

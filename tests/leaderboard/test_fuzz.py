@@ -16,6 +16,7 @@ from tests.results.factory import make_result
 words = st.one_of(
     st.sampled_from(
         ["", "a", "<b>", "../..", "con", "x&y", '"', "'", "a b", "A", "--", "]]>", "</script>", "\u202e", "a=b", "…"]
+        + ["{", "{0}", "{}", "{{ 1 }}", "{% x %}", "%s", "\\1", "$x"]
     ),
     st.text(max_size=12),
 )
