@@ -68,7 +68,7 @@ def lay_aside(mimic: Mimic, rows: pl.LazyFrame, folder: Path, column: str, first
         mimic: whose rows.
         rows: the query.
         folder: where they are laid; it is made.
-        column: the id, never null.
+        column: the id; rows without one are laid into the first stretch.
         firsts: the first id of each stretch, ascending; at least one.
 
     Raises:
@@ -112,7 +112,8 @@ class _Writer:
         if len(self._firsts) == 1:
             parts = {0: rows}
         else:
-            stretch = self._firsts.search_sorted(rows[self._staged.column].clip(self._firsts[0]), side="right") - 1
+            ids = rows[self._staged.column].fill_null(self._firsts[0]).clip(self._firsts[0])
+            stretch = self._firsts.search_sorted(ids, side="right") - 1
             parts = {int(str(key)): part for (key,), part in rows.group_by(stretch.alias("stretch"))}
         for stretch_number, part in parts.items():
             part.write_ipc(self._staged.folder / f"{stretch_number:05d}-{number:05d}.arrow", compression="lz4")

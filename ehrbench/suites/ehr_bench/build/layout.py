@@ -33,10 +33,14 @@ class Source:
         return TABLES[self.name].module
 
     @property
+    def plain(self) -> tuple[str, ...]:
+        """Columns of the file that are shown or are labels."""
+        return tuple(dict.fromkeys(c for _, c in (*self.shown, *self.tasks) if not c.startswith("=")))
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the file that are shown, are labels or are read by risk tasks."""
-        named = [c for _, c in (*self.shown, *self.tasks)] + list(self.facts)
-        return tuple(dict.fromkeys(c for c in named if not c.startswith("=")))
+        return tuple(dict.fromkeys([*self.plain, *self.facts]))
 
     @property
     def answers(self) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ class Event(NamedTuple):
     hadm: int | None
     """Its first row's."""
     rows: Sequence[int]
-    """Places in the portion's columns."""
+    """Places in the patient's columns."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Patient:
     subject: int
     events: Sequence[Event]
     columns: Columns
-    """Values by table and column, of all patients of a portion."""
+    """Values by table and column; of every table that the release has, though it be empty."""
 
     def values(self, event: Event, column: str) -> list[Any]:
         """A column over an event's rows."""
@@ -68,43 +68,42 @@ def events_of(
         profile: how rows are ordered and joined.
         subjects: whose; default: all in the portion.
     """
+    place = pl.int_range(pl.len(), dtype=pl.Int64).over("subject")
     narrow = [
-        _portion(staged, portion, subjects).select(
-            "subject", "hadm", "time", "at", place=pl.int_range(pl.len(), dtype=pl.Int64), table=pl.lit(NUMBER[table])
-        )
+        _portion(staged, portion, subjects).select("subject", "hadm", "time", "at", place=place, table=pl.lit(NUMBER[table]))
         for table, staged in stage.items()
     ]
     return _events(_ordered(pl.concat(pl.collect_all(narrow)), profile), profile)
 
 
 def load_patients(
-    stage: Mapping[str, Staged],
-    portion: int,
-    profile: BuildProfile,
-    subjects: Sequence[int] | None = None,
-    *,
-    shown: bool = True,
-    raw: bool = False,
+    stage: Mapping[str, Staged], portion: int, events: pl.DataFrame, *, shown: bool = True, raw: bool = False
 ) -> Iterator[Patient]:
-    """A portion's patients, or some, by number.
+    """Patients of a portion, by number.
 
     Args:
-        stage: as for ``events_of``, like the next three.
+        stage: as for ``events_of``, like the next.
         portion: which.
-        profile: how rows are ordered and joined.
-        subjects: whom; default: all in the portion.
+        events: what ``events_of`` gives, of all patients or of those who are wanted.
         shown: with the values that contexts show; else with labels and facts alone.
         raw: with the raw values that were staged.
     """
-    columns = {}
+    subjects = events["subject"].unique()
+    columns: dict[str, dict[str, list[Any]]] = {}
+    spans: dict[str, dict[int, tuple[int, int]]] = {}
     for table, staged in stage.items():
-        rows = _portion(staged, portion, subjects).drop("subject", "hadm", "time", "at")
-        kinds = cs.all() if shown else cs.by_name(SOURCES[table].answers)
-        wanted = rows.select(kinds if raw else kinds - cs.starts_with(RAW)).collect()
-        columns[table] = {name: series.to_list() for name, series in wanted.to_dict().items()}
+        kinds = cs.all() if shown else cs.by_name("subject", SOURCES[table].answers)
+        rows = _portion(staged, portion, subjects.to_list()).select(kinds if raw else kinds - cs.starts_with(RAW)).collect()
+        runs = rows["subject"].rle().struct.unnest().with_columns(end=pl.col("len").cum_sum())
+        spans[table] = {subject: (end - length, end) for length, subject, end in runs.iter_rows()}
+        columns[table] = {name: rows[name].to_list() for name in rows.columns if name not in ("subject", "hadm", "time", "at")}
     names = list(SOURCES)
-    for subject, found in groupby(events_of(stage, portion, profile, subjects).iter_rows(), key=itemgetter(0)):
-        yield Patient(subject, [Event(names[table], *rest) for _, table, *rest in found], columns)
+    for subject, found in groupby(events.iter_rows(), key=itemgetter(0)):
+        own = {}
+        for table, values in columns.items():
+            begin, end = spans[table].get(subject, (0, 0))
+            own[table] = {name: column[begin:end] for name, column in values.items()}
+        yield Patient(subject, [Event(names[table], *rest) for _, table, *rest in found], own)
 
 
 def _portion(staged: Staged, portion: int, subjects: Sequence[int] | None) -> pl.LazyFrame:
@@ -113,27 +112,31 @@ def _portion(staged: Staged, portion: int, subjects: Sequence[int] | None) -> pl
 
 
 def _ordered(rows: pl.DataFrame, profile: BuildProfile) -> pl.DataFrame:
-    """Rows in order: by time, then module, table and place; the untimed as the profile wants them."""
+    """Rows in order: by time, then module, table and place; the untimed as the profile wants them.
+
+    ``rows`` stand by table and, of one patient, by place: sorts that keep the order of equals need not compare these.
+    """
     special = pl.col("table").is_in([NUMBER[name] for name in _UNTIMED])
     body = rows.filter(~special)
-    timed = body.filter(pl.col("time").is_not_null()).sort("subject", "time", "table", "place")
-    nth = pl.int_range(pl.len()).over("subject")
-    parts = [timed.with_columns(phase=pl.when(nth == 0).then(1).otherwise(3).cast(pl.Int64), key=nth.cast(pl.Int64))]
+    placed = body.filter(pl.col("time").is_not_null()).sort("subject", "time", maintain_order=True)
     if profile.duplicate_untimed:
-        parts += _copies(body.filter(pl.col("time").is_null()), parts[0].columns)
-    placed = pl.concat(parts).sort("subject", "phase", "key", maintain_order=True).drop("phase", "key")
+        nth = pl.int_range(pl.len(), dtype=pl.Int64).over("subject")
+        timed = placed.with_columns(phase=pl.when(nth == 0).then(1).otherwise(3).cast(pl.Int64), key=nth)
+        copies = _copies(body.filter(pl.col("time").is_null()), timed.columns)
+        placed = pl.concat([timed, *copies]).sort("subject", "phase", "key", maintain_order=True).drop("phase", "key")
     placed = placed.with_columns(spot=pl.int_range(pl.len(), dtype=pl.Int64).over("subject"), after=pl.lit(0, dtype=pl.Int64))
     last = placed.filter(pl.col("hadm").is_not_null()).group_by("subject", "hadm").agg(pl.col("spot").max())
     ends = []
     for after, table in ((1, "diagnoses_icd"), (2, "drgcodes")):
-        billed = rows.filter(pl.col("table") == NUMBER[table]).join(last, on=["subject", "hadm"], how="left")
+        billed = rows.filter(pl.col("table") == NUMBER[table]).sort("hadm", maintain_order=True)
+        billed = billed.join(last, on=["subject", "hadm"], how="left", maintain_order="left")
         ends.append(billed.with_columns(pl.col("spot").fill_null(_LAST), after=pl.lit(after, dtype=pl.Int64)))
     head = rows.filter(pl.col("table") == NUMBER["patients"]).with_columns(
         spot=pl.lit(-1, dtype=pl.Int64), after=pl.lit(0, dtype=pl.Int64)
     )
     order = placed.columns
     everything = pl.concat([frame.select(order) for frame in (head, placed, *ends)])
-    return everything.sort("subject", "spot", "after", "hadm", "place", maintain_order=True)
+    return everything.sort("subject", "spot", "after", maintain_order=True)
 
 
 def _copies(untimed: pl.DataFrame, order: list[str]) -> list[pl.DataFrame]:

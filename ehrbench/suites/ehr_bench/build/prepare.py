@@ -195,13 +195,14 @@ def _choose(
     portions = len(stage["patients"].firsts)
     for portion in range(portions):
         progress(f"finding samples of portion {portion + 1} of {portions}")
-        lengths = events_of(stage, portion, profile).group_by("subject").len()
+        events = events_of(stage, portion, profile)
+        lengths = events.group_by("subject").len()
         short = lengths.filter(pl.col("len") <= MAX_PATIENT_EVENTS)["subject"].to_list()
         summary.patients += lengths.height
         summary.events += int(lengths["len"].sum())
         summary.long_records += lengths.height - len(short)
         asked = short if split is None else [subject for subject in short if split.get(subject) in choices]
-        for patient in load_patients(stage, portion, profile, asked, shown=False):
+        for patient in load_patients(stage, portion, events.filter(pl.col("subject").is_in(asked)), shown=False):
             part = "test" if split is None else split[patient.subject]
             for sample in patient_samples(patient, profile):
                 raw[sample.task] += part == "test"

@@ -40,6 +40,9 @@ def stage_tables(
 ) -> dict[str, Staged]:
     """Lay every event table of the release aside, in portions of ``size`` patients; without rows of patients that it lacks.
 
+    A table is read once. What pandas would make of a column depends on all its values, so they are printed once they are all
+    there, from what was laid aside.
+
     Columns: ``subject, hadm``, ``time`` (what orders the row) and ``at`` (what an event has as its time), in seconds since 1970,
     and the shown values, labels and facts; times among the facts are seconds, too. With ``raw`` also every column of the
     release's as pandas would print it.
@@ -60,17 +63,20 @@ def stage_tables(
         if not profile.duplicate_untimed and source.name == "hcpcsevents" or profile.clean and source.name == "drgcodes":
             continue
         progress(f"reading {source.name}")
-        rows = _reduced(mimic, source, profile, maps, raw).drop_nulls("subject")
-        staged = lay_aside(mimic, rows, folder / source.name, "subject", firsts)
-        stage[source.name] = _in_order(staged, subjects, profile)
+        staged = lay_aside(mimic, _reduced(mimic, source, profile, maps, raw), folder / source.name, "subject", firsts)
+        stage[source.name] = _in_order(staged, subjects, source, profile)
     return stage
 
 
-def _in_order(staged: Staged, subjects: pl.DataFrame, profile: BuildProfile) -> Staged:
-    """Leave the patients' rows of every portion, in the order in which they are read from now on."""
+def _in_order(staged: Staged, subjects: pl.DataFrame, source: Source, profile: BuildProfile) -> Staged:
+    """Leave the patients' rows of every portion, printed, in the order in which they are read from now on."""
     repeated = 0
+    texts = [name for name in staged.empty.columns if name in source.plain or name.startswith(RAW)]
+    codes = [f"{RAW}{name}" for name in _CODES] if profile.text_codes else []
+    kinds = inferred_kinds(staged.scan(), [name for name in texts if name not in codes])
+    values = [printed(pl.col(name), kind).alias(name) for name, kind in kinds.items()]
     for portion in range(len(staged.firsts)):
-        rows = staged.stretch(portion).collect().join(subjects, on="subject", how="semi")
+        rows = staged.stretch(portion).with_columns(values).collect().join(subjects, on="subject", how="semi")
         if staged.files(portion):
             ordered = _each_once(rows.drop("row")) if profile.clean else rows.sort("subject", "row")
             staged.replace(portion, ordered.drop(cs.starts_with("row", KEY)))
@@ -102,11 +108,7 @@ def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps, ra
     whole = everything if raw else []
     identity = (table.key or everything) if profile.clean else []
     rows = text_rows(mimic, source.name, list(dict.fromkeys([*needed, *whole, *identity]))).with_row_index("row")
-    # Before the joins, which the inference need not repeat.
-    shown = list(dict.fromkeys(c for _, c in (*source.shown, *source.tasks) if not c.startswith("=")))
-    kinds = inferred_kinds(rows, list(dict.fromkeys([*shown, *whole])))
-    laid = {c: "text" if c in _CODES and profile.text_codes else kinds[c] for c in whole}
-    rows = rows.with_columns(printed(pl.col(c), kind).alias(f"{RAW}{c}") for c, kind in laid.items())
+    rows = rows.with_columns(pl.col(c).alias(f"{RAW}{c}") for c in whole)
     for name in lookups:
         rows = add_lookup(rows, name, source.name, mimic, maps, profile)
     if stay and source.time:
@@ -125,7 +127,7 @@ def _reduced(mimic: Mimic, source: Source, profile: BuildProfile, maps: Maps, ra
         pl.col("row").cast(pl.Int64),
         order.alias("time"),
         at.alias("at"),
-        *(printed(pl.col(c), kinds[c]).alias(c) for c in shown),
+        *source.plain,
         *lookups,
         *(_fact(c, source).alias(c) for c in source.facts),
         *(f"{RAW}{c}" for c in whole),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ehrbench.jsonl import encode
 from ehrbench.mimic.stretches import Staged
-from ehrbench.suites.ehr_bench.build.merge import Patient, load_patients
+from ehrbench.suites.ehr_bench.build.merge import Patient, events_of, load_patients
 from ehrbench.suites.ehr_bench.build.profile import BuildProfile
 from ehrbench.suites.ehr_bench.build.rows import hours_row, index_row, serialised_row
 from ehrbench.suites.ehr_bench.build.sample import HOURS, INDEX_COLUMNS, Sample
@@ -68,7 +68,7 @@ def patients_of(
         left = list(subjects)
         step = RAW_AT_ONCE if raw else len(left)
         for few in (left[i : i + step] for i in range(0, len(left), step)):
-            for patient in load_patients(stage, portion, profile, few, raw=raw):
+            for patient in load_patients(stage, portion, events_of(stage, portion, profile, few), raw=raw):
                 yield patient, wanted[patient.subject]
 
 

@@ -12,7 +12,7 @@ import pytest
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.ehr_bench.build.index import MAX_PATIENT_EVENTS, kept, patient_samples
 from ehrbench.suites.ehr_bench.build.maps import Maps
-from ehrbench.suites.ehr_bench.build.merge import Patient, load_patients
+from ehrbench.suites.ehr_bench.build.merge import Patient, events_of, load_patients
 from ehrbench.suites.ehr_bench.build.profile import PROFILES
 from ehrbench.suites.ehr_bench.build.sample import Sample
 from ehrbench.suites.ehr_bench.build.shown import shown_positions
@@ -26,7 +26,8 @@ def patients(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> list
     data = shared_dir / "data"
     mimic = Mimic(data / "mimic-iv-demo", ed=data / "mimic-iv-ed-demo")
     stage = stage_tables(mimic, tmp_path_factory.mktemp("stage"), CLEAN, Maps())
-    return [patient for patient in load_patients(stage, 0, CLEAN) if len(patient.events) <= MAX_PATIENT_EVENTS]
+    everybody = load_patients(stage, 0, events_of(stage, 0, CLEAN))
+    return [patient for patient in everybody if len(patient.events) <= MAX_PATIENT_EVENTS]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.ehr_bench.build.index import MAX_PATIENT_EVENTS, kept, patient_samples
 from ehrbench.suites.ehr_bench.build.maps import Maps
-from ehrbench.suites.ehr_bench.build.merge import load_patients
+from ehrbench.suites.ehr_bench.build.merge import events_of, load_patients
 from ehrbench.suites.ehr_bench.build.profile import PROFILES
 from ehrbench.suites.ehr_bench.build.stage import stage_tables
 
@@ -80,7 +80,7 @@ def test_samples_of_the_demo(shared_dir: Path, tmp_path: Path, profile: str) -> 
     left: Counter[tuple[str, str]] = Counter()
     n_events = []
     for portion in range(3):
-        for patient in load_patients(stage, portion, PROFILES[profile]):
+        for patient in load_patients(stage, portion, events_of(stage, portion, PROFILES[profile])):
             n_events.append(len(patient.events))
             if len(patient.events) > MAX_PATIENT_EVENTS:
                 continue

@@ -11,7 +11,7 @@ from ehrbench.mimic.tables import Mimic
 from ehrbench.suites.ehr_bench.build.index import patient_samples
 from ehrbench.suites.ehr_bench.build.maps import Maps
 from ehrbench.suites.ehr_bench.build.markdown import context_text, time_text
-from ehrbench.suites.ehr_bench.build.merge import Patient, load_patients
+from ehrbench.suites.ehr_bench.build.merge import Patient, events_of, load_patients
 from ehrbench.suites.ehr_bench.build.profile import PROFILES
 from ehrbench.suites.ehr_bench.build.sample import Sample
 from ehrbench.suites.ehr_bench.build.stage import stage_tables
@@ -20,7 +20,7 @@ from ehrbench.suites.ehr_bench.build.stage import stage_tables
 def load(synthetic: tuple[Mimic, Maps], folder: Path, profile: str = "ref") -> Patient:
     mimic, maps = synthetic
     stage = stage_tables(mimic, folder, PROFILES[profile], maps)
-    (patient,) = load_patients(stage, 0, PROFILES[profile])
+    (patient,) = load_patients(stage, 0, events_of(stage, 0, PROFILES[profile]))
     return patient
 
 
