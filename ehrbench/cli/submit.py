@@ -31,8 +31,12 @@ def submit(
     from ehrbench.results.submission import pack
     from ehrbench.terminal.output import print_json
 
-    path = pack(runs, out, data_dir=data_dir, reviewed_by=reviewed_by, say=lambda line: typer.echo(f"ehrbench: {line}", err=True))
+    path, means = pack(
+        runs, out, data_dir=data_dir, reviewed_by=reviewed_by, say=lambda line: typer.echo(f"ehrbench: {line}", err=True)
+    )
     if as_json:
-        print_json({"file": str(path), "runs": len(runs)})
-    else:
-        typer.echo(f"{path}: {len(runs)} result{'s' if len(runs) > 1 else ''}, numbers only. Put it below a results folder.")
+        print_json({"file": str(path), "means": str(means) if means else None, "runs": len(runs)})
+        return
+    typer.echo(f"{path}: {len(runs)} result{'s' if len(runs) > 1 else ''}, numbers only. Put it below a results folder.")
+    if means:
+        typer.echo(f"{means}: their means over seeds. Put it beside.")

@@ -10,6 +10,7 @@ from typing import Any
 from ehrbench.leaderboard.entries import MIN_GROUPS, Entry
 from ehrbench.leaderboard.tables import Cell, Row, Table
 from ehrbench.leaderboard.text import exact
+from ehrbench.results.repeats import without_words
 from ehrbench.results.schema import Result
 from ehrbench.tables import to_csv
 
@@ -81,8 +82,7 @@ def results_json(entries: Sequence[Entry]) -> str:
 def repeats_json(entries: Sequence[Entry]) -> str:
     """The means over seeds among them, in the form of a ``*.repeats.json``; empty where there is none that may be shown."""
     lines = [
-        # The numbers are those that the pages show; the words are the runs' own.
-        entry.seeds.means.model_copy(update={"metrics": entry.result.metrics, "model": entry.result.model}).model_dump_json()
+        without_words(entry.seeds.means, entry.result).model_dump_json()
         for entry in entries
         if entry.seeds is not None and not entry.hidden
     ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ehrbench.leaderboard.text import plural
-from ehrbench.results.repeats import Repeats, as_one
+from ehrbench.results.repeats import Repeats, as_one, fault_of
 from ehrbench.results.schema import Result
 
 
@@ -45,7 +45,7 @@ def over_seeds(
         if taken & set(keys):
             continue
         own = [runs[key] for key in keys if key in runs]
-        if fault := _fault(one, own):
+        if fault := fault_of(one, own):
             # What the file says of itself may be somebody's text; the runs' names were judged.
             of = f" of {own[0].task}" if own else ""
             problems.append(f"a mean{of} over {plural(len(one.seeds), 'seed')} is left out: {fault}")
@@ -54,17 +54,3 @@ def over_seeds(
         found[one.task, one.config_hash] = Seeds(one, tuple(own))
     kept = [one for one in results if one.kind != "run" or (one.task, one.config_hash) not in taken]
     return [*kept, *(as_one(seeds.means, seeds.runs) for seeds in found.values())], found, sorted(set(problems))
-
-
-def _fault(means: Repeats, runs: Sequence[Result]) -> str:
-    n = len(means.seeds)
-    if not len(runs) == len(set(means.config_hashes)) == len(set(means.seeds)) == n >= 2:
-        return f"{len(runs)} of its {n} runs are here"
-    if len({(run.protocol, run.track, run.prompt, run.synthetic, run.n_items, run.model.model_dump_json()) for run in runs}) > 1:
-        return "its runs differ in more than their seed"
-    for metric in runs[0].metrics:
-        values = means.by_seed.get(metric.name)
-        now = [found.value if (found := run.metric(metric.name)) is not None else None for run in runs]
-        if values is not None and values != now:
-            return f"its runs have other numbers of {metric.name} now; 'ehrbench score' with all of them makes it anew"
-    return ""

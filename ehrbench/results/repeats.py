@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -56,10 +56,33 @@ class Repeats(_Part):
 
 def write_repeats(folder: Path, repeats: Repeats) -> Path:
     """Write the means into the folder of a model's runs of a task, whole or not at all."""
-    path = folder / f"{repeats.config_hash}{SUFFIX}"
-    data = json.dumps(repeats.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, (data + "\n").encode())
+    return _write(folder / f"{repeats.config_hash}{SUFFIX}", repeats.model_dump(mode="json"))
+
+
+def write_means(path: Path, means: Sequence[Repeats]) -> Path:
+    """Write several into one file, as ``write_repeats`` writes one."""
+    return _write(path, [one.model_dump(mode="json") for one in means])
+
+
+def _write(path: Path, data: Any) -> Path:
+    text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, (text + "\n").encode())
     return path
+
+
+def fault_of(means: Repeats, runs: Sequence[Result]) -> str:
+    """Why means are not those of the runs that are here; empty when they are."""
+    n = len(means.seeds)
+    if not len(runs) == len(set(means.config_hashes)) == len(set(means.seeds)) == n >= 2:
+        return f"{len(runs)} of its {n} runs are here"
+    if len({(run.protocol, run.track, run.prompt, run.synthetic, run.n_items, run.model.model_dump_json()) for run in runs}) > 1:
+        return "its runs differ in more than their seed"
+    for metric in runs[0].metrics:
+        values = means.by_seed.get(metric.name)
+        now = [found.value if (found := run.metric(metric.name)) is not None else None for run in runs]
+        if values is not None and values != now:
+            return f"its runs have other numbers of {metric.name} now; 'ehrbench score' with all of them makes it anew"
+    return ""
 
 
 def as_one(repeats: Repeats, runs: Sequence[Result]) -> Result:
@@ -93,6 +116,14 @@ def as_one(repeats: Repeats, runs: Sequence[Result]) -> Result:
             "reviewed": None,
         }
     )
+
+
+def without_words(repeats: Repeats, one: Result) -> Repeats:
+    """The means as they may be published: every text is that of ``one``, which ``as_one`` made of runs that were judged."""
+    same = ("task", "protocol", "track", "prompt", "model", "synthetic", "partial", "n_items", "metrics", "primary")
+    names = {metric.name for metric in one.metrics}
+    by_seed = {name: values for name, values in repeats.by_seed.items() if name in names}
+    return repeats.model_copy(update={**{key: getattr(one, key) for key in same}, "by_seed": by_seed})
 
 
 _NUMBERS = {"value", "low", "high", "interval", "caution", "strict_value", "baseline", "range", "missing"}

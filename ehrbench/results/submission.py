@@ -1,17 +1,31 @@
-"""A submission: the public part of one or more runs as one file that another maintainer drops into ``results/``."""
+"""A submission: the public part of one or more runs as a file that another maintainer drops into ``results/``.
+
+Runs under several seeds have their mean in a second file beside it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ehrbench.errors import PolicyError, UsageError
 from ehrbench.results.publication import publishable, sealed_for, search_sources
+from ehrbench.results.repeats import SUFFIX, Repeats, as_one, fault_of, without_words, write_means
 from ehrbench.results.review import guarded
 from ehrbench.results.schema import Result
 from ehrbench.results.store import LIST_SUFFIX, RESULT_FILE, dumps, read_result, write_result
+from ehrbench.results.supplements import find_supplements
 from ehrbench.results.validate import check_manifest, check_result
+
+
+class Packed(NamedTuple):
+    """The files of a submission."""
+
+    results: Path
+    means: Path | None
+    """Means over seeds, where all runs of one were packed."""
 
 
 def pack(
@@ -21,8 +35,8 @@ def pack(
     data_dir: Path | None = None,
     reviewed_by: str | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> Path:
-    """Check the runs' results and write them into one file.
+) -> Packed:
+    """Check the runs' results and write them into one file, and the means over seeds of them into another.
 
     Args:
         runs: folders of finished runs (each with ``result.json``).
@@ -30,7 +44,7 @@ def pack(
             configuration in the working folder.
         data_dir: where the data are now, if they are no longer where the runs found them.
         reviewed_by: who has read every caveat and note; without a name, those that do not ship with ehrbench are withheld.
-        say: told what the check could not see, and what was withheld.
+        say: told what the check could not see, what was withheld, and which means are left out.
 
     Raises:
         UsageError: no result, an implausible one, or a wrong file name.
@@ -52,10 +66,26 @@ def pack(
         if withheld:
             say(f"{original.task}: withheld: {', '.join(withheld)}; read them and give --reviewed-by NAME to publish them")
         packed.append(sealed_for(result, folder, searched, reviewed_by))
-    results = packed
-    path = _place(results, out)
-    write_result(path, results)
-    return path
+    path = _place(packed, out)
+    means = _means(folders, packed, say)
+    write_result(path, packed)
+    return Packed(path, write_means(path.with_name(path.name.removesuffix(LIST_SUFFIX) + SUFFIX), means) if means else None)
+
+
+def _means(folders: Sequence[Path], packed: Sequence[Result], say: Callable[[str], None]) -> list[Repeats]:
+    """The means that lie beside the runs, with no other words than the packed results'."""
+    named = {(result.task, result.config_hash): result for result in packed}
+    found, problems = find_supplements(sorted({folder.parent for folder in folders}))
+    for problem in problems:
+        say(problem.message)
+    means = {}
+    for one in found.repeats:
+        runs = [named[key] for name in one.config_hashes if (key := (one.task, name)) in named]
+        if runs and (fault := fault_of(one, runs)):
+            say(f"{one.task}: the mean over {len(one.seeds)} seeds is left out: {fault}")
+        elif runs:
+            means[one.task, one.config_hash] = without_words(one, as_one(one, runs))
+    return [means[key] for key in sorted(means)]
 
 
 def _checked(folder: Path) -> Result:

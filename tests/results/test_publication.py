@@ -98,7 +98,7 @@ def test_planted_text_in_a_built_site_is_found(run: Path, tmp_path: Path, kind: 
 
 def test_a_clean_run_is_published_whole_and_says_what_was_checked(run: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    (result,) = read_results(pack([run], tmp_path / "one.results.json", say=said.append))
+    (result,) = read_results(pack([run], tmp_path / "one.results.json", say=said.append).results)
     assert said == []
     assert result.reviewed is not None
     assert (result.reviewed.searched, result.reviewed.by) == (True, None)
@@ -142,12 +142,12 @@ def test_a_check_without_the_data_says_loudly_that_it_is_blind(run: Path, tmp_pa
 def test_a_caveat_of_ones_own_asks_for_a_reader_and_a_later_change_voids_the_reading(run: Path, tmp_path: Path) -> None:
     _plant(run, in_a_caveat, "the second ward was on another floor")
     said: list[str] = []
-    (result,) = read_results(pack([run], tmp_path / "a.results.json", say=said.append))
+    (result,) = read_results(pack([run], tmp_path / "a.results.json", say=said.append).results)
     assert result.caveats == ["withheld"]
     assert said == ["ward_questions: withheld: caveats; read them and give --reviewed-by NAME to publish them"]
     read = tmp_path / "read/b.results.json"
     read.parent.mkdir()
-    (result,) = read_results(pack([run], read, reviewed_by="A. Reader"))
+    (result,) = read_results(pack([run], read, reviewed_by="A. Reader").results)
     assert result.caveats == ["Note: the second ward was on another floor."]
     assert "second ward" in _published(build([read.parent], tmp_path / "site").out)
     write_result(read, [result.model_copy(update={"caveats": [*result.caveats, "and upstairs"]})])

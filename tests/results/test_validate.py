@@ -94,13 +94,13 @@ def test_the_command_prints_faults_and_exits_2(tmp_path: Path) -> None:
 def test_a_submission_is_the_result_alone_and_drops_into_another_folder(tmp_path: Path) -> None:
     folder = _run(tmp_path / "mine")
     (tmp_path / "theirs").mkdir()
-    path = pack([folder], tmp_path / "theirs")
+    path = pack([folder], tmp_path / "theirs").results
     assert path.name == f"llama.medalign.{folder.name[:8]}.results.json"
     (result,) = read_results(path)
     assert result == read_results(folder / "result.json")[0]
     assert "lisinopril" not in path.read_text()
     assert validate_paths([tmp_path / "theirs"]) == (1, [])
-    several = pack([folder, _run(tmp_path / "mine", "other")], tmp_path / "both.results.json")
+    several = pack([folder, _run(tmp_path / "mine", "other")], tmp_path / "both.results.json").results
     assert len(read_results(several)) == 2
 
 
