@@ -39,15 +39,16 @@ class Choice:
         self.counts[task, answer] += 1
         if task in RARE_FIRST:
             labels = (target,) if isinstance(target, str) else target
-            self._frequency[task].update(labels)
+            frequency = self._frequency[task]
+            for label in labels:
+                frequency[label] += 1
             heap, number = self._by_labels[task][labels], self._number(sample)
         else:
             heap, number = self._heaps[task, answer], -self._number(sample)
-        drawn = number, _identity(sample), sample
         if len(heap) < self._most:
-            heapq.heappush(heap, drawn)
-        else:
-            heapq.heappushpop(heap, drawn)
+            heapq.heappush(heap, (number, _identity(sample), sample))
+        elif number >= heap[0][0]:
+            heapq.heappushpop(heap, (number, _identity(sample), sample))
 
     def chosen(self) -> dict[str, list[Sample]]:
         """The drawn samples by task, ordered by patient and place.

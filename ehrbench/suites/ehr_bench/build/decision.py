@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from ehrbench.suites.ehr_bench.build.layout import SOURCES
+from ehrbench.suites.ehr_bench.build.lookups import LISTS
 from ehrbench.suites.ehr_bench.build.merge import Event, Patient
 from ehrbench.suites.ehr_bench.build.profile import BuildProfile
 from ehrbench.suites.ehr_bench.build.sample import Sample
 from ehrbench.suites.ehr_bench.build.timeline import DAY, Timeline
 
 NEXT_EVENT = "next_event"
-_NAMELESS = frozenset({"", "nan", "none"})
+_NAMELESS = frozenset({"nan", "none"})
 
 
 def decision_samples(
@@ -59,7 +61,15 @@ def decision_samples(
 def labels_of(patient: Patient, event: Event, column: str) -> tuple[str, ...]:
     """The distinct names in a column over all rows of an event, sorted."""
     values: list[Any] = patient.values(event, column)
-    if values and any(isinstance(value, list) for value in values):
+    if column in LISTS:
         values = [name for value in values if value for name in value]
-    found = {value.strip() for value in values if value is not None}
-    return tuple(sorted(name for name in found if name.lower() not in _NAMELESS))
+    found = {_name(value) for value in values if value is not None}
+    found.discard("")
+    return tuple(sorted(found))
+
+
+@lru_cache(maxsize=65_536)
+def _name(value: str) -> str:
+    """A name without blanks around it; empty where it names nothing."""
+    name = value.strip()
+    return "" if name.lower() in _NAMELESS else name

@@ -8,7 +8,7 @@ from ehrbench.suites.ehr_bench.build.clean_risk import clean_risk_samples
 from ehrbench.suites.ehr_bench.build.decision import decision_samples
 from ehrbench.suites.ehr_bench.build.merge import Patient
 from ehrbench.suites.ehr_bench.build.profile import BuildProfile
-from ehrbench.suites.ehr_bench.build.risk import risk_samples
+from ehrbench.suites.ehr_bench.build.risk import ANCHORS, risk_samples
 from ehrbench.suites.ehr_bench.build.sample import Sample
 from ehrbench.suites.ehr_bench.build.timeline import Timeline
 
@@ -22,6 +22,7 @@ _BILLED = frozenset({"procedures_icd", "procedures_ccs", "diagnoses_icd", "diagn
 def patient_samples(patient: Patient, profile: BuildProfile) -> Iterator[Sample]:
     """Every sample before filtering, in the order of the events they are about."""
     timeline = Timeline(patient.events)
+    anchored = clean_risk_samples if profile.clean else risk_samples
     admission = discharge = None
     for position, event in enumerate(patient.events):
         if event.table == "admissions":
@@ -33,8 +34,8 @@ def patient_samples(patient: Patient, profile: BuildProfile) -> Iterator[Sample]
         own = admission if admission is not None and patient.events[admission].hadm == event.hadm is not None else None
         other = discharge if discharge is not None and patient.events[discharge].hadm != event.hadm else None
         yield from decision_samples(patient, position, timeline, (own, other), profile)
-        anchored = clean_risk_samples if profile.clean else risk_samples
-        yield from anchored(patient, position, timeline, (own, other))
+        if event.table in ANCHORS:
+            yield from anchored(patient, position, timeline, (own, other))
 
 
 def kept(sample: Sample) -> bool:

@@ -9,6 +9,8 @@ from ehrbench.suites.ehr_bench.build.maps import Maps
 from ehrbench.suites.ehr_bench.build.pandas_text import as_missing, inferred_kinds, printed
 from ehrbench.suites.ehr_bench.build.profile import BuildProfile
 
+LISTS = frozenset({"=exams"})
+"""Looked-up columns with several names a row."""
 _DICTIONARY = {"diagnoses_icd": "d_icd_diagnoses", "procedures_icd": "d_icd_procedures"}
 
 

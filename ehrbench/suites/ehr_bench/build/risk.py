@@ -8,6 +8,8 @@ from ehrbench.suites.ehr_bench.build.merge import Event, Patient
 from ehrbench.suites.ehr_bench.build.sample import Sample
 from ehrbench.suites.ehr_bench.build.timeline import DAY, HOUR, Timeline
 
+ANCHORS = frozenset({"discharge", "edstays", "admissions", "icustays"})
+"""Tables whose events have samples."""
 ICU_DEATH_DAYS = (1, 2, 3, 7, 14)
 ICU_STAY_DAYS = (7, 14)
 READMISSION_DAYS = (30, 60)

@@ -73,7 +73,9 @@ def _in_order(staged: Staged, subjects: pl.DataFrame, source: Source, profile: B
     repeated = 0
     texts = [name for name in staged.empty.columns if name in source.plain or name.startswith(RAW)]
     codes = [f"{RAW}{name}" for name in _CODES] if profile.text_codes else []
-    kinds = inferred_kinds(staged.scan(), [name for name in texts if name not in codes])
+    # A column with a text in it stays one: most are found in the first portion, and the others alone are looked through.
+    kinds = inferred_kinds(staged.stretch(0), [name for name in texts if name not in codes])
+    kinds = inferred_kinds(staged.scan(), [name for name, kind in kinds.items() if kind != "text"])
     values = [printed(pl.col(name), kind).alias(name) for name, kind in kinds.items()]
     for portion in range(len(staged.firsts)):
         rows = staged.stretch(portion).with_columns(values).collect().join(subjects, on="subject", how="semi")
