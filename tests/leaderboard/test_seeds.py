@@ -6,7 +6,6 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +14,12 @@ import pytest
 from ehrbench import evaluate
 from ehrbench.leaderboard.build import build, make_site
 from ehrbench.leaderboard.check import check_site
-from ehrbench.models.protocol import Request, Response
 from ehrbench.results import Result
 from ehrbench.results.repeats import Repeats, write_repeats
 from ehrbench.results.store import write_result
 from ehrbench.results.supplements import Supplements
 from tests.results.factory import make_metric, make_result
+from tests.support.dice import Dice
 
 
 def seeded(model: str, values: list[float], half: float = 0.02, task: str = "medalign", **changes: object) -> list[Result]:
@@ -137,17 +136,6 @@ def test_means_of_few_patients_stay_hidden_and_texts_of_a_file_of_means_are_not_
     told = mean_of(runs, metrics=[make_metric(0.53, 0.01, interval="Mrs Oduya of ward seven")])
     site = dict(make_site(runs, supplements=Supplements(repeats=[told])))
     assert "Oduya" not in "".join(site.values())
-
-
-class Dice:
-    """Answers by chance."""
-
-    name = "dice"
-
-    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
-        for request in requests:
-            right = np.random.default_rng(request.seed).random() < 0.5
-            yield Response(request.id, "A" if right else "B", answer_tokens=1)
 
 
 def test_an_average_over_tasks_and_seeds_stands_on_the_suites_page_as_it_was_computed_together(tmp_path: Path) -> None:

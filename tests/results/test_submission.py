@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from ehrbench import evaluate
 from ehrbench.cli import app
 from ehrbench.leaderboard.build import build
-from ehrbench.models.protocol import Request, Response
-
-
-class Dice:
-    """Answers by chance."""
-
-    name = "dice"
-
-    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
-        for request in requests:
-            right = np.random.default_rng(request.seed).random() < 0.5
-            yield Response(request.id, "A" if right else "B", answer_tokens=1)
+from tests.support.dice import Dice
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def add_lookup(rows: pl.LazyFrame, name: str, table: str, mimic: Mimic, maps: Ma
         exams = detail.filter((pl.col("field_name") == "exam_name") & pl.col("field_value").is_not_null())
         lists = exams.sort("nth").group_by("note_id", maintain_order=True).agg(pl.col("field_value").alias(name))
         return join_to(rows, lists, ["note_id"])
-    return rows.with_columns(pl.lit(None, dtype=pl.List(pl.String)).alias(name) if name == "=exams" else nothing)
+    return rows.with_columns(pl.lit(None, dtype=pl.List(pl.String)).alias(name) if name in LISTS else nothing)
 
 
 def lookup_columns(name: str) -> tuple[str, ...]:
